@@ -1,0 +1,3 @@
+//! ym: the command line of the house
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Typed tables on sled with group commit, idempotency ids, a change feed and leases

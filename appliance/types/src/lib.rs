@@ -1,0 +1,13 @@
+//! The words that every crate shares: ids, moments, personal data.
+//!
+//! Owns no behaviour of a daemon and knows no clock, no socket and no file.
+
+mod id;
+mod moment;
+mod pii;
+
+pub use id::{
+    AgentId, CallId, Extension, LegId, Name, NameError, PersonId, QueueId, RecordingId, TrunkId, Uid,
+};
+pub use moment::{Boot, Monotonic, Utc};
+pub use pii::Pii;

@@ -1,0 +1,1 @@
+//! What the product says to people, in zh-CN and en, by message code

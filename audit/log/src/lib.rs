@@ -1,0 +1,1 @@
+//! The tamper-evident log: entries, segments, SM3 tree, SM2-signed checkpoints

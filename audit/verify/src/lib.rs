@@ -1,0 +1,1 @@
+//! Verifies a log or a bundle off line

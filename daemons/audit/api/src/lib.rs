@@ -1,0 +1,1 @@
+//! What audit offers to its callers: wire types and methods

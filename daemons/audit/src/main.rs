@@ -1,0 +1,3 @@
+//! The audit log: the daemon
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! What auth offers to its callers: wire types and methods

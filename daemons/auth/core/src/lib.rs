@@ -1,0 +1,1 @@
+//! Accounts, roles and assertions: the sans-IO core

@@ -1,0 +1,3 @@
+//! Accounts, roles and assertions: the daemon
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The web console: the daemon
+
+fn main() {}

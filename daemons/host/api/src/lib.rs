@@ -1,0 +1,1 @@
+//! What host offers to its callers: wire types and methods

@@ -1,0 +1,3 @@
+//! Settings and the machine: the daemon
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! What key offers to its callers: wire types and methods

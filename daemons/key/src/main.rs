@@ -1,0 +1,3 @@
+//! Handles of keys, and nothing else: the daemon
+
+fn main() {}

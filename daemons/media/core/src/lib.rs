@@ -1,0 +1,1 @@
+//! RTP, prompts, tones, digits and taps: the sans-IO core

@@ -1,0 +1,3 @@
+//! RTP, prompts, tones, digits and taps: the daemon
+
+fn main() {}

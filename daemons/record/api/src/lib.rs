@@ -1,0 +1,1 @@
+//! What record offers to its callers: wire types and methods

@@ -1,0 +1,1 @@
+//! Sealed recordings: the sans-IO core

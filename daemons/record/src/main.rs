@@ -1,0 +1,3 @@
+//! Sealed recordings: the daemon
+
+fn main() {}

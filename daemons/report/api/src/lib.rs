@@ -1,0 +1,1 @@
+//! What report offers to its callers: wire types and methods

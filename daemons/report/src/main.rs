@@ -1,0 +1,3 @@
+//! Call records and figures: the daemon
+
+fn main() {}

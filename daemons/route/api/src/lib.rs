@@ -1,0 +1,1 @@
+//! What route offers to its callers: wire types and methods

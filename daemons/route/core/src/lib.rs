@@ -1,0 +1,1 @@
+//! Live contacts, queues, agents and flows: the sans-IO core

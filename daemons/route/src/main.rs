@@ -1,0 +1,3 @@
+//! Live contacts, queues, agents and flows: the daemon
+
+fn main() {}

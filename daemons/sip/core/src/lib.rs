@@ -1,0 +1,1 @@
+//! SIP trunks and phones: the sans-IO core

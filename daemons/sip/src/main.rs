@@ -1,0 +1,3 @@
+//! SIP trunks and phones: the daemon
+
+fn main() {}

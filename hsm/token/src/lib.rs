@@ -1,0 +1,1 @@
+//! Where master keys live: the token trait and its soft back end

@@ -1,0 +1,1 @@
+//! The permission matrix, units and imports held to configs/house.toml

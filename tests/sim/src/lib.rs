@@ -1,0 +1,1 @@
+//! All cores on one fake clock and a seeded lossy network
