@@ -1,1 +1,20 @@
-//! What auth offers to its callers: wire types and methods
+//! What auth offers to its callers: the words of identity, and the assertion that every daemon verifies by
+//! itself.
+//!
+//! ```text
+//!   person ── password ──> auth ── Claims ──> key (SM2) ──> Assertion ──> edge ──> any daemon
+//!                                                                                    Verifier -> Claims
+//! ```
+//!
+//! Never asks auth whether an assertion holds: it is short-lived, and its signature says it. Never holds an
+//! account, a password or a private key.
+
+#[cfg(feature = "wire")]
+mod assertion;
+mod claims;
+mod role;
+
+#[cfg(feature = "wire")]
+pub use assertion::{Assertion, AssertionError, SIGNING_ID, Verifier};
+pub use claims::{Claims, LIFETIME, SessionId};
+pub use role::{Incompatible, Role, Roles};
