@@ -1,0 +1,212 @@
+//! From text to [`Settings`], with all mistakes at once.
+//!
+//! `serde` stops at the first mistake. So that the types stay the only description of the file, the reader
+//! lets it stop, notes the problem, takes that one entry out of the tree, and tries again until what is left
+//! is sound:
+//!
+//! ```text
+//!   text ──TOML──> tree ──┬─> serde ──Ok──> checks ──> Settings or problems
+//!                         ^     │Err: note it, take the entry out
+//!                         └─────┘
+//! ```
+
+use crate::Settings;
+use crate::check::{self, Finding};
+use crate::problem::{Message, Problem, nearest};
+use crate::section::Section;
+use serde::Deserialize;
+use std::ops::Range;
+use toml::Spanned;
+use toml::de::{DeArray, DeTable, DeValue, Deserializer};
+
+/// Longer texts are no settings file.
+const MOST_BYTES: usize = 1 << 20;
+
+pub(crate) fn read(text: &str) -> Result<Settings, Vec<Problem>> {
+    if text.len() > MOST_BYTES {
+        return Err(vec![at(text, 0, String::new(), Message::new("settings.too_long", []))]);
+    }
+    let (tree, errors) = DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        let problems = errors.iter().map(|error| {
+            let start = error.span().map_or(0, |span| span.start);
+            at(
+                text,
+                start,
+                String::new(),
+                Message::new("settings.syntax", [("reason", error.message().to_owned())]),
+            )
+        });
+        return Err(in_order(problems.collect()));
+    }
+    let (settings, mut problems) = typed(text, &tree);
+    let troubled: Vec<String> = problems.iter().map(|problem| head(&problem.path).to_owned()).collect();
+    let sound = |section: Section| !troubled.iter().any(|name| name == section.as_str());
+    for Finding { path, message } in check::check(&settings, &sound) {
+        let start = locate(&tree, &path).map_or(0, |span| span.start);
+        problems.push(at(text, start, path.to_string(), message));
+    }
+    if problems.is_empty() { Ok(settings) } else { Err(in_order(problems)) }
+}
+
+/// The settings that are left after each entry that does not fit its type is noted and taken out.
+fn typed(text: &str, tree: &Spanned<DeTable<'_>>) -> (Settings, Vec<Problem>) {
+    let mut problems = Vec::new();
+    let mut rest = tree.clone();
+    while problems.len() < Problem::MOST {
+        let error = match Settings::deserialize(Deserializer::from(rest.clone())) {
+            Ok(settings) => return (settings, problems),
+            Err(error) => error,
+        };
+        let span = error.span().unwrap_or(0..0);
+        let mut keys = Vec::new();
+        let found = trail(tree.get_ref(), &span, &mut keys);
+        let path = keys.join(".");
+        problems.push(at(text, span.start, path.clone(), message(error.message(), &path)));
+        if !found || !take_out(rest.get_mut(), &span) {
+            break;
+        }
+    }
+    (Settings::default(), problems)
+}
+
+/// The message of an error by `serde`. Its text may quote the value, which may be a password: only the
+/// parts that name keys and types go on.
+fn message(text: &str, path: &str) -> Message {
+    let mut quoted = text.split('`').skip(1).step_by(2);
+    let mut first = || quoted.next().unwrap_or_default().to_owned();
+    let setting = || ("setting", path.to_owned());
+    if text.starts_with("settings.") {
+        return Message::new(text, [setting()]);
+    }
+    if text.starts_with("unknown field") {
+        let key = first();
+        let near = nearest(&key, text.split('`').skip(3).step_by(2)).map(str::to_owned);
+        return Message::new("settings.unknown_key", [("key", key)]).near(near.as_deref());
+    }
+    if text.starts_with("missing field") {
+        return Message::new("settings.missing", [("key", first()), setting()]);
+    }
+    if text.starts_with("unknown variant") {
+        let expected: Vec<_> = text.split('`').skip(3).step_by(2).collect();
+        let value = first();
+        return Message::new(
+            "settings.variant",
+            [("value", value), ("expected", expected.join(", ")), setting()],
+        );
+    }
+    if text.contains("socket address syntax") || text.ends_with("expected socket address") {
+        return Message::new("settings.address", [setting()]);
+    }
+    if text.contains("IP address syntax") || text.ends_with("expected IP address") {
+        return Message::new("settings.ip", [setting()]);
+    }
+    if text == types::NameError::NotName.to_string() {
+        return Message::new("settings.name", [setting()]);
+    }
+    let expected = text.rsplit_once("expected ").map_or("", |(_, expected)| expected);
+    let code = match expected {
+        "u8" | "u16" | "u32" | "u64" => "settings.number",
+        _ if expected.contains("string") => "settings.quotes",
+        "a sequence" => "settings.list",
+        _ if expected.starts_with("struct") || expected.starts_with("a map") => "settings.table",
+        _ => "settings.unfit",
+    };
+    Message::new(code, [setting()])
+}
+
+/// The keys that lead to the entry with this span, and whether there is one.
+fn trail(table: &DeTable<'_>, span: &Range<usize>, keys: &mut Vec<String>) -> bool {
+    table.iter().any(|(key, value)| {
+        keys.push(key.get_ref().to_string());
+        // Below first: a table that only its sub-table names has the same span as that one.
+        let found = trail_value(value, span, keys) || key.span() == *span || value.span() == *span;
+        if !found {
+            keys.pop();
+        }
+        found
+    })
+}
+
+fn trail_value(value: &Spanned<DeValue<'_>>, span: &Range<usize>, keys: &mut Vec<String>) -> bool {
+    match value.get_ref() {
+        DeValue::Table(table) => trail(table, span, keys),
+        DeValue::Array(items) => {
+            items.iter().any(|item| trail_value(item, span, keys) || item.span() == *span)
+        }
+        _ => false,
+    }
+}
+
+/// Takes the deepest entry with this span out of the tree; says whether there was one.
+fn take_out(table: &mut DeTable<'_>, span: &Range<usize>) -> bool {
+    if table.iter_mut().any(|(_, value)| take_out_value(value, span)) {
+        return true;
+    }
+    let found = table.iter().find(|(key, value)| key.span() == *span || value.span() == *span);
+    let Some(key) = found.map(|(key, _)| key.clone()) else { return false };
+    table.remove(&key).is_some()
+}
+
+fn take_out_value(value: &mut Spanned<DeValue<'_>>, span: &Range<usize>) -> bool {
+    match value.get_mut() {
+        DeValue::Table(table) => take_out(table, span),
+        DeValue::Array(items) => {
+            if items.iter_mut().any(|item| take_out_value(item, span)) {
+                return true;
+            }
+            let Some(index) = items.iter().position(|item| item.span() == *span) else { return false };
+            let all = std::mem::replace(items, DeArray::new()).into_iter().enumerate();
+            *items = all.filter(|(at, _)| *at != index).map(|(_, item)| item).collect();
+            true
+        }
+        _ => false,
+    }
+}
+
+/// The span of the entry at the path, or of the nearest one above it that stands in the file.
+fn locate(tree: &Spanned<DeTable<'_>>, path: &check::Path) -> Option<Range<usize>> {
+    let mut table = tree.get_ref();
+    let mut found = None;
+    for step in path.steps() {
+        let (_, value) = table.iter().find(|(key, _)| key.get_ref().as_ref() == step.key)?;
+        let mut value = value;
+        found = Some(value.span());
+        if let Some(index) = step.index {
+            let Some(item) = value.get_ref().as_array().and_then(|items| items.get(index)) else {
+                return found;
+            };
+            value = item;
+            found = Some(value.span());
+        }
+        match value.get_ref() {
+            DeValue::Table(below) => table = below,
+            _ => return found,
+        }
+    }
+    found
+}
+
+fn head(path: &str) -> &str {
+    path.split('.').next().unwrap_or_default()
+}
+
+fn in_order(mut problems: Vec<Problem>) -> Vec<Problem> {
+    problems.sort();
+    problems.dedup();
+    problems.truncate(Problem::MOST);
+    problems
+}
+
+fn at(text: &str, start: usize, path: String, message: Message) -> Problem {
+    let before = text.get(..start).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    Problem {
+        line: count(before.matches('\n').count() + 1),
+        column: count(before[line_start..].chars().count() + 1),
+        path,
+        code: message.code,
+        args: message.args,
+    }
+}
