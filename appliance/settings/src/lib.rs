@@ -18,7 +18,9 @@ mod diff;
 mod problem;
 mod read;
 mod schema;
+mod secret;
 mod section;
+mod tree;
 mod value;
 
 pub mod audit;
@@ -32,8 +34,9 @@ pub mod sip;
 pub use diff::{Applied, Change, diff, live};
 pub use problem::Problem;
 pub use schema::schema;
-pub use section::Section;
-pub use value::{Dialled, Fault, MASK, Period, PortRange, Prompt, Secret, Size};
+pub use secret::{MASK, Secret};
+pub use section::{NoSection, Plain, Section};
+pub use value::{Dialled, Fault, Period, PortRange, Prompt, Size};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -14,10 +14,10 @@ use crate::Settings;
 use crate::check::{self, Finding};
 use crate::problem::{Message, Problem, nearest};
 use crate::section::Section;
+use crate::tree::{locate, stands, take_out, trail};
 use serde::Deserialize;
-use std::ops::Range;
 use toml::Spanned;
-use toml::de::{DeArray, DeTable, DeValue, Deserializer};
+use toml::de::{DeTable, Deserializer};
 
 /// Longer texts are no settings file.
 const MOST_BYTES: usize = 1 << 20;
@@ -62,7 +62,13 @@ fn typed(text: &str, tree: &Spanned<DeTable<'_>>) -> (Settings, Vec<Problem>) {
         let mut keys = Vec::new();
         let found = trail(tree.get_ref(), &span, &mut keys);
         let path = keys.join(".");
-        problems.push(at(text, span.start, path.clone(), message(error.message(), &path)));
+        let message = message(error.message(), &path);
+        // A key is also missing where its value did not fit and was taken out: that has been told.
+        let told = message.code == "settings.missing"
+            && message.args.get("key").is_some_and(|key| stands(tree.get_ref(), &span, key));
+        if !told {
+            problems.push(at(text, span.start, path, message));
+        }
         if !found || !take_out(rest.get_mut(), &span) {
             break;
         }
@@ -113,78 +119,6 @@ fn message(text: &str, path: &str) -> Message {
         _ => "settings.unfit",
     };
     Message::new(code, [setting()])
-}
-
-/// The keys that lead to the entry with this span, and whether there is one.
-fn trail(table: &DeTable<'_>, span: &Range<usize>, keys: &mut Vec<String>) -> bool {
-    table.iter().any(|(key, value)| {
-        keys.push(key.get_ref().to_string());
-        // Below first: a table that only its sub-table names has the same span as that one.
-        let found = trail_value(value, span, keys) || key.span() == *span || value.span() == *span;
-        if !found {
-            keys.pop();
-        }
-        found
-    })
-}
-
-fn trail_value(value: &Spanned<DeValue<'_>>, span: &Range<usize>, keys: &mut Vec<String>) -> bool {
-    match value.get_ref() {
-        DeValue::Table(table) => trail(table, span, keys),
-        DeValue::Array(items) => {
-            items.iter().any(|item| trail_value(item, span, keys) || item.span() == *span)
-        }
-        _ => false,
-    }
-}
-
-/// Takes the deepest entry with this span out of the tree; says whether there was one.
-fn take_out(table: &mut DeTable<'_>, span: &Range<usize>) -> bool {
-    if table.iter_mut().any(|(_, value)| take_out_value(value, span)) {
-        return true;
-    }
-    let found = table.iter().find(|(key, value)| key.span() == *span || value.span() == *span);
-    let Some(key) = found.map(|(key, _)| key.clone()) else { return false };
-    table.remove(&key).is_some()
-}
-
-fn take_out_value(value: &mut Spanned<DeValue<'_>>, span: &Range<usize>) -> bool {
-    match value.get_mut() {
-        DeValue::Table(table) => take_out(table, span),
-        DeValue::Array(items) => {
-            if items.iter_mut().any(|item| take_out_value(item, span)) {
-                return true;
-            }
-            let Some(index) = items.iter().position(|item| item.span() == *span) else { return false };
-            let all = std::mem::replace(items, DeArray::new()).into_iter().enumerate();
-            *items = all.filter(|(at, _)| *at != index).map(|(_, item)| item).collect();
-            true
-        }
-        _ => false,
-    }
-}
-
-/// The span of the entry at the path, or of the nearest one above it that stands in the file.
-fn locate(tree: &Spanned<DeTable<'_>>, path: &check::Path) -> Option<Range<usize>> {
-    let mut table = tree.get_ref();
-    let mut found = None;
-    for step in path.steps() {
-        let (_, value) = table.iter().find(|(key, _)| key.get_ref().as_ref() == step.key)?;
-        let mut value = value;
-        found = Some(value.span());
-        if let Some(index) = step.index {
-            let Some(item) = value.get_ref().as_array().and_then(|items| items.get(index)) else {
-                return found;
-            };
-            value = item;
-            found = Some(value.span());
-        }
-        match value.get_ref() {
-            DeValue::Table(below) => table = below,
-            _ => return found,
-        }
-    }
-    found
 }
 
 fn head(path: &str) -> &str {

@@ -1,6 +1,6 @@
 //! `[sip]`: where SIP is spoken, with which carriers, and which phones may register.
 
-use crate::value::Secret;
+use crate::secret::Secret;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
