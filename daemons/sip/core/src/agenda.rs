@@ -1,0 +1,50 @@
+//! Who is to be woken when. Owns no time: it only orders moments.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    hash::Hash,
+};
+use types::Monotonic;
+
+/// At most one wake-up for each key.
+pub(crate) struct Agenda<K> {
+    order: BTreeSet<(Monotonic, K)>,
+    at: HashMap<K, Monotonic>,
+}
+
+impl<K> Default for Agenda<K> {
+    fn default() -> Self {
+        Self { order: BTreeSet::new(), at: HashMap::new() }
+    }
+}
+
+impl<K: Copy + Ord + Hash> Agenda<K> {
+    /// Sets, moves or clears the wake-up of `key`.
+    pub(crate) fn set(&mut self, key: K, at: Option<Monotonic>) {
+        if self.at.get(&key).copied() == at {
+            return;
+        }
+        if let Some(old) = self.at.remove(&key) {
+            self.order.remove(&(old, key));
+        }
+        if let Some(at) = at {
+            self.at.insert(key, at);
+            self.order.insert((at, key));
+        }
+    }
+
+    /// The earliest wake-up.
+    pub(crate) fn next(&self) -> Option<Monotonic> {
+        self.order.first().map(|(at, _)| *at)
+    }
+
+    /// Takes the earliest key that is due at `now`.
+    pub(crate) fn due(&mut self, now: Monotonic) -> Option<K> {
+        let (at, key) = *self.order.first()?;
+        if at > now {
+            return None;
+        }
+        self.set(key, None);
+        Some(key)
+    }
+}
