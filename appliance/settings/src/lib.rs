@@ -15,6 +15,7 @@
 
 mod check;
 mod diff;
+mod fill;
 mod problem;
 mod read;
 mod schema;
@@ -40,6 +41,7 @@ pub use value::{Dialled, Fault, Period, PortRange, Prompt, Size};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 /// The whole house, one section for each daemon. `Debug` is missing on purpose: there are passwords within.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -72,6 +74,12 @@ impl Settings {
     /// All mistakes in the order of the file, at most [`Problem::MOST`] of them; never an empty list.
     pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
         read::read(text)
+    }
+
+    /// The text with each password that is only a [`MASK`] filled in from `current`: settings that were
+    /// shown, changed and brought back keep the passwords that nobody touched.
+    pub fn fill(text: &str, current: &Self) -> Zeroizing<String> {
+        fill::fill(text, current)
     }
 
     /// The whole as a value, each secret replaced by [`MASK`].

@@ -39,6 +39,20 @@ fn a_new_password_is_a_change_between_two_masks() {
     assert!(!format!("{added:?}").contains("Grey"), "{added:?}");
 }
 
+#[test]
+fn a_mask_that_comes_back_is_the_password_that_was() {
+    const PASSWORD: &str = r#"Wild\"geese\8"#;
+    let toml = |password: &str| house(&password.replace('\\', r"\\").replace('"', "\\\""), "bank");
+    let current = sound(&toml(PASSWORD));
+    assert_eq!(current.sip.phones[0].password.reveal(), PASSWORD);
+    let filled = sound(&Settings::fill(&house(MASK, "new realm"), &current));
+    assert_eq!(filled.sip.phones[0].password.reveal(), PASSWORD);
+    assert_eq!(filled.sip.realm, "new realm");
+
+    let stranger = house(MASK, "bank").replace("8001", "8002");
+    assert!(Settings::parse(&Settings::fill(&stranger, &current)).is_err());
+}
+
 proptest! {
     /// Whatever is wrong around it, no problem quotes the password.
     #[test]
