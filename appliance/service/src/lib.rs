@@ -1,1 +1,22 @@
-//! The skeleton of every daemon: readiness, watchdog, IPC with streams and descriptors, peer check
+#![doc = include_str!("../README.md")]
+
+mod client;
+pub mod clock;
+mod context;
+mod describe;
+mod error;
+mod interface;
+mod journal;
+mod notify;
+mod peer;
+mod server;
+mod wire;
+
+pub use client::{Client, Stream};
+pub use context::{Context, Failure, run};
+pub use describe::describe;
+pub use error::{Error, Refusal, RefusalKind};
+pub use interface::{Answer, Gone, Interface, Method, MethodFacts, Replies, Reply, private};
+pub use peer::Peer;
+pub use server::{Calls, Refused, Request};
+pub use wire::{Connection, MAX_DESCRIPTORS, MAX_MESSAGE};

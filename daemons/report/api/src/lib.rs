@@ -1,1 +1,22 @@
-//! What report offers to its callers: wire types and methods
+//! What report offers: the call record, and queries over call records.
+
+mod call_record;
+#[cfg(feature = "wire")]
+mod query;
+
+pub use call_record::*;
+#[cfg(feature = "wire")]
+pub use query::*;
+
+#[cfg(feature = "wire")]
+service::interface! {
+    /// Call records and figures.
+    pub interface Report = "report" {
+        /// Keeps a call record; durable when answered. The same call again changes nothing.
+        call Save -> Saved;
+        /// Call records, the newest first.
+        call List -> CallRecordList;
+        /// One call record.
+        call Show -> CallRecord;
+    }
+}

@@ -1,1 +1,56 @@
-//! What route offers to its callers: wire types and methods
+//! What route offers: the leg contract to its edges, the live state to people.
+//!
+//! An edge (sip, tdm, text, browser phones; media for what is heard) calls [`AttachSignalling`] or
+//! [`AttachMedia`] once, with every leg that is alive at that moment and the memo of each, and keeps that
+//! stream: commands come back on it. What happens on the edge goes down as [`Signal`] or [`Hear`], in order,
+//! one at a time. A leg is the same to route whatever carries it; route knows no SIP and no RTP.
+//!
+//! ```text
+//!      Offered ──► Ring ──► Answer ──► (talking) ──► Ended
+//!         │                    ▲                       ▲
+//!         └──── HangUp ────────┼───────────────────────┤
+//!      Dial ──► Ringing ──► Answered ──► (talking) ──► Ended
+//! ```
+//!
+//! Whatever the way, each leg ends with exactly one `Ended`, also one that was refused or never answered.
+
+#[cfg(feature = "wire")]
+mod desk;
+mod leg;
+mod media;
+mod state;
+
+#[cfg(feature = "wire")]
+pub use desk::*;
+pub use leg::*;
+pub use media::*;
+pub use state::*;
+
+#[cfg(feature = "wire")]
+service::interface! {
+    /// Live contacts, queues, agents and flows.
+    pub interface Route = "route" {
+        /// Attaches a signalling edge: commands come back until either side ends.
+        stream AttachSignalling -> SignallingCommand;
+        /// Says what happened to a leg or an endpoint.
+        call Signal -> Heard;
+        /// Attaches the media edge: commands come back until either side ends.
+        stream AttachMedia -> MediaCommand;
+        /// Says what media heard, played or lost.
+        call Hear -> Heard;
+        /// The calls of this moment.
+        call LiveCalls -> LiveCallList;
+        /// The agents and their states.
+        call Agents -> AgentList;
+        /// Signs the asking agent in with a phone, or out.
+        call SignIn -> AgentEntry;
+        /// Sets an agent's state: one's own, or another's as a supervisor.
+        call SetState -> AgentEntry;
+        /// The queues and who waits.
+        call Queues -> QueueList;
+        /// Trunks and phones, and whether they can be reached.
+        call Endpoints -> EndpointList;
+        /// Ends a call, as a supervisor.
+        call HangUp -> Heard;
+    }
+}

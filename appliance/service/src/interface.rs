@@ -1,0 +1,221 @@
+//! How an API crate declares what a daemon offers, once, for callers, the daemon, the permission table and
+//! introspection.
+
+use crate::error::Refusal;
+use serde::{Serialize, de::DeserializeOwned};
+use std::{marker::PhantomData, os::fd::OwnedFd};
+use tokio::sync::mpsc;
+
+/// What one daemon offers. Declared by [`interface!`](crate::interface!).
+pub trait Interface: 'static {
+    /// The daemon, as named in `configs/house.toml`.
+    const DAEMON: &'static str;
+    /// All methods, in the order of declaration.
+    const METHODS: &'static [MethodFacts];
+    /// An enum with one variant a method: its parameters and where the reply goes.
+    type Call: Send + 'static;
+
+    /// Decodes one call. `None`: no such method.
+    #[doc(hidden)]
+    fn decode(
+        method: &str,
+        parameters: serde_json::Value,
+        answer: Answer,
+    ) -> Option<Result<Self::Call, (serde_json::Error, Answer)>>;
+
+    /// JSON Schemas of parameters and reply, by method: what introspection and the golden files show.
+    fn schemas() -> Vec<(&'static str, schemars::Schema, schemars::Schema)>;
+}
+
+/// One method: the type is its parameters.
+pub trait Method: Serialize + DeserializeOwned + Send + 'static {
+    /// The interface to which it belongs.
+    type Interface: Interface;
+    /// What a reply holds.
+    type Reply: Serialize + DeserializeOwned + Send + 'static;
+    /// The name on the wire.
+    const NAME: &'static str;
+}
+
+/// What is known of a method without its types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MethodFacts {
+    /// The name on the wire.
+    pub name: &'static str,
+    /// Whether replies go on until one side ends (Varlink's `more`).
+    pub streaming: bool,
+    /// The first lines of its documentation.
+    pub doc: &'static str,
+}
+
+/// Declares an interface. Each method is a struct of its parameters that stands in the same module.
+///
+/// ```ignore
+/// service::interface! {
+///     /// Sealed recordings.
+///     pub interface Record = "record" {
+///         /// Begins a recording.
+///         call Begin -> Begun;
+///         /// Follows what changes.
+///         stream Follow -> Change;
+///     }
+/// }
+/// ```
+#[macro_export]
+macro_rules! interface {
+    (
+        $(#[$doc:meta])*
+        pub interface $name:ident = $daemon:literal {
+            $($(#[doc = $about:literal])+ $kind:ident $method:ident -> $reply:ty;)*
+        }
+    ) => {
+        $(#[$doc])*
+        pub enum $name {}
+
+        /// One call as the daemon receives it: the parameters, and where the reply goes.
+        pub enum Call {
+            $($(#[doc = $about])+ $method($method, $crate::interface!(@answer $kind $reply)),)*
+        }
+
+        impl $crate::Interface for $name {
+            const DAEMON: &'static str = $daemon;
+            const METHODS: &'static [$crate::MethodFacts] = &[$($crate::MethodFacts {
+                name: stringify!($method),
+                streaming: $crate::interface!(@streaming $kind),
+                doc: concat!($($about, "\n"),+),
+            }),*];
+            type Call = Call;
+
+            fn decode(
+                method: &str,
+                parameters: $crate::private::Value,
+                answer: $crate::Answer,
+            ) -> Option<Result<Call, ($crate::private::JsonError, $crate::Answer)>> {
+                match method {
+                    $(stringify!($method) => Some(match $crate::private::from_value::<$method>(parameters) {
+                        Ok(parameters) => Ok(Call::$method(parameters, answer.into())),
+                        Err(error) => Err((error, answer)),
+                    }),)*
+                    _ => None,
+                }
+            }
+
+            fn schemas() -> Vec<(&'static str, $crate::private::Schema, $crate::private::Schema)> {
+                vec![$((
+                    stringify!($method),
+                    $crate::private::schema_for::<$method>(),
+                    $crate::private::schema_for::<$reply>(),
+                )),*]
+            }
+        }
+
+        $(impl $crate::Method for $method {
+            type Interface = $name;
+            type Reply = $reply;
+            const NAME: &'static str = stringify!($method);
+        })*
+    };
+    (@answer call $reply:ty) => { $crate::Reply<$reply> };
+    (@answer stream $reply:ty) => { $crate::Replies<$reply> };
+    (@streaming call) => { false };
+    (@streaming stream) => { true };
+}
+
+/// What [`interface!`](crate::interface!) expands to needs; no one else.
+#[doc(hidden)]
+pub mod private {
+    pub use schemars::Schema;
+    pub use serde_json::{Error as JsonError, Value, from_value};
+
+    pub fn schema_for<T: schemars::JsonSchema>() -> Schema {
+        schemars::SchemaGenerator::default().into_root_schema_for::<T>()
+    }
+}
+
+/// Where the frames of one answer go: the connection that asked.
+#[doc(hidden)]
+pub struct Answer(pub(crate) mpsc::Sender<Outgoing>);
+
+/// One frame on its way to the caller.
+pub(crate) enum Outgoing {
+    Last(Result<serde_json::Value, Refusal>, Vec<OwnedFd>),
+    More(serde_json::Value, Vec<OwnedFd>),
+}
+
+/// The one reply of a call. Dropped without a reply, the caller is told Unavailable.
+pub struct Reply<T> {
+    answer: Answer,
+    reply: PhantomData<fn(T)>,
+}
+
+impl<T> From<Answer> for Reply<T> {
+    fn from(answer: Answer) -> Self {
+        Self { answer, reply: PhantomData }
+    }
+}
+
+impl<T: Serialize> Reply<T> {
+    /// Answers. A caller that is gone is no error of ours: nothing is left to tell.
+    pub fn send(self, outcome: Result<T, Refusal>) {
+        self.send_with(outcome, Vec::new());
+    }
+
+    /// Answers with descriptors beside the reply.
+    pub fn send_with(self, outcome: Result<T, Refusal>, descriptors: Vec<OwnedFd>) {
+        // The channel holds one answer and this is it; it fails only when the connection is gone.
+        let _gone = self.answer.0.try_send(Outgoing::Last(outcome.and_then(|reply| encode(&reply)), descriptors));
+    }
+}
+
+/// The replies of a streaming call. Dropped, the stream ends.
+pub struct Replies<T> {
+    answer: Answer,
+    reply: PhantomData<fn(T)>,
+}
+
+impl<T> From<Answer> for Replies<T> {
+    fn from(answer: Answer) -> Self {
+        Self { answer, reply: PhantomData }
+    }
+}
+
+/// The caller of a stream is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the caller is gone")]
+pub struct Gone;
+
+impl<T: Serialize> Replies<T> {
+    /// Sends one reply; waits while the caller is behind.
+    ///
+    /// # Errors
+    /// [`Gone`] when the caller has left.
+    pub async fn send(&self, reply: T) -> Result<(), Gone> {
+        let value = encode(&reply).map_err(|_unencodable| Gone)?;
+        self.answer.0.send(Outgoing::More(value, Vec::new())).await.map_err(|_| Gone)
+    }
+
+    /// Sends one reply if the caller is not behind by more than the bound of 64 replies.
+    ///
+    /// # Errors
+    /// [`Gone`] when the caller has left or is too far behind; the stream shall then be dropped.
+    pub fn try_send(&self, reply: T) -> Result<(), Gone> {
+        let value = encode(&reply).map_err(|_unencodable| Gone)?;
+        self.answer.0.try_send(Outgoing::More(value, Vec::new())).map_err(|_| Gone)
+    }
+
+    /// Ends the stream with a refusal.
+    pub fn refuse(self, refusal: Refusal) {
+        // Fails only when the connection is gone or so far behind that its end is what it will see.
+        let _gone = self.answer.0.try_send(Outgoing::Last(Err(refusal), Vec::new()));
+    }
+
+    /// Resolves when the caller has left.
+    pub async fn gone(&self) {
+        self.answer.0.closed().await;
+    }
+}
+
+fn encode<T: Serialize>(reply: &T) -> Result<serde_json::Value, Refusal> {
+    serde_json::to_value(reply)
+        .map_err(|error| Refusal::unavailable("house.unencodable", format!("a reply has no JSON form: {error}")))
+}

@@ -1,0 +1,123 @@
+//! A recording, its tracks and the proof that each party knew of it.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use types::{CallId, LegId, Name, RecordingId, Utc};
+
+/// Begins a recording.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Begin {
+    /// Its id, made by route; a repeated `Begin` of the same id changes nothing.
+    pub recording: RecordingId,
+    /// The conversation to which it belongs.
+    pub call: CallId,
+    /// The parties known now.
+    pub tracks: Vec<Track>,
+}
+
+/// Adds a party.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Join {
+    /// The recording.
+    pub recording: RecordingId,
+    /// The party.
+    pub track: Track,
+}
+
+/// Ends a recording.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Finish {
+    /// The recording.
+    pub recording: RecordingId,
+}
+
+/// Feeds a recording; the descriptor comes with the call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Feed {
+    /// The recording.
+    pub recording: RecordingId,
+}
+
+/// It has begun.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Begun {}
+
+/// One party's side of a recording.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Track {
+    /// Its number in the file: 0 the caller, 1 the first agent, and on.
+    pub track: u8,
+    /// The leg from which it comes.
+    pub leg: LegId,
+    /// Who speaks there.
+    pub party: PartyRole,
+    /// Why this party may be recorded.
+    pub consent: Consent,
+}
+
+/// Who speaks on a track.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PartyRole {
+    /// The customer.
+    Customer,
+    /// One of the house's agents.
+    Agent,
+}
+
+/// Why a party may be recorded (个人信息保护法 §13, §14): a track without consent is not written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Consent {
+    /// The announcement was played to its end to this party, who stayed.
+    Announced {
+        /// The prompt.
+        prompt: Name,
+        /// SM3 of the prompt's file, 64 hexadecimal digits.
+        digest: String,
+        /// The end of the playing.
+        at: Utc,
+    },
+    /// An agent of the house, who knows by contract.
+    Employed {},
+    /// None.
+    Refused {},
+}
+
+/// One recording.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Recording {
+    /// Its id.
+    pub recording: RecordingId,
+    /// The conversation.
+    pub call: CallId,
+    /// When it began.
+    pub began: Utc,
+    /// When it was sealed; `None` while it goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Utc>,
+    /// Whether it is whole.
+    pub state: RecordingState,
+    /// Its parties.
+    pub tracks: Vec<Track>,
+    /// Length of the sealed file in bytes.
+    pub size: u64,
+    /// SM3 of the sealed file, 64 hexadecimal digits; empty while it goes on.
+    pub digest: String,
+    /// RTP packets recorded.
+    pub packets: u64,
+    /// Packets that were known to be lost before they were sealed.
+    pub lost: u64,
+}
+
+/// Whether a recording is whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordingState {
+    /// It goes on.
+    Recording,
+    /// Sealed to its end.
+    Sealed,
+    /// Cut off by a crash or a power cut: every whole chunk opens, the end is missing.
+    Truncated,
+}

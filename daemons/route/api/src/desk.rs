@@ -1,0 +1,98 @@
+//! What people ask of the live state. Who asks is in the assertion, which route verifies by itself.
+
+use crate::{AgentEntry, AgentState, Endpoint, LiveCall, QueueEntry, Reachability};
+use auth_api::Assertion;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use types::{AgentId, CallId, Extension};
+
+/// Asks for the calls of this moment.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct LiveCalls {
+    /// Who asks: any signed-in person.
+    pub assertion: Assertion,
+}
+
+/// The calls of this moment, the oldest first.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct LiveCallList {
+    /// One each.
+    pub calls: Vec<LiveCall>,
+}
+
+/// Asks for the agents.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Agents {
+    /// Who asks: any signed-in person.
+    pub assertion: Assertion,
+}
+
+/// The agents, by name.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct AgentList {
+    /// One each.
+    pub agents: Vec<AgentEntry>,
+}
+
+/// Signs the asking agent in with a phone, or out.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct SignIn {
+    /// The agent.
+    pub assertion: Assertion,
+    /// The phone; `None` signs out.
+    #[serde(default)]
+    pub phone: Option<Extension>,
+}
+
+/// Sets an agent's state.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct SetState {
+    /// The agent, or a supervisor.
+    pub assertion: Assertion,
+    /// Whose; `None` is one's own.
+    #[serde(default)]
+    pub agent: Option<AgentId>,
+    /// `Ready` or `Aux`.
+    pub state: AgentState,
+}
+
+/// Asks for the queues.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Queues {
+    /// Who asks: any signed-in person.
+    pub assertion: Assertion,
+}
+
+/// The queues, by name.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct QueueList {
+    /// One each.
+    pub queues: Vec<QueueEntry>,
+}
+
+/// Asks for trunks and phones.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Endpoints {
+    /// Who asks: any signed-in person.
+    pub assertion: Assertion,
+}
+
+/// Trunks and phones, and whether they can be reached.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct EndpointList {
+    /// One each.
+    pub endpoints: Vec<(Endpoint, Reachability)>,
+}
+
+/// Ends a call.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct HangUp {
+    /// A supervisor, or the agent who talks.
+    pub assertion: Assertion,
+    /// The call.
+    pub call: CallId,
+    /// Why, for the audit log.
+    pub reason: String,
+}
+
+

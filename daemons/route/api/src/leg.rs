@@ -1,0 +1,295 @@
+//! The leg contract of signalling.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use types::{Extension, LegId, Pii, TrunkId};
+
+/// A session description (SDP, RFC 8866) as text: opaque to route, which carries it between signalling and
+/// media. A description that is not UTF-8 is refused by the edge with 488.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct SessionDescription(pub String);
+
+/// What route wants to find again after a restart: opaque to the edge, which returns the last one of each
+/// leg when it attaches. At most 4 KiB.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Memo(pub String);
+
+/// Who is on a leg, as the far side names them: digits of a number or the user part of an address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Party {
+    /// The number or user part; empty when withheld.
+    pub number: Pii<String>,
+    /// The display name, decoded as UTF-8, else GB18030.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display: Option<Pii<String>>,
+}
+
+/// Over which endpoint a leg comes or goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Endpoint {
+    /// A line to a carrier.
+    Trunk(TrunkId),
+    /// A registered phone.
+    Phone(Extension),
+}
+
+/// What becomes of a leg, from the edge's side of things (route ← edge).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SignallingEvent {
+    /// Someone calls; the edge made the leg's id.
+    Offered {
+        /// The new leg.
+        leg: LegId,
+        /// Where it came in.
+        over: Endpoint,
+        /// Who calls.
+        from: Party,
+        /// What was dialled: the user part of the request-URI.
+        dialled: String,
+        /// The caller's offer; `None` where it wants ours (RFC 3261 §13.2.1).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        description: Option<SessionDescription>,
+        /// The protocol's own name of the dialog (SIP Call-ID), for traces.
+        reference: String,
+    },
+    /// The called phone rings; with a description where it sends early media.
+    Ringing {
+        /// The leg.
+        leg: LegId,
+        /// Early media's description.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        description: Option<SessionDescription>,
+    },
+    /// The called side answered.
+    Answered {
+        /// The leg.
+        leg: LegId,
+        /// Its answer.
+        description: SessionDescription,
+    },
+    /// The caller has our answer (ACK): from now on the leg is established for both sides.
+    Confirmed {
+        /// The leg.
+        leg: LegId,
+        /// The caller's answer where the offer was ours.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        description: Option<SessionDescription>,
+    },
+    /// The far side asks for another description (re-INVITE, UPDATE); the edge has answered nothing yet.
+    Changing {
+        /// The leg.
+        leg: LegId,
+        /// The new offer.
+        description: SessionDescription,
+    },
+    /// A digit that came by signalling (SIP INFO, RFC 6086).
+    Digit {
+        /// The leg.
+        leg: LegId,
+        /// 0-9, *, #, A-D.
+        digit: char,
+    },
+    /// The leg is over. The last event of every leg.
+    Ended {
+        /// The leg.
+        leg: LegId,
+        /// Why.
+        cause: Cause,
+        /// Who ended it.
+        by: EndedBy,
+    },
+    /// An endpoint became reachable, or ceased to be.
+    Reachable {
+        /// Which.
+        endpoint: Endpoint,
+        /// Whether it can be called now.
+        reachable: Reachability,
+    },
+}
+
+/// Whether an endpoint can be called now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Reachability {
+    /// It can.
+    Reachable,
+    /// It cannot: not registered, or no answer to OPTIONS.
+    Unreachable,
+    /// Nothing is known yet.
+    Unknown,
+}
+
+/// Who ended a leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EndedBy {
+    /// The far side.
+    Peer,
+    /// Route's command.
+    House,
+    /// Neither: a time-out or a lost network.
+    Failure,
+}
+
+/// Why a leg ended, in the terms of ITU-T Q.850 (RFC 3398 maps SIP's status codes).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// 1: no such number.
+    UnallocatedNumber,
+    /// 16: hung up after an answer.
+    NormalClearing,
+    /// 17: busy.
+    UserBusy,
+    /// 18: the phone did not react.
+    NoUserResponding,
+    /// 19: it rang, nobody answered.
+    NoAnswer,
+    /// 21: refused.
+    CallRejected,
+    /// 27: the endpoint is out of order or not registered.
+    DestinationOutOfOrder,
+    /// 31: the caller gave up before an answer (SIP CANCEL), or no better word.
+    NormalUnspecified,
+    /// 34: no channel or no room.
+    NoCircuitAvailable,
+    /// 38: the network failed.
+    NetworkOutOfOrder,
+    /// 41: a failure that may pass.
+    TemporaryFailure,
+    /// 65: no common codec or capability.
+    BearerCapabilityNotImplemented,
+    /// 102: a timer ran out.
+    RecoveryOnTimerExpiry,
+    /// 127: the protocols did not fit.
+    Interworking,
+}
+
+impl Cause {
+    /// The number in ITU-T Q.850 table 1.
+    pub const fn q850(self) -> u8 {
+        match self {
+            Self::UnallocatedNumber => 1,
+            Self::NormalClearing => 16,
+            Self::UserBusy => 17,
+            Self::NoUserResponding => 18,
+            Self::NoAnswer => 19,
+            Self::CallRejected => 21,
+            Self::DestinationOutOfOrder => 27,
+            Self::NormalUnspecified => 31,
+            Self::NoCircuitAvailable => 34,
+            Self::NetworkOutOfOrder => 38,
+            Self::TemporaryFailure => 41,
+            Self::BearerCapabilityNotImplemented => 65,
+            Self::RecoveryOnTimerExpiry => 102,
+            Self::Interworking => 127,
+        }
+    }
+}
+
+/// What route wants of a signalling edge (route → edge). A command to a leg that is over is dropped: its
+/// `Ended` is on the way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SignallingCommand {
+    /// The edge is attached: the first reply of the stream.
+    Attached {},
+    /// Tells the caller that it rings.
+    Ring {
+        /// The leg.
+        leg: LegId,
+        /// Kept for route.
+        memo: Memo,
+    },
+    /// Answers the caller.
+    Answer {
+        /// The leg.
+        leg: LegId,
+        /// Media's answer.
+        description: SessionDescription,
+        /// Kept for route.
+        memo: Memo,
+    },
+    /// Calls someone; route made the leg's id.
+    Dial {
+        /// The new leg.
+        leg: LegId,
+        /// Over which endpoint.
+        over: Endpoint,
+        /// The number on a trunk; unused for a phone.
+        number: String,
+        /// Who is shown as caller.
+        from: Party,
+        /// Media's offer.
+        description: SessionDescription,
+        /// Kept for route.
+        memo: Memo,
+    },
+    /// Answers `Changing`.
+    Change {
+        /// The leg.
+        leg: LegId,
+        /// Media's answer; `None` refuses (488) and leaves the session as it was.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        description: Option<SessionDescription>,
+    },
+    /// Keeps another memo.
+    Remember {
+        /// The leg.
+        leg: LegId,
+        /// Kept for route.
+        memo: Memo,
+    },
+    /// Refuses, cancels or ends the leg, whichever its state asks for.
+    HangUp {
+        /// The leg.
+        leg: LegId,
+        /// Why.
+        cause: Cause,
+    },
+}
+
+/// A leg that was alive when its edge attached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LiveLeg {
+    /// The leg.
+    pub leg: LegId,
+    /// How far it is.
+    pub state: LegState,
+    /// What route's last command carried.
+    pub memo: Memo,
+}
+
+/// How far a leg is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LegState {
+    /// Offered to us, or rung by us, and not answered.
+    Ringing,
+    /// Answered.
+    Established,
+}
+
+/// Attaches a signalling edge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AttachSignalling {
+    /// Every leg that is alive now.
+    pub legs: Vec<LiveLeg>,
+    /// Every endpoint and whether it can be called now.
+    pub endpoints: Vec<(Endpoint, Reachability)>,
+}
+
+/// Says what happened on a signalling edge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Signal {
+    /// What.
+    pub event: SignallingEvent,
+}
+
+/// The event has reached the state it concerns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Heard {}
