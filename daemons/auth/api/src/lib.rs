@@ -12,9 +12,11 @@
 #[cfg(feature = "wire")]
 mod assertion;
 mod claims;
+mod entry;
 mod role;
 
 #[cfg(feature = "wire")]
 pub use assertion::{Assertion, AssertionError, SIGNING_ID, Verifier};
 pub use claims::{Claims, LIFETIME, SessionId};
+pub use entry::{Origin, Password, Presence, TooLong};
 pub use role::{Incompatible, Role, Roles};

@@ -1,0 +1,226 @@
+//! What a password opens: set-up, log-in, its own change; and the sessions that come of it.
+
+use crate::{
+    account::{Account, Lock, Nature, Standing},
+    act::{Now, Officers, Refusal, Reply},
+    challenge::{Proof, Replacement, Subject},
+    directory::{Change, Directory, Proposal, SetUp, draft},
+    event::{Event, Outcome, Rejection, What},
+    password::{Match, PasswordHash},
+    session::Session,
+};
+use auth_api::{Origin, Presence, Role, Roles, SessionId};
+use mutant::mutant;
+use types::PersonId;
+
+impl Directory {
+    /// Why no password lets this person in now.
+    pub(crate) fn closed(&self, now: Now, account: &Account) -> Option<Rejection> {
+        if account.lock.holds(now.monotonic) {
+            return Some(Rejection::Locked);
+        }
+        if account.standing == Standing::Disabled {
+            return Some(Rejection::Disabled);
+        }
+        let age = now.utc.since(account.secret.set);
+        (account.secret.nature == Nature::OneTime && age > self.policy.one_time).then_some(Rejection::Lapsed)
+    }
+
+    pub(crate) fn name_officers(
+        &self,
+        now: Now,
+        proof: &Proof,
+        officers: Officers,
+        origin: Origin,
+    ) -> Proposal {
+        let Officers { system, security, audit } = officers;
+        let named = [
+            (Role::SystemAdministrator, system),
+            (Role::SecurityAdministrator, security),
+            (Role::AuditAdministrator, audit),
+        ];
+        if let Err(refusal) = self.admits(now.monotonic, origin) {
+            return draft(Vec::new(), Vec::new(), Err(refusal));
+        }
+        let failure = vec![Change::Failure(origin, now.monotonic)];
+        let SetUp::Awaiting { password } = &self.set_up else {
+            let outcome = Outcome::Refused(Refusal::SetUpDone);
+            return draft(vec![event(What::SetUp, None, origin, outcome)], failure, Err(Refusal::SetUpDone));
+        };
+        if proof.subject != Subject::SetUp || proof.against != *password || proof.found != Match::Same {
+            let outcome = Outcome::Rejected(Rejection::WrongPassword);
+            return draft(
+                vec![event(What::SetUp, None, origin, outcome)],
+                failure,
+                Err(Refusal::Credentials),
+            );
+        }
+        if let Err(refusal) = three_persons(&named) {
+            let outcome = Outcome::Refused(refusal.clone());
+            return draft(vec![event(What::SetUp, None, origin, outcome)], Vec::new(), Err(refusal));
+        }
+        let mut events = Vec::new();
+        let mut changes = vec![Change::SetUp(SetUp::Done)];
+        for (role, (person, hash)) in named {
+            events.push(Event {
+                on: Some(person.clone()),
+                role: Some(role),
+                ..event(What::SetUp, None, origin, Outcome::Done)
+            });
+            let account = Account::new(person, Roles::only(role), hash, Nature::AtSetUp, now.utc);
+            changes.push(Change::Account(account));
+        }
+        draft(events, changes, Ok(Reply::Done))
+    }
+
+    pub(crate) fn log_in(&self, now: Now, proof: &Proof, origin: Origin, id: SessionId) -> Proposal {
+        let account = match self.admit(now, What::LogIn, proof, origin) {
+            Ok(account) => account,
+            Err(rejected) => return *rejected,
+        };
+        let age = now.utc.since(account.secret.set);
+        if account.secret.nature != Nature::Chosen || age > self.policy.age {
+            let outcome = Outcome::Rejected(Rejection::MustChange);
+            let event = event(What::LogIn, Some(&account.person), origin, outcome);
+            return draft(vec![event], Vec::new(), Ok(Reply::MustChange));
+        }
+        let person = account.person.clone();
+        let session = Session { id, person, origin, began: now.monotonic, active: now.monotonic };
+        let claims = session.claims(account.roles.clone(), now, &self.policy);
+        let mut changes = self.make_room(now, &session.person);
+        let event = event(What::LogIn, Some(&session.person), origin, Outcome::Done);
+        changes.push(Change::Session(session));
+        changes.push(Change::Account(Account {
+            lock: Lock::CLEAR,
+            entered: Some(now.utc),
+            ..account.clone()
+        }));
+        draft(vec![event], changes, Ok(Reply::Claims(claims)))
+    }
+
+    pub(crate) fn change_password(&self, now: Now, replacement: Replacement, origin: Origin) -> Proposal {
+        let Replacement { proof, new } = replacement;
+        let account = match self.admit(now, What::ChangePassword, &proof, origin) {
+            Ok(account) => account,
+            Err(rejected) => return *rejected,
+        };
+        let done = |outcome| event(What::ChangePassword, Some(&account.person), origin, outcome);
+        match new {
+            Err(weakness) => {
+                let refusal = Refusal::Weak(weakness);
+                draft(vec![done(Outcome::Refused(refusal.clone()))], Vec::new(), Err(refusal))
+            }
+            Ok(hash) => {
+                let keep = self.policy.history;
+                let changed = account.clone().with_secret(hash, Nature::Chosen, now.utc, keep);
+                let mut changes: Vec<_> = self.ends(&account.person).collect();
+                changes.push(Change::Account(changed));
+                draft(vec![done(Outcome::Done)], changes, Ok(Reply::Done))
+            }
+        }
+    }
+
+    pub(crate) fn renew(&self, now: Now, id: SessionId, presence: Presence) -> Proposal {
+        let Some((session, account)) = self.live(now, id) else {
+            return self.over(id);
+        };
+        let mut session = session.clone();
+        let mut changes = Vec::new();
+        if presence == Presence::Active {
+            session.active = now.monotonic;
+            changes.push(Change::Session(session.clone()));
+        }
+        let claims = session.claims(account.roles.clone(), now, &self.policy);
+        draft(Vec::new(), changes, Ok(Reply::Claims(claims)))
+    }
+
+    /// Ends a session. One that is not there has ended already, and that is what was wanted.
+    pub(crate) fn log_out(&self, id: SessionId) -> Proposal {
+        let Some(session) = self.sessions.get(&id) else {
+            return draft(Vec::new(), Vec::new(), Ok(Reply::Done));
+        };
+        let event = event(What::LogOut, Some(&session.person), session.origin, Outcome::Done);
+        draft(vec![event], vec![Change::SessionEnded(id)], Ok(Reply::Done))
+    }
+
+    /// Answers that the session has ended, and forgets it.
+    pub(crate) fn over(&self, id: SessionId) -> Proposal {
+        let forgotten = self.sessions.get(&id).map(|session| Change::SessionEnded(session.id));
+        draft(Vec::new(), forgotten.into_iter().collect(), Err(Refusal::SessionEnded))
+    }
+
+    /// A session that holds now, with the account whose it is.
+    pub(crate) fn live(&self, now: Now, id: SessionId) -> Option<(&Session, &Account)> {
+        let session = self.sessions.get(&id).filter(|session| session.live(now.monotonic, &self.policy))?;
+        let account = self.accounts.get(&session.person)?;
+        (account.standing == Standing::Enabled).then_some((session, account))
+    }
+
+    /// The account that the proof opens, or the proposal that counts and records the failure.
+    fn admit(&self, now: Now, what: What, proof: &Proof, origin: Origin) -> Result<&Account, Box<Proposal>> {
+        if let Err(refusal) = self.admits(now.monotonic, origin) {
+            // The failures that led here are on record; one more entry a request would let a stranger
+            // fill the log.
+            return Err(Box::new(draft(Vec::new(), Vec::new(), Err(refusal))));
+        }
+        let account = match &proof.subject {
+            Subject::Person(person) => self.accounts.get(person),
+            Subject::SetUp => None,
+        };
+        let rejection = match account {
+            None => Rejection::UnknownPerson,
+            Some(account) => match (self.closed(now, account), proof.found) {
+                (Some(closed), _) => closed,
+                (None, _) if proof.against != account.secret.hash => Rejection::Superseded,
+                (None, Match::Same) => return Ok(account),
+                (None, Match::Different) => Rejection::WrongPassword,
+            },
+        };
+        let mut changes = vec![Change::Failure(origin, now.monotonic)];
+        let mut rejected = rejection;
+        if let (Some(account), Rejection::WrongPassword) = (account, rejection) {
+            let lock = self.failed(now, account.lock);
+            if matches!(lock, Lock::Locked { .. }) {
+                rejected = Rejection::LockedOut;
+            }
+            changes.push(Change::Account(Account { lock, ..account.clone() }));
+        }
+        let person = account.map(|account| &account.person);
+        let event = event(what, person, origin, Outcome::Rejected(rejected));
+        Err(Box::new(draft(vec![event], changes, Err(Refusal::Credentials))))
+    }
+
+    fn failed(&self, now: Now, lock: Lock) -> Lock {
+        let failures = match lock {
+            Lock::Open { failures } => failures.saturating_add(1),
+            // The lock has run out: this is the first failure of a new row.
+            Lock::Locked { .. } => 1,
+        };
+        if failures >= self.policy.failures && !mutant("auth-no-lock-out") {
+            return Lock::Locked { until: now.monotonic.plus(self.policy.lock) };
+        }
+        Lock::Open { failures }
+    }
+
+    /// Ends sessions whose time is over, and the oldest of this person's where there are too many.
+    fn make_room(&self, now: Now, person: &PersonId) -> Vec<Change> {
+        let (live, over): (Vec<_>, Vec<_>) =
+            self.sessions.values().partition(|session| session.live(now.monotonic, &self.policy));
+        let mut theirs: Vec<_> = live.into_iter().filter(|session| session.person == *person).collect();
+        theirs.sort_by_key(|session| session.began);
+        let surplus = (theirs.len() + 1).saturating_sub(self.policy.sessions);
+        over.into_iter()
+            .chain(theirs.into_iter().take(surplus))
+            .map(|session| Change::SessionEnded(session.id))
+            .collect()
+    }
+}
+
+fn three_persons(named: &[(Role, (PersonId, PasswordHash)); 3]) -> Result<(), Refusal> {
+    let [a, b, c] = named.each_ref().map(|(_, (person, _))| person.0.as_str().to_lowercase());
+    if a == b || b == c || a == c { Err(Refusal::SamePerson) } else { Ok(()) }
+}
+
+fn event(what: What, by: Option<&PersonId>, origin: Origin, outcome: Outcome) -> Event {
+    Event { what, by: by.cloned(), origin: Some(origin), on: None, role: None, outcome }
+}
