@@ -1,1 +1,43 @@
-//! What host offers to its callers: wire types and methods
+//! What host offers: the settings of the house in numbered versions, and its own acts for the audit log.
+//!
+//! ```text
+//!   daemon  ── Follow ─────────────> its own sections, first as they are, then after each change
+//!   person  ── Show, Check, Diff, Versions ──> looks: every password masked
+//!   officer ── Apply, RollBack ────> a new version, once audit has made the entry durable
+//!   audit   ── Acts ───────────────> what host is about to do and has done
+//!           ── Recorded ───────────> the entry is durable: the act goes on
+//! ```
+//!
+//! A daemon comes to its settings by [`follow`].
+
+mod acts;
+mod follow;
+mod versions;
+
+pub use acts::*;
+pub use follow::{Settings, follow};
+pub use versions::*;
+
+service::interface! {
+    /// The settings of the house.
+    pub interface Host = "host" {
+        /// The caller's own sections with their secrets: first as they are, then after each change.
+        stream Follow -> Sections;
+        /// The current settings, secrets masked.
+        call Show -> Shown;
+        /// What is wrong with a text, and what it would change.
+        call Check -> Checked;
+        /// What differs between two versions, secrets masked.
+        call Diff -> Differences;
+        /// Makes a text the current version. For a system administrator.
+        call Apply -> Applied;
+        /// Every version, the oldest first.
+        call Versions -> VersionList;
+        /// Makes the text of an earlier version the current one again. For a system administrator.
+        call RollBack -> Applied;
+        /// host's own acts, for audit to make durable; each is confirmed by `Recorded`.
+        stream Acts -> Act;
+        /// An act of the stream is durable.
+        call Recorded -> Confirmed;
+    }
+}

@@ -1,0 +1,185 @@
+//! The words of settings in versions: how they are looked at, changed and brought back.
+
+use auth_api::Assertion;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use settings::{Change, Problem};
+use std::{collections::BTreeMap, fmt};
+use types::{PersonId, Utc};
+
+/// The number of a version: 1 is the first that was installed; 0 are the built-in defaults before it.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(transparent)]
+pub struct VersionNumber(pub u64);
+
+impl VersionNumber {
+    /// The next one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+impl fmt::Display for VersionNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// One version, without its text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Version {
+    /// Its number.
+    pub number: VersionNumber,
+    /// When it was installed.
+    pub installed: Utc,
+    /// Who installed it; nobody for the first, which set-up installs before there are accounts.
+    pub person: Option<PersonId>,
+    /// Why, in the person's words.
+    pub reason: String,
+    /// The earlier version whose text it brings back.
+    pub restores: Option<VersionNumber>,
+    /// SM3 (GB/T 32905) over the text, in hexadecimal. The text has passwords in it, so this says which text
+    /// it is only to those who have it.
+    pub digest: String,
+}
+
+/// Opens the stream of the caller's own sections, those that `configs/house.toml` gives it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Follow {}
+
+/// The caller's own sections, secrets within. It has no `Debug`.
+#[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Sections {
+    /// The version they come from.
+    pub version: VersionNumber,
+    /// By name; each parses as the type of that section in `settings`.
+    pub sections: BTreeMap<String, Value>,
+}
+
+/// Asks for the current settings.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Show {}
+
+/// The current settings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Shown {
+    /// The version; `None` before the first was installed, while the built-in defaults hold.
+    pub version: Option<Version>,
+    /// All sections, secrets masked. They may be changed and applied as they are: a mask means the password
+    /// that was.
+    pub settings: Value,
+}
+
+/// Asks what is wrong with a text.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Check {
+    /// A settings file.
+    pub text: String,
+}
+
+/// What is wrong with a text, and what it would change.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Checked {
+    /// Every mistake; empty for a sound text.
+    pub problems: Vec<Problem>,
+    /// What a sound text would change now.
+    pub differences: Differences,
+}
+
+/// Asks what differs between two versions.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Diff {
+    /// The older side; 0 are the built-in defaults.
+    pub from: VersionNumber,
+    /// The newer side.
+    pub to: VersionNumber,
+}
+
+/// What differs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Differences {
+    /// Every setting that differs, secrets masked.
+    pub changes: Vec<Difference>,
+}
+
+/// One setting that differs, and when the change takes effect.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Difference {
+    /// The setting, before and after.
+    pub change: Change,
+    /// When it takes effect.
+    pub effect: settings::Applied,
+}
+
+/// Makes a text the current version.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Apply {
+    /// A settings file; a masked password means the one that was.
+    pub text: String,
+    /// Who asks: a system administrator. `None` only for the first version, at set-up, by `ctl`.
+    pub assertion: Option<Assertion>,
+    /// Why, for the history: at most 200 characters.
+    pub reason: String,
+    /// The version that the person looked at; refused with Conflict where another has been installed since.
+    pub base: Option<VersionNumber>,
+}
+
+/// Makes the text of an earlier version the current one again.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RollBack {
+    /// The earlier version.
+    pub to: VersionNumber,
+    /// Who asks: a system administrator.
+    pub assertion: Assertion,
+    /// Why, for the history: at most 200 characters.
+    pub reason: String,
+}
+
+/// What became of a text.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Applied {
+    /// It is the current version now.
+    Installed {
+        /// The version.
+        version: Version,
+        /// What it changed.
+        differences: Differences,
+    },
+    /// It has mistakes, and nothing was changed.
+    Unsound {
+        /// Every mistake.
+        problems: Vec<Problem>,
+    },
+}
+
+/// Asks for every version.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Versions {}
+
+/// Every version.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VersionList {
+    /// The one that holds; `None` before the first.
+    pub current: Option<VersionNumber>,
+    /// The oldest first.
+    pub versions: Vec<Version>,
+}
