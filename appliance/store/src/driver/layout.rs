@@ -14,6 +14,7 @@
 
 use crate::{BatchId, Change, Changed, Generation, Key, LeaseName, Outcome, Position, Version};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use types::Uid;
 
 /// The layout that this module reads and writes.
@@ -25,6 +26,12 @@ pub(super) struct Format {
     pub(super) layout: u32,
     pub(super) schema: String,
     pub(super) version: u32,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} in layout {}", self.schema, self.version, self.layout)
+    }
 }
 
 pub(super) const FORMAT: [u8; 1] = [1];

@@ -7,6 +7,7 @@ use super::{
     progress::Progress,
 };
 use crate::{Error, Position, pending};
+use mutant::mutant;
 use std::{
     fmt::Display,
     fs::{self, File},
@@ -75,18 +76,15 @@ impl Store {
     /// [`Error::Open`] when the files cannot be opened or another process has them; [`Error::Foreign`] and
     /// [`Error::NoUpgrade`] when the format is not this program's; those of the upgrade steps.
     pub fn open(schema: &Schema, options: Options) -> Result<Self, Error> {
-        let directory = options.directory.clone();
         let failed = |reason: &dyn Display| Error::Open {
             dir: options.directory.clone(),
             reason: reason.to_string().into(),
         };
-        let tree = sled::Config::new()
-            .path(&directory)
-            .cache_capacity(options.cache)
-            .flush_every_ms(None)
-            .open()
-            .map_err(|error| failed(&error))?;
-        settle(&directory).map_err(|error| failed(&error))?;
+        let directory = options.directory.join("sled");
+        if !directory.try_exists().map_err(|error| failed(&error))? {
+            make(schema, &options).map_err(|error| failed(&error))?;
+        }
+        let tree = files(&options, &directory).map_err(|error| failed(&error))?;
         let file = File::open(directory.join("db")).map_err(|error| failed(&error))?;
         Self::start(schema, options, tree, file)
     }
@@ -122,8 +120,7 @@ impl Store {
         Ok(store)
     }
 
-    fn upgrade(&self, schema: &Schema, found: Option<Format>) -> Result<(), Error> {
-        let Some(found) = found else { return self.format(schema, schema.version) };
+    fn upgrade(&self, schema: &Schema, found: Format) -> Result<(), Error> {
         for version in found.version + 1..=schema.version {
             let upgrade = schema.upgrades.iter().find(|upgrade| upgrade.to == version);
             let upgrade = upgrade.ok_or(Error::NoUpgrade { schema: schema.name, to: version })?;
@@ -135,30 +132,56 @@ impl Store {
 
     fn format(&self, schema: &Schema, version: u32) -> Result<(), Error> {
         let (answer, pending) = pending::pending();
-        let format = Format { layout: LAYOUT, schema: schema.name.to_owned(), version };
+        let format = Format { version, ..present(schema) };
         self.send(Request::Format(format, answer))?;
         pending.wait()
     }
 }
 
-/// The format of the database: none yet, or one that this program reads or upgrades.
-fn format(tree: &sled::Db, schema: &Schema) -> Result<Option<Format>, Error> {
+/// The format that this program writes.
+fn present(schema: &Schema) -> Format {
+    Format { layout: LAYOUT, schema: schema.name.to_owned(), version: schema.version }
+}
+
+/// The format of the database: one that this program reads or upgrades.
+fn format(tree: &sled::Db, schema: &Schema) -> Result<Format, Error> {
     let unreadable = |reason: String| Error::Unreadable { table: "format", reason: reason.into() };
     let stored = tree.get(layout::FORMAT).map_err(|error| unreadable(error.to_string()))?;
-    let Some(stored) = stored else {
-        if tree.is_empty() {
-            return Ok(None);
-        }
-        return Err(unreadable("there is none, but there are rows".to_owned()));
-    };
+    let stored = stored.ok_or_else(|| unreadable("there is none".to_owned()))?;
     let format: Format = serde_json::from_slice(&stored).map_err(|error| unreadable(error.to_string()))?;
-    if format.schema != schema.name || format.version > schema.version || format.layout != LAYOUT {
-        return Err(Error::Foreign {
-            found: format!("{} {} in layout {}", format.schema, format.version, format.layout),
-            known: format!("{} {} in layout {LAYOUT}", schema.name, schema.version),
-        });
+    let known = present(schema);
+    if format.schema != known.schema || format.version > known.version || format.layout != known.layout {
+        return Err(Error::Foreign { found: format.to_string(), known: known.to_string() });
     }
-    Ok(Some(format))
+    Ok(format)
+}
+
+/// Makes an empty database under another name and gives it its own once it is durable, so that a first start
+/// that was cut off is simply repeated.
+fn make(schema: &Schema, options: &Options) -> Result<(), Box<dyn std::error::Error>> {
+    let new = options.directory.join(if mutant("store-make-in-place") { "sled" } else { "sled.new" });
+    fs::create_dir_all(&options.directory)?;
+    if new.try_exists()? {
+        fs::remove_dir_all(&new)?;
+    }
+    let tree = files(options, &new)?;
+    tree.insert(layout::FORMAT, serde_json::to_vec(&present(schema))?)?;
+    tree.flush()?;
+    drop(tree);
+    for file in fs::read_dir(&new)? {
+        File::open(file?.path())?.sync_all()?;
+    }
+    File::open(&new)?.sync_all()?;
+    fs::rename(&new, options.directory.join("sled"))?;
+    File::open(&options.directory)?.sync_all()?;
+    let above = fs::canonicalize(&options.directory)?;
+    above.parent().map_or(Ok(()), |above| File::open(above)?.sync_all())?;
+    Ok(())
+}
+
+/// sled's files in `directory`, with sled's own flusher off.
+fn files(options: &Options, directory: &Path) -> Result<sled::Db, sled::Error> {
+    sled::Config::new().path(directory).cache_capacity(options.cache).flush_every_ms(None).open()
 }
 
 /// The last position in the log and the last one that fell off it.
@@ -170,14 +193,4 @@ fn ends(tree: &sled::Db) -> Result<(Position, Position), sled::Error> {
     let first = end(log.next())?;
     let last = end(tree.scan_prefix(layout::LOG).next_back())?;
     Ok((last, Position(first.0.saturating_sub(1))))
-}
-
-/// Makes the files, and their names in the directories above, as durable as the rows in them will be.
-fn settle(directory: &Path) -> Result<(), std::io::Error> {
-    for file in fs::read_dir(directory)? {
-        File::open(file?.path())?.sync_all()?;
-    }
-    File::open(directory)?.sync_all()?;
-    let above = fs::canonicalize(directory)?;
-    above.parent().map_or(Ok(()), |above| File::open(above)?.sync_all())
 }

@@ -40,7 +40,7 @@ fn failing(directory: &Path) -> (Store, Arc<Mutex<Vec<String>>>) {
     let told = failures.clone();
     let mut options = Options::of(directory);
     options.on_failure = Box::new(move |error| told.lock().unwrap().push(error.to_string()));
-    let tree = sled::Config::new().path(directory).flush_every_ms(None).open().unwrap();
+    let tree = sled::Config::new().path(directory.join("sled")).flush_every_ms(None).open().unwrap();
     let store = Store::start(&FIRST, options, tree, File::open("/dev/null").unwrap()).unwrap();
     (store, failures)
 }
