@@ -7,16 +7,24 @@
 //! ```
 //!
 //! Never asks auth whether an assertion holds: it is short-lived, and its signature says it. Never holds an
-//! account, a password or a private key.
+//! account, a password or a private key. A daemon comes to its verifier by [`Verifier::of_house`].
 
 #[cfg(feature = "wire")]
 mod assertion;
 mod claims;
 mod entry;
+#[cfg(feature = "wire")]
+mod methods;
+#[cfg(feature = "wire")]
+mod public_key;
 mod role;
 
 #[cfg(feature = "wire")]
 pub use assertion::{Assertion, AssertionError, SIGNING_ID, Verifier};
 pub use claims::{Claims, LIFETIME, SessionId};
 pub use entry::{Origin, Password, Presence, TooLong};
+#[cfg(feature = "wire")]
+pub use methods::*;
+#[cfg(feature = "wire")]
+pub use public_key::PUBLIC_KEY;
 pub use role::{Incompatible, Role, Roles};

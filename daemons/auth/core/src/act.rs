@@ -45,6 +45,8 @@ pub enum Act {
         replacement: Replacement,
         /// From where.
         origin: Origin,
+        /// Names the voucher for the log; no session of this name will be.
+        voucher: SessionId,
     },
     /// Asks for the claims of the next minutes.
     Renew {
@@ -253,4 +255,32 @@ pub enum Refusal {
     /// A recovery needs two officers of different roles, neither of them of the lost officer's role.
     #[error("a recovery is requested and approved by two officers of the two other roles")]
     SecondOfficerNeeded,
+}
+
+impl Refusal {
+    /// The code by which words and programs know it.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Credentials => "auth.credentials",
+            Self::OriginLocked => "auth.origin-locked",
+            Self::Weak(Weakness::Short) => "auth.password-short",
+            Self::Weak(Weakness::Uniform) => "auth.password-uniform",
+            Self::Weak(Weakness::ContainsName) => "auth.password-contains-name",
+            Self::Weak(Weakness::Common) => "auth.password-common",
+            Self::Weak(Weakness::Used) => "auth.password-used",
+            Self::SessionEnded => "auth.session-ended",
+            Self::NotPermitted => "auth.not-permitted",
+            Self::OwnAccount => "auth.own-account",
+            Self::NoSuchPerson => "auth.no-such-person",
+            Self::NameTaken => "auth.name-taken",
+            Self::SamePerson => "auth.same-person",
+            Self::Incompatible(_) => "auth.roles-exclude",
+            Self::NothingToDo => "auth.nothing-to-do",
+            Self::LastOfficer(_) => "auth.last-officer",
+            Self::SetUpDone => "auth.set-up-done",
+            Self::AccountDisabled => "auth.account-disabled",
+            Self::NoRecovery => "auth.no-recovery",
+            Self::SecondOfficerNeeded => "auth.second-officer",
+        }
+    }
 }

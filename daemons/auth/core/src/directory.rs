@@ -11,7 +11,7 @@ use crate::{
     recovery::Recovery,
     session::Session,
 };
-use auth_api::{Origin, SessionId};
+use auth_api::{Claims, Origin, SessionId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use types::{Monotonic, PersonId};
@@ -61,8 +61,10 @@ pub enum Change {
     SetUp(SetUp),
     /// This account is now so.
     Account(Account),
-    /// This session is now so.
+    /// This session began.
     Session(Session),
+    /// A sign of the person in this session, if it is still there.
+    SessionSeen(SessionId, Monotonic),
     /// This session is no more.
     SessionEnded(SessionId),
     /// This recovery is pending.
@@ -73,6 +75,13 @@ pub enum Change {
     Failure(Origin, Monotonic),
 }
 
+impl Change {
+    /// Whether an act that was proposed before it is as right after it.
+    const fn disturbs_nobody(&self) -> bool {
+        matches!(self, Self::SessionSeen(..) | Self::Failure(..))
+    }
+}
+
 /// What an act would do. Dropped, it did nothing.
 #[must_use = "an act takes effect by commit alone"]
 #[derive(Debug)]
@@ -80,6 +89,7 @@ pub struct Proposal {
     pub(crate) events: Vec<Event>,
     pub(crate) changes: Vec<Change>,
     pub(crate) answer: Answer,
+    pub(crate) voucher: Option<Claims>,
     pub(crate) generation: u64,
 }
 
@@ -87,6 +97,13 @@ impl Proposal {
     /// What must be durable in the audit log first.
     pub fn events(&self) -> &[Event] {
         &self.events
+    }
+
+    /// Who acts, where a password or a session said it: to be signed for the audit log, which believes no
+    /// name without an assertion. For a log-in these are the claims of the answer, which are given out by
+    /// [`Directory::commit`] alone.
+    pub fn voucher(&self) -> Option<&Claims> {
+        self.voucher.as_ref()
     }
 
     /// What must be durable in the store next.
@@ -191,9 +208,11 @@ impl Directory {
         let draft = match act {
             Act::SetUp { proof, officers, origin } => self.name_officers(now, &proof, officers, origin),
             Act::LogIn { proof, origin, session } => self.log_in(now, &proof, origin, session),
-            Act::ChangePassword { replacement, origin } => self.change_password(now, replacement, origin),
+            Act::ChangePassword { replacement, origin, voucher } => {
+                self.change_password(now, replacement, origin, voucher)
+            }
             Act::Renew { session, presence } => self.renew(now, session, presence),
-            Act::LogOut { session } => self.log_out(session),
+            Act::LogOut { session } => self.log_out(now, session),
             Act::Officer { session, deed } => self.officer(now, session, deed),
         };
         Proposal { generation: self.generation, ..draft }
@@ -204,11 +223,11 @@ impl Directory {
     /// # Errors
     /// [`Stale`] if the directory has changed since; nothing has happened.
     pub fn commit(&mut self, proposal: Proposal) -> Result<Answer, Stale> {
-        let Proposal { events: _, changes, answer, generation } = proposal;
+        let Proposal { events: _, changes, answer, voucher: _, generation } = proposal;
         if generation != self.generation {
             return Err(Stale);
         }
-        if !changes.is_empty() {
+        if !changes.iter().all(Change::disturbs_nobody) {
             self.generation += 1;
         }
         for change in changes {
@@ -225,6 +244,11 @@ impl Directory {
             }
             Change::Session(session) => {
                 self.sessions.insert(session.id, session);
+            }
+            Change::SessionSeen(id, now) => {
+                if let Some(session) = self.sessions.get_mut(&id) {
+                    session.active = session.active.max(now);
+                }
             }
             Change::SessionEnded(id) => {
                 self.sessions.remove(&id);
@@ -254,5 +278,5 @@ impl Directory {
 
 /// A proposal without its generation, which [`Directory::propose`] adds.
 pub(crate) fn draft(events: Vec<Event>, changes: Vec<Change>, answer: Answer) -> Proposal {
-    Proposal { events, changes, answer, generation: 0 }
+    Proposal { events, changes, answer, voucher: None, generation: 0 }
 }

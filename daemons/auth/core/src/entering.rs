@@ -9,9 +9,13 @@ use crate::{
     password::{Match, PasswordHash},
     session::Session,
 };
-use auth_api::{Origin, Presence, Role, Roles, SessionId};
+use auth_api::{Claims, Origin, Presence, Role, Roles, SessionId};
 use mutant::mutant;
+use std::time::Duration;
 use types::PersonId;
+
+/// The life of a voucher.
+const VOUCHED: Duration = Duration::from_secs(30);
 
 impl Directory {
     /// Why no password lets this person in now.
@@ -42,18 +46,13 @@ impl Directory {
         if let Err(refusal) = self.admits(now.monotonic, origin) {
             return draft(Vec::new(), Vec::new(), Err(refusal));
         }
-        let failure = vec![Change::Failure(origin, now.monotonic)];
         let SetUp::Awaiting { password } = &self.set_up else {
             let outcome = Outcome::Refused(Refusal::SetUpDone);
-            return draft(vec![event(What::SetUp, None, origin, outcome)], failure, Err(Refusal::SetUpDone));
+            return self.failure(now, event(What::SetUp, None, origin, outcome), Refusal::SetUpDone);
         };
         if proof.subject != Subject::SetUp || proof.against != *password || proof.found != Match::Same {
             let outcome = Outcome::Rejected(Rejection::WrongPassword);
-            return draft(
-                vec![event(What::SetUp, None, origin, outcome)],
-                failure,
-                Err(Refusal::Credentials),
-            );
+            return self.failure(now, event(What::SetUp, None, origin, outcome), Refusal::Credentials);
         }
         if let Err(refusal) = three_persons(&named) {
             let outcome = Outcome::Refused(refusal.clone());
@@ -95,10 +94,17 @@ impl Directory {
             entered: Some(now.utc),
             ..account.clone()
         }));
-        draft(vec![event], changes, Ok(Reply::Claims(claims)))
+        let voucher = Some(claims.clone());
+        Proposal { voucher, ..draft(vec![event], changes, Ok(Reply::Claims(claims))) }
     }
 
-    pub(crate) fn change_password(&self, now: Now, replacement: Replacement, origin: Origin) -> Proposal {
+    pub(crate) fn change_password(
+        &self,
+        now: Now,
+        replacement: Replacement,
+        origin: Origin,
+        voucher: SessionId,
+    ) -> Proposal {
         let Replacement { proof, new } = replacement;
         let account = match self.admit(now, What::ChangePassword, &proof, origin) {
             Ok(account) => account,
@@ -115,7 +121,8 @@ impl Directory {
                 let changed = account.clone().with_secret(hash, Nature::Chosen, now.utc, keep);
                 let mut changes: Vec<_> = self.ends(&account.person).collect();
                 changes.push(Change::Account(changed));
-                draft(vec![done(Outcome::Done)], changes, Ok(Reply::Done))
+                let voucher = Some(vouch(account, voucher, now));
+                Proposal { voucher, ..draft(vec![done(Outcome::Done)], changes, Ok(Reply::Done)) }
             }
         }
     }
@@ -128,19 +135,20 @@ impl Directory {
         let mut changes = Vec::new();
         if presence == Presence::Active {
             session.active = now.monotonic;
-            changes.push(Change::Session(session.clone()));
+            changes.push(Change::SessionSeen(id, now.monotonic));
         }
         let claims = session.claims(account.roles.clone(), now, &self.policy);
         draft(Vec::new(), changes, Ok(Reply::Claims(claims)))
     }
 
     /// Ends a session. One that is not there has ended already, and that is what was wanted.
-    pub(crate) fn log_out(&self, id: SessionId) -> Proposal {
+    pub(crate) fn log_out(&self, now: Now, id: SessionId) -> Proposal {
         let Some(session) = self.sessions.get(&id) else {
             return draft(Vec::new(), Vec::new(), Ok(Reply::Done));
         };
         let event = event(What::LogOut, Some(&session.person), session.origin, Outcome::Done);
-        draft(vec![event], vec![Change::SessionEnded(id)], Ok(Reply::Done))
+        let voucher = self.accounts.get(&session.person).map(|account| vouch(account, id, now));
+        Proposal { voucher, ..draft(vec![event], vec![Change::SessionEnded(id)], Ok(Reply::Done)) }
     }
 
     /// Answers that the session has ended, and forgets it.
@@ -176,18 +184,30 @@ impl Directory {
                 (None, Match::Different) => Rejection::WrongPassword,
             },
         };
-        let mut changes = vec![Change::Failure(origin, now.monotonic)];
-        let mut rejected = rejection;
+        let (mut outcome, mut lock) = (rejection, None);
         if let (Some(account), Rejection::WrongPassword) = (account, rejection) {
-            let lock = self.failed(now, account.lock);
-            if matches!(lock, Lock::Locked { .. }) {
-                rejected = Rejection::LockedOut;
+            let after = self.failed(now, account.lock);
+            if matches!(after, Lock::Locked { .. }) {
+                outcome = Rejection::LockedOut;
             }
-            changes.push(Change::Account(Account { lock, ..account.clone() }));
+            lock = Some(Change::Account(Account { lock: after, ..account.clone() }));
         }
         let person = account.map(|account| &account.person);
-        let event = event(what, person, origin, Outcome::Rejected(rejected));
-        Err(Box::new(draft(vec![event], changes, Err(Refusal::Credentials))))
+        let event = event(what, person, origin, Outcome::Rejected(outcome));
+        let mut proposal = self.failure(now, event, Refusal::Credentials);
+        proposal.changes.extend(lock);
+        Err(Box::new(proposal))
+    }
+
+    /// Counts a failure against its origin, and says so where it is the one that locks it.
+    fn failure(&self, now: Now, event: Event, refusal: Refusal) -> Proposal {
+        let Some(origin) = event.origin else { return draft(vec![event], Vec::new(), Err(refusal)) };
+        let locks = self.origins.at_the_brink(origin, now.monotonic, self.policy.failures, self.policy.lock);
+        let mut events = vec![event];
+        if locks {
+            events.push(self::event(What::OriginLockOut, None, origin, Outcome::Done));
+        }
+        draft(events, vec![Change::Failure(origin, now.monotonic)], Err(refusal))
     }
 
     fn failed(&self, now: Now, lock: Lock) -> Lock {
@@ -219,6 +239,17 @@ impl Directory {
 fn three_persons(named: &[(Role, (PersonId, PasswordHash)); 3]) -> Result<(), Refusal> {
     let [a, b, c] = named.each_ref().map(|(_, (person, _))| person.0.as_str().to_lowercase());
     if a == b || b == c || a == c { Err(Refusal::SamePerson) } else { Ok(()) }
+}
+
+/// Claims for the log alone: long enough to be verified there.
+fn vouch(account: &Account, session: SessionId, now: Now) -> Claims {
+    Claims {
+        person: account.person.clone(),
+        roles: account.roles.clone(),
+        session,
+        issued: now.utc,
+        expires: now.utc.plus(VOUCHED),
+    }
 }
 
 fn event(what: What, by: Option<&PersonId>, origin: Origin, outcome: Outcome) -> Event {

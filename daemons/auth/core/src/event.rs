@@ -24,12 +24,15 @@ pub struct Event {
 
 /// What was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each is the act or deed of that name")]
+#[allow(
+    missing_docs,
+    reason = "each is the act or deed of that name; a lock-out of an origin is its last failure"
+)]
 pub enum What {
     SetUp,
     LogIn,
     LogOut,
-    Renew,
+    OriginLockOut,
     ChangePassword,
     Create,
     Grant,
@@ -86,6 +89,21 @@ impl From<&Deed> for What {
             Deed::RequestRecovery { .. } => Self::RequestRecovery,
             Deed::ApproveRecovery { .. } => Self::ApproveRecovery,
             Deed::List => Self::List,
+        }
+    }
+}
+
+impl Rejection {
+    /// The code by which words and programs know it.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::UnknownPerson => "auth.unknown-person",
+            Self::WrongPassword => "auth.wrong-password",
+            Self::LockedOut | Self::Locked => "auth.locked",
+            Self::Disabled => "auth.account-disabled",
+            Self::Lapsed => "auth.lapsed",
+            Self::Superseded => "auth.superseded",
+            Self::MustChange => "auth.must-change",
         }
     }
 }

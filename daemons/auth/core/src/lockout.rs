@@ -27,6 +27,12 @@ impl Origins {
             .is_some_and(|past| past.count >= failures && now.since(past.last) < lock)
     }
 
+    /// Whether one more failure from there will be the one that locks it.
+    pub fn at_the_brink(&self, origin: Origin, now: Monotonic, failures: u32, lock: Duration) -> bool {
+        let past = self.0.get(&origin.network()).filter(|past| now.since(past.last) < lock);
+        past.map_or(0, |past| past.count) + 1 == failures
+    }
+
     /// Counts one failure. A failure of an origin that is locked does not prolong the lock: it is never
     /// tried.
     pub fn fail(&mut self, origin: Origin, now: Monotonic, lock: Duration) {

@@ -7,7 +7,6 @@ use crate::{
     event::{Event, Outcome, What},
     password::PasswordHash,
     recovery::{Recovery, RecoveryId},
-    session::Session,
 };
 use auth_api::{Password, Role, Roles, SessionId};
 use mutant::mutant;
@@ -29,13 +28,11 @@ impl Directory {
             },
             outcome: Outcome::Done,
         };
-        let active = Change::Session(Session { active: now.monotonic, ..session.clone() });
+        let active = Change::SessionSeen(id, now.monotonic);
         match self.judge(now, by, deed) {
             Ok(mut changes) => {
                 changes.push(active);
-                let listing = event.what == What::List;
-                let events = if listing { Vec::new() } else { vec![event] };
-                draft(events, changes, Ok(Reply::Done))
+                draft(vec![event], changes, Ok(Reply::Done))
             }
             Err(refusal) => {
                 event.outcome = Outcome::Refused(refusal.clone());

@@ -19,7 +19,7 @@ pub struct Policy {
     pub classes: usize,
     /// A chosen password must be changed after this long.
     pub age: Duration,
-    /// A new password differs from the present one and this many before it.
+    /// A new password differs from the present one and this many before it; at most 24 are remembered.
     pub history: usize,
     /// So many failures lock a person, and an origin.
     pub failures: u32,
@@ -67,7 +67,7 @@ impl Policy {
             length: self.length.max(floor.length),
             classes: self.classes.clamp(floor.classes, 4),
             age: self.age.min(floor.age),
-            history: self.history.max(floor.history),
+            history: self.history.clamp(floor.history, 24),
             failures: self.failures.clamp(1, floor.failures),
             lock: self.lock.max(floor.lock),
             idle: self.idle.min(floor.idle),

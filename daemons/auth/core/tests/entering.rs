@@ -76,8 +76,11 @@ fn one_origin_cannot_try_many_names() {
     let mut house = House::with("li", Role::Agent);
     for name in ["a1", "b1", "c1", "d1", "e1"] {
         assert_eq!(house.log_in(name, "Spray#123", desk(9)), Err(Refusal::Credentials));
-        assert_eq!((rejected(&house), &house.last().by), (Rejection::UnknownPerson, &None));
+        let failure = &house.events.iter().rfind(|event| event.what == What::LogIn).unwrap();
+        assert_eq!(failure.outcome, Outcome::Rejected(Rejection::UnknownPerson));
+        assert_eq!(failure.by, None, "a name without an account may be a password in the wrong field");
     }
+    assert_eq!((house.last().what, house.last().origin), (What::OriginLockOut, Some(desk(9))));
     let entries = house.events.len();
     assert_eq!(house.directory.admits(house.now.monotonic, desk(9)), Err(Refusal::OriginLocked));
     assert_eq!(house.log_in("li", &own("li"), desk(9)), Err(Refusal::OriginLocked));

@@ -277,7 +277,7 @@ impl Town {
     /// Locked stays locked: counted here from the events, not taken from the accounts.
     fn judge_events(&mut self, recorded: usize) {
         let now = self.house.now.monotonic;
-        for event in self.house.events[recorded..].to_vec() {
+        for event in self.house.events.split_off(recorded) {
             let entering = matches!(event.what, What::LogIn | What::ChangePassword);
             match (&event.outcome, &event.by, &event.on) {
                 (Outcome::Rejected(Rejection::WrongPassword | Rejection::LockedOut), Some(by), _) => {

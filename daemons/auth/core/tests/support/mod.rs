@@ -103,7 +103,8 @@ impl House {
     pub fn change(&mut self, name: &str, old: &str, new: &str) -> Answer {
         let challenge = self.directory.challenge(self.now, &person(name));
         let replacement = challenge.replace(&password(old), &password(new), Salt([6; 16])).unwrap();
-        self.act(Act::ChangePassword { replacement, origin: desk(1) })
+        let voucher = SessionId(self.uid());
+        self.act(Act::ChangePassword { replacement, origin: desk(1), voucher })
     }
 
     pub fn deed(&mut self, session: SessionId, deed: Deed) -> Answer {
