@@ -1,3 +1,64 @@
-//! Settings and the machine: the daemon
+//! host: the settings of the house in numbered versions. (Network, time, updates and backup will join it.)
+//!
+//! Owns the versions on disk, hands each daemon its own sections, and lets a system administrator install a
+//! new version once audit has made the entry durable. Never calls anyone: audit opens its stream down to it.
+//!
+//! ```text
+//!   Apply ─> who? ─> sound? ─> begun ──audit──> owed/N ─> versions/N ─> current ─> handed out ─> ended
+//!            │       │          │ no word                  (kill here: the old one holds; after `current`:
+//!            └───────┴──────────┴─> refused                 the new one. The end is told on the next start)
+//! ```
 
-fn main() {}
+mod book;
+mod desk;
+mod disk;
+mod error;
+mod follow;
+mod journal;
+mod officer;
+mod owed;
+
+use crate::{book::Book, desk::Desk, disk::Files, journal::Journal, officer::Officers};
+use audit_event::{Event, EventKind, Outcome};
+use host_api::Host;
+use service::{Failure, Refused};
+use std::sync::Arc;
+
+fn main() -> std::process::ExitCode {
+    service::run("host", env!("CARGO_PKG_VERSION"), |house| async move {
+        gm::selftest().map_err(|error| Failure::of("test the cryptography", error))?;
+        let book = Book::open(house.state_directory(), Files)
+            .map_err(|error| Failure::of("open the versions of the settings", error))?;
+        let journal = Arc::new(Journal::default());
+        journal.once(
+            Event::of_daemon(EventKind::ServiceStarted, "host", "host").with("version", house.version()),
+        );
+        let desk = Desk::new(book, Arc::clone(&journal), Officers::of(house.public_directory()));
+        desk.settle();
+        let mut calls = house.serve::<Host>()?;
+        let mut refused = house.refused();
+        house.ready();
+        loop {
+            tokio::select! {
+                () = house.stopping() => return Ok(()),
+                Some(request) = calls.next() => desk.take(request),
+                Some(refused) = next(&mut refused) => journal.once(call_refused(refused)),
+            }
+        }
+    })
+}
+
+async fn next(refused: &mut Option<tokio::sync::mpsc::Receiver<Refused>>) -> Option<Refused> {
+    match refused {
+        Some(refused) => refused.recv().await,
+        None => None,
+    }
+}
+
+fn call_refused(refused: Refused) -> Event {
+    let mut event = Event::of_daemon(EventKind::CallRefused, "host", refused.method)
+        .with("caller", refused.caller)
+        .with("uid", refused.uid);
+    event.outcome = Outcome::Refused;
+    event
+}

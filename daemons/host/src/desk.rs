@@ -1,0 +1,314 @@
+//! The calls, one by one: who may, what it means, and in which order the disk and audit hear of it.
+
+use crate::book::{Book, Current, digest};
+use crate::disk::Files;
+use crate::error::Error;
+use crate::follow::follow;
+use crate::journal::Journal;
+use crate::officer::Officers;
+use crate::owed::{self, Owed, Slip};
+use audit_event::{Actor, Event, EventKind, Outcome, Phase};
+use auth_api::{Assertion, Claims};
+use host_api::{
+    Applied, Apply, Call, Check, Checked, Confirmed, Diff, Difference, Differences, Host, RollBack, Shown,
+    Version, VersionList, VersionNumber,
+};
+use mutant::mutant;
+use service::{Peer, Refusal, Request};
+use settings::Settings;
+use std::{sync::Arc, time::Duration};
+use tokio::sync::{Mutex, watch};
+use zeroize::Zeroizing;
+
+/// How long audit may take to make an entry durable.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// In characters.
+const LONGEST_REASON: usize = 200;
+
+/// Answers every call. Cheap to clone.
+#[derive(Clone)]
+pub struct Desk(Arc<Shared>);
+
+struct Shared {
+    book: Mutex<Book<Files>>,
+    current: watch::Sender<Arc<Current>>,
+    journal: Arc<Journal>,
+    officers: Officers,
+}
+
+/// What a person wants, after it is known who asks.
+struct Wish {
+    kind: EventKind,
+    claims: Option<Claims>,
+    origin: String,
+    reason: String,
+    restores: Option<VersionNumber>,
+}
+
+impl Desk {
+    /// A desk over this book.
+    pub fn new(book: Book<Files>, journal: Arc<Journal>, officers: Officers) -> Self {
+        let current = watch::Sender::new(book.current());
+        Self(Arc::new(Shared { book: Mutex::new(book), current, journal, officers }))
+    }
+
+    /// Tells audit the ends that an earlier life of this daemon still owes.
+    pub fn settle(&self) {
+        let desk = self.clone();
+        tokio::spawn(async move {
+            let mut book = desk.0.book.lock().await;
+            match owed::all(&mut book) {
+                Ok(all) => all.into_iter().for_each(|(slip, owed)| desk.tell_end(slip, owed.told(&book))),
+                Err(error) => tracing::error!(%error, "cannot read what is owed to audit"),
+            }
+        });
+    }
+
+    /// Answers the call, by itself or in a task.
+    pub fn take(&self, request: Request<Host>) {
+        let Request { peer, call, .. } = request;
+        let desk = self.clone();
+        match call {
+            Call::Follow(_, replies) => {
+                tokio::spawn(follow(replies, self.0.current.subscribe(), peer.caller.settings));
+            }
+            Call::Acts(_, replies) => self.0.journal.attach(replies),
+            Call::Recorded(word, reply) => {
+                self.0.journal.recorded(word.act, word.sequence);
+                reply.send(Ok(Confirmed {}));
+            }
+            Call::Show(_, reply) => reply.send(Ok(self.show())),
+            Call::Check(check, reply) => reply.send(Ok(self.check(&check))),
+            Call::Diff(diff, reply) => {
+                tokio::spawn(async move { reply.send(desk.diff(&diff).await) });
+            }
+            Call::Versions(_, reply) => {
+                tokio::spawn(async move { reply.send(Ok(desk.versions().await)) });
+            }
+            Call::Apply(apply, reply) => {
+                tokio::spawn(async move { reply.send(desk.apply(&peer, apply).await) });
+            }
+            Call::RollBack(roll_back, reply) => {
+                tokio::spawn(async move { reply.send(desk.roll_back(&peer, roll_back).await) });
+            }
+        }
+    }
+
+    fn show(&self) -> Shown {
+        let current = self.0.current.borrow();
+        Shown { version: current.version.clone(), settings: current.settings.to_value() }
+    }
+
+    fn check(&self, check: &Check) -> Checked {
+        let current = self.0.current.borrow().clone();
+        match Settings::parse(&Settings::fill(&check.text, &current.settings)) {
+            Ok(settings) => {
+                Checked { problems: Vec::new(), differences: differences(&current.settings, &settings) }
+            }
+            Err(problems) => Checked { problems, differences: Differences::default() },
+        }
+    }
+
+    async fn diff(&self, diff: &Diff) -> Result<Differences, Refusal> {
+        let book = self.0.book.lock().await;
+        let (_, from) = book.version(diff.from).map_err(refusal)?;
+        let (_, to) = book.version(diff.to).map_err(refusal)?;
+        Ok(differences(&from, &to))
+    }
+
+    async fn versions(&self) -> VersionList {
+        let book = self.0.book.lock().await;
+        let current = book.current().version.as_ref().map(|version| version.number);
+        VersionList { current, versions: book.versions().to_vec() }
+    }
+
+    async fn apply(&self, peer: &Peer, apply: Apply) -> Result<Applied, Refusal> {
+        let text = Zeroizing::new(apply.text);
+        let kind = EventKind::SettingsApplied;
+        let mut book = self.0.book.lock().await;
+        let claims = match &apply.assertion {
+            Some(assertion) => Some(self.administrator(kind, peer, assertion)?),
+            None if peer.caller.name == "ctl" && book.versions().is_empty() => None,
+            None => {
+                let message = "who changes the settings must be known: log in first";
+                return Err(self.refused(kind, peer, Refusal::not_permitted("host.assertion", message)));
+            }
+        };
+        let current = book.current();
+        if let Some(base) = apply.base
+            && base != current.number()
+        {
+            let message = format!("version {} holds by now: look at it, then try again", current.number());
+            return Err(Refusal::conflict("host.base", message));
+        }
+        let origin = origin(peer);
+        let wish = Wish { kind, claims, origin, reason: sound_reason(apply.reason)?, restores: None };
+        let text = Settings::fill(&text, &current.settings);
+        self.install(&mut book, wish, text).await
+    }
+
+    async fn roll_back(&self, peer: &Peer, roll_back: RollBack) -> Result<Applied, Refusal> {
+        let kind = EventKind::SettingsRolledBack;
+        let claims = self.administrator(kind, peer, &roll_back.assertion)?;
+        let mut book = self.0.book.lock().await;
+        let restores = Some(roll_back.to).filter(|number| *number != VersionNumber(0));
+        let (text, _) = book
+            .version(restores.ok_or(Error::NoVersion(roll_back.to)).map_err(refusal)?)
+            .map_err(refusal)?;
+        let reason = sound_reason(roll_back.reason)?;
+        let wish = Wish { kind, claims: Some(claims), origin: origin(peer), reason, restores };
+        self.install(&mut book, wish, text).await
+    }
+
+    /// The act itself: begun and durable in the log, then on disk, then handed out, then ended.
+    async fn install(
+        &self,
+        book: &mut Book<Files>,
+        wish: Wish,
+        text: Zeroizing<String>,
+    ) -> Result<Applied, Refusal> {
+        let settings = match Settings::parse(&text) {
+            Ok(settings) => settings,
+            Err(problems) => return Ok(Applied::Unsound { problems }),
+        };
+        let current = book.current();
+        let differences = differences(&current.settings, &settings);
+        let version = Version {
+            number: current.number().next(),
+            installed: service::clock::utc(),
+            person: wish.claims.as_ref().map(|claims| claims.person.clone()),
+            reason: wish.reason.clone(),
+            restores: wish.restores,
+            digest: digest(&text),
+        };
+        if current.version.as_ref().is_some_and(|current| current.digest == version.digest) {
+            return Err(Refusal::conflict("host.unchanged", "this text is the current version already"));
+        }
+        let begun = begun(&wish, &version, differences.changes.len());
+        let (name, end) = match &wish.claims {
+            None => (format!("{}-set-up", version.number), Event { phase: Phase::Once, ..begun }),
+            Some(_) => {
+                let sequence = self.durable(&begun).await?;
+                (
+                    format!("{}-{sequence}", version.number),
+                    Event { phase: Phase::Ended, ..begun }.with("begun", sequence),
+                )
+            }
+        };
+        let owed = Owed { event: end, version: version.clone() };
+        let slip = owed::keep(book, &name, &owed).map_err(refusal);
+        let installed = slip
+            .as_ref()
+            .map_err(Clone::clone)
+            .and_then(|_kept| book.install(version.clone(), text).map_err(refusal));
+        if installed.is_ok() {
+            self.0.current.send_replace(book.current());
+            tracing::info!(
+                version = version.number.0,
+                changes = differences.changes.len(),
+                "settings installed"
+            );
+        }
+        match slip {
+            Ok(slip) => self.tell_end(slip, owed.told(book)),
+            Err(_) => self.0.journal.once(owed.told(book)),
+        }
+        installed.map(|()| Applied::Installed { version, differences })
+    }
+
+    /// Waits until the begun entry is durable.
+    async fn durable(&self, begun: &Event) -> Result<u64, Refusal> {
+        if mutant("settings-apply-without-audit") {
+            self.0.journal.once(begun.clone());
+            return Ok(0);
+        }
+        let away = || {
+            let message = "settings are not changed without an entry in the audit log, and audit is away: start it, then try again";
+            Refusal::unavailable("host.audit-away", message)
+        };
+        if !self.0.journal.attached() {
+            return Err(away());
+        }
+        let pending = self.0.journal.tell(begun.clone());
+        match self.0.journal.word(pending, PATIENCE).await {
+            Some(sequence) => Ok(sequence),
+            None => {
+                // The entry may be in the log although its word did not come: it gets its end.
+                let end = Event { phase: Phase::Ended, outcome: Outcome::Failed, ..begun.clone() };
+                self.0.journal.once(end.with("code", "host.audit-away"));
+                Err(away())
+            }
+        }
+    }
+
+    /// Tells audit the end, and forgets it when audit has confirmed it.
+    fn tell_end(&self, slip: Slip, event: Event) {
+        let desk = self.clone();
+        let pending = self.0.journal.tell(event);
+        tokio::spawn(async move {
+            // As long as it takes: the slip on disk outlives even this process.
+            if desk.0.journal.word(pending, Duration::MAX).await.is_some() {
+                owed::forget(&mut *desk.0.book.lock().await, &slip);
+            }
+        });
+    }
+
+    fn administrator(&self, kind: EventKind, peer: &Peer, assertion: &Assertion) -> Result<Claims, Refusal> {
+        self.0.officers.administrator(assertion).map_err(|refusal| self.refused(kind, peer, refusal))
+    }
+
+    /// An attempt without the right is itself an entry.
+    fn refused(&self, kind: EventKind, peer: &Peer, refusal: Refusal) -> Refusal {
+        let mut event = Event::of_daemon(kind, peer.caller.name, "settings").with("code", &refusal.code);
+        event.outcome = Outcome::Refused;
+        event.origin = origin(peer);
+        self.0.journal.once(event);
+        refusal
+    }
+}
+
+fn begun(wish: &Wish, version: &Version, changes: usize) -> Event {
+    let actor = match &wish.claims {
+        Some(claims) => Actor::Person(claims.person.to_string()),
+        None => Actor::Daemon("ctl".to_owned()),
+    };
+    let event = Event {
+        phase: Phase::Begun,
+        actor,
+        origin: wish.origin.clone(),
+        outcome: Outcome::Pending,
+        reason: Some(wish.reason.clone()).filter(|reason| !reason.is_empty()),
+        ..Event::of_daemon(wish.kind, "host", format!("settings/{}", version.number))
+    };
+    // How many and which digest; not which names: settings hold the names of people.
+    let event = event.with("digest", &version.digest).with("changes", changes);
+    match version.restores {
+        Some(restores) => event.with("restores", restores),
+        None => event,
+    }
+}
+
+fn differences(old: &Settings, new: &Settings) -> Differences {
+    let changes = settings::diff(old, new).into_iter();
+    Differences {
+        changes: changes.map(|change| Difference { effect: settings::live(&change), change }).collect(),
+    }
+}
+
+fn origin(peer: &Peer) -> String {
+    format!("{} uid {}", peer.caller.name, peer.uid)
+}
+
+fn sound_reason(reason: String) -> Result<String, Refusal> {
+    if reason.chars().count() > LONGEST_REASON || reason.contains(char::is_control) {
+        return Err(Refusal::invalid("host.reason", "a reason is one line of at most 200 characters"));
+    }
+    Ok(reason)
+}
+
+fn refusal(error: Error) -> Refusal {
+    match error {
+        Error::NoVersion(_) => Refusal::not_found("host.no-version", format!("{error}: list the versions")),
+        _ => Refusal::unavailable("host.disk", error.to_string()),
+    }
+}
