@@ -154,7 +154,12 @@ fn still_open(connection: &Connection) -> bool {
 
 fn wire_call<M: Method>(method: &M, more: bool) -> Result<WireCall, Error> {
     let parameters = serde_json::to_value(method).map_err(malformed::<M>)?;
-    Ok(WireCall { method: format!("cn.yanmen.{}.{}", M::Interface::DAEMON, M::NAME), parameters, more, oneway: false })
+    Ok(WireCall {
+        method: format!("cn.yanmen.{}.{}", M::Interface::DAEMON, M::NAME),
+        parameters,
+        more,
+        oneway: false,
+    })
 }
 
 async fn read<M: Method>(connection: &mut Connection) -> Result<(WireReply, Vec<OwnedFd>), Error> {
@@ -174,7 +179,8 @@ fn understand<M: Method>(reply: WireReply) -> Result<M::Reply, Error> {
         Some(name) => {
             let text = |key: &str| reply.parameters.get(key).and_then(Value::as_str).map(str::to_owned);
             let kind = RefusalKind::of_wire_name(&name);
-            let message = text("message").unwrap_or_else(|| format!("{} refused {}: {name}", M::Interface::DAEMON, M::NAME));
+            let message = text("message")
+                .unwrap_or_else(|| format!("{} refused {}: {name}", M::Interface::DAEMON, M::NAME));
             Err(Refusal { kind, code: text("code").unwrap_or(name), message }.into())
         }
     }

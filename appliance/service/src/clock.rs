@@ -5,7 +5,8 @@ use types::{Boot, Monotonic, Utc};
 
 /// CLOCK_MONOTONIC now. The clock exists on every Linux; a kernel that refused it would be answered by zero.
 pub fn monotonic() -> Monotonic {
-    let nanoseconds = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |t| t.tv_sec() * 1_000_000_000 + t.tv_nsec());
+    let nanoseconds =
+        clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |t| t.tv_sec() * 1_000_000_000 + t.tv_nsec());
     Monotonic(u64::try_from(nanoseconds).unwrap_or(0))
 }
 

@@ -82,7 +82,11 @@ struct Shared {
 }
 
 impl Context {
-    fn new(daemon: &'static str, version: &'static str, handed_over: Vec<(String, OwnedFd)>) -> Result<Self, Failure> {
+    fn new(
+        daemon: &'static str,
+        version: &'static str,
+        handed_over: Vec<(String, OwnedFd)>,
+    ) -> Result<Self, Failure> {
         let mut listeners = BTreeMap::new();
         let mut kept = BTreeMap::<String, Vec<OwnedFd>>::new();
         for (name, descriptor) in handed_over {
@@ -128,7 +132,10 @@ impl Context {
         let mut listeners = Vec::new();
         for (caller, listener) in std::mem::take(&mut *locked(&self.shared.listeners)) {
             let Some(row) = house::callers(I::DAEMON).find(|row| row.name == caller) else {
-                return Err(Failure(format!("a socket for {caller} was handed over, which may not call {}", I::DAEMON)));
+                return Err(Failure(format!(
+                    "a socket for {caller} was handed over, which may not call {}",
+                    I::DAEMON
+                )));
             };
             let listener =
                 UnixListener::from_std(listener).map_err(|error| Failure::of("listen to a caller", error))?;

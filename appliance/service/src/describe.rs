@@ -63,7 +63,9 @@ fn shape(schema: &Value, types: &BTreeMap<String, String>) -> String {
             "integer" => "int".to_owned(),
             "number" => "float".to_owned(),
             "boolean" => "bool".to_owned(),
-            "array" => format!("[]{}", schema.get("items").map_or("object".to_owned(), |items| shape(items, types))),
+            "array" => {
+                format!("[]{}", schema.get("items").map_or("object".to_owned(), |items| shape(items, types)))
+            }
             "object" if schema.get("properties").is_some() => fields(schema, types),
             "object" if schema.get("additionalProperties").is_some_and(Value::is_object) => {
                 format!("[string]{}", shape(&schema["additionalProperties"], types))
@@ -81,8 +83,13 @@ fn shape(schema: &Value, types: &BTreeMap<String, String>) -> String {
 }
 
 fn fields(schema: &Value, types: &BTreeMap<String, String>) -> String {
-    let required: Vec<&str> =
-        schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let required: Vec<&str> = schema
+        .get("required")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     let fields: Vec<String> = schema["properties"]
         .as_object()
         .into_iter()

@@ -163,7 +163,8 @@ impl<T: Serialize> Reply<T> {
     /// Answers with descriptors beside the reply.
     pub fn send_with(self, outcome: Result<T, Refusal>, descriptors: Vec<OwnedFd>) {
         // The channel holds one answer and this is it; it fails only when the connection is gone.
-        let _gone = self.answer.0.try_send(Outgoing::Last(outcome.and_then(|reply| encode(&reply)), descriptors));
+        let _gone =
+            self.answer.0.try_send(Outgoing::Last(outcome.and_then(|reply| encode(&reply)), descriptors));
     }
 }
 
@@ -216,6 +217,7 @@ impl<T: Serialize> Replies<T> {
 }
 
 fn encode<T: Serialize>(reply: &T) -> Result<serde_json::Value, Refusal> {
-    serde_json::to_value(reply)
-        .map_err(|error| Refusal::unavailable("house.unencodable", format!("a reply has no JSON form: {error}")))
+    serde_json::to_value(reply).map_err(|error| {
+        Refusal::unavailable("house.unencodable", format!("a reply has no JSON form: {error}"))
+    })
 }

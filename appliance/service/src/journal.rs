@@ -8,7 +8,11 @@ pub(crate) fn start(daemon: &'static str) {
         .and_then(|_| tracing_journald::layer().ok())
         .map(|layer| layer.with_syslog_identifier(daemon.to_owned()));
     let text = journal.is_none().then(|| {
-        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).without_time().with_target(false)
+        tracing_subscriber::fmt::layer()
+            .with_writer(std::io::stderr)
+            .with_ansi(false)
+            .without_time()
+            .with_target(false)
     });
     let layers = journal.map(Layer::boxed).or_else(|| text.map(Layer::boxed));
     // A second start in one process (a test) keeps the first subscriber.

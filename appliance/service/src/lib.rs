@@ -10,6 +10,8 @@ mod journal;
 mod notify;
 mod peer;
 mod server;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 pub use client::{Client, Stream};

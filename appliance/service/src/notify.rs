@@ -5,7 +5,9 @@ use std::{
     os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
     time::Duration,
 };
-use systemd::daemon::{STATE_FDNAME, STATE_FDSTORE, STATE_READY, STATE_STATUS, STATE_STOPPING, STATE_WATCHDOG};
+use systemd::daemon::{
+    STATE_FDNAME, STATE_FDSTORE, STATE_READY, STATE_STATUS, STATE_STOPPING, STATE_WATCHDOG,
+};
 
 const STATE_FDSTOREREMOVE: &str = "FDSTOREREMOVE";
 

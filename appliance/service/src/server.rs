@@ -13,7 +13,6 @@ use mutant::mutant;
 use serde_json::{Value, json};
 use std::{io, os::fd::OwnedFd, sync::Arc, time::Duration};
 use tokio::{
-    io::Interest,
     net::UnixListener,
     sync::{Semaphore, mpsc},
 };
@@ -141,16 +140,26 @@ impl<I: Interface> Session<I> {
             return answers;
         };
         if interface == "org.varlink.service" {
-            let _fits = sender.try_send(Outgoing::Last(introspect::<I>(method, &call.parameters), Vec::new()));
+            let _fits =
+                sender.try_send(Outgoing::Last(introspect::<I>(method, &call.parameters), Vec::new()));
             return answers;
         }
         let ours = interface.strip_prefix("cn.yanmen.") == Some(I::DAEMON);
         let permitted = house::permits(self.peer.caller.name, I::DAEMON, method) || mutant("table-unchecked");
         if !ours || !permitted {
-            tracing::warn!(caller = self.peer.caller.name, uid = self.peer.uid, method, "call refused by the table");
+            tracing::warn!(
+                caller = self.peer.caller.name,
+                uid = self.peer.uid,
+                method,
+                "call refused by the table"
+            );
             report(
                 &self.refusals,
-                Refused { caller: self.peer.caller.name, uid: self.peer.uid, method: method.chars().take(64).collect() },
+                Refused {
+                    caller: self.peer.caller.name,
+                    uid: self.peer.uid,
+                    method: method.chars().take(64).collect(),
+                },
             );
             let message = format!("{} may not call {} of {}", self.peer.caller.name, method, I::DAEMON);
             refuse(&sender, Refusal::not_permitted("house.not-in-table", message));
@@ -158,14 +167,23 @@ impl<I: Interface> Session<I> {
         }
         let streaming = I::METHODS.iter().find(|facts| facts.name == method).map(|facts| facts.streaming);
         if streaming.is_some_and(|streaming| streaming != call.more) {
-            refuse(&sender, Refusal::invalid("house.more", format!("{method} is called with more = {}", !call.more)));
+            refuse(
+                &sender,
+                Refusal::invalid("house.more", format!("{method} is called with more = {}", !call.more)),
+            );
             return answers;
         }
         let parameters = if call.parameters.is_null() { json!({}) } else { call.parameters };
         match I::decode(method, parameters, Answer(sender.clone())) {
-            None => refuse(&sender, Refusal::not_found("house.no-method", format!("{} has no {method}", I::DAEMON))),
+            None => refuse(
+                &sender,
+                Refusal::not_found("house.no-method", format!("{} has no {method}", I::DAEMON)),
+            ),
             Some(Err((error, _answer))) => {
-                refuse(&sender, Refusal::invalid("house.parameters", format!("parameters of {method}: {error}")));
+                refuse(
+                    &sender,
+                    Refusal::invalid("house.parameters", format!("parameters of {method}: {error}")),
+                );
             }
             Some(Ok(decoded)) => {
                 let request = Request { peer: self.peer.clone(), descriptors, call: decoded };
@@ -188,13 +206,15 @@ impl<I: Interface> Session<I> {
             let next = tokio::select! {
                 next = answers.recv() => next,
                 // The caller of a stream says nothing more: whatever becomes readable is its end.
-                _ = connection.stream().ready(Interest::READABLE), if more => {
+                _ = connection.readable(), if more => {
                     return Err(io::ErrorKind::ConnectionAborted.into());
                 }
             };
             match next {
                 Some(Outgoing::More(parameters, descriptors)) => {
-                    connection.write(&WireReply { parameters, continues: true, error: None }, &descriptors).await?;
+                    connection
+                        .write(&WireReply { parameters, continues: true, error: None }, &descriptors)
+                        .await?;
                 }
                 Some(Outgoing::Last(outcome, descriptors)) => {
                     return connection.write(&reply(outcome), &descriptors).await;
@@ -235,12 +255,18 @@ fn introspect<I: Interface>(method: &str, parameters: &Value) -> Result<Value, R
         "GetInterfaceDescription" if parameters.get("interface").and_then(Value::as_str) == Some(&name) => {
             Ok(json!({ "description": crate::describe::<I>() }))
         }
-        _ => Err(Refusal::new(RefusalKind::NotFound, "house.no-method", "org.varlink.service has no such thing here")),
+        _ => Err(Refusal::new(
+            RefusalKind::NotFound,
+            "house.no-method",
+            "org.varlink.service has no such thing here",
+        )),
     }
 }
 
 fn report(refusals: &mpsc::Sender<Refused>, refused: Refused) {
     if refusals.try_send(refused).is_err() {
-        tracing::error!("refused calls come faster than they can be audited: this one is only in the journal");
+        tracing::error!(
+            "refused calls come faster than they can be audited: this one is only in the journal"
+        );
     }
 }

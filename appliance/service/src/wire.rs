@@ -3,7 +3,7 @@
 
 use nix::{
     cmsg_space,
-    sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg},
+    sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recv, recvmsg, sendmsg},
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -83,6 +83,16 @@ impl Connection {
                 };
             }
         }
+    }
+
+    /// Resolves when the far side has something to read, or has left.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(crate) async fn readable(&self) -> io::Result<()> {
+        let descriptor = self.stream.as_raw_fd();
+        let peek = || Ok(recv(descriptor, &mut [0], MsgFlags::MSG_PEEK)?);
+        self.stream.async_io(Interest::READABLE, peek).await.map(|_| ())
     }
 
     async fn receive(&mut self) -> io::Result<usize> {

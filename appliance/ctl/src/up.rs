@@ -1,0 +1,183 @@
+//! `ym up`: the whole house in the foreground.
+//!
+//! What systemd does on the appliance, for a desk: binds one socket an edge and hands them over, starts every
+//! daemon as its own user where it may, keeps their descriptors, watches them, restarts those that end, and
+//! stops the exposed floors first. Daemons cannot tell the two apart: both speak sd_notify(3).
+//!
+//! ```text
+//!            spawn            READY=1              SIGTERM
+//!  Waiting ─────────► Starting ──────► Running ─────────────► Stopping ──► Stopped
+//!     ▲                  │                │
+//!     └── back-off ──────┴─ exit, kill or a missed watchdog
+//! ```
+
+mod child;
+mod edges;
+pub mod launch;
+mod notify;
+mod preflight;
+pub mod status;
+
+use crate::{failure::Failure, home::Home};
+use child::Child;
+use nix::sys::signal::Signal;
+use status::Status;
+use std::{path::PathBuf, time::Duration};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+    time::Instant,
+};
+
+/// How long a floor may take to stop before it is killed.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Whether each daemon gets its own user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Privileges {
+    /// Started by root: each has its own.
+    Separated,
+    /// Started by a plain user: one for all.
+    Single,
+}
+
+impl Privileges {
+    /// As this process may.
+    pub fn here() -> Self {
+        if nix::unistd::Uid::effective().is_root() { Self::Separated } else { Self::Single }
+    }
+}
+
+/// Runs the house until SIGINT or SIGTERM.
+///
+/// # Errors
+/// What keeps the house from starting, in one sentence with its remedy.
+pub fn run(home: &Home, config: Option<PathBuf>) -> Result<(), Failure> {
+    let privileges = Privileges::here();
+    let lock = home.lock()?;
+    let settings = preflight::check(home, config.as_deref())?;
+    home.prepare(privileges)?;
+    home.install(config.as_deref(), privileges)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new("start the runtime", error))?;
+    let outcome = runtime.block_on(supervise(home, privileges, &settings));
+    drop(lock);
+    outcome
+}
+
+async fn supervise(
+    home: &Home,
+    privileges: Privileges,
+    settings: &settings::Settings,
+) -> Result<(), Failure> {
+    let mut stop = [SignalKind::interrupt(), SignalKind::terminate()]
+        .map(|kind| signal(kind).map_err(|error| Failure::new("watch for signals", error)));
+    let [Ok(interrupt), Ok(terminate)] = &mut stop else {
+        return Err(Failure::plain("cannot watch for signals"));
+    };
+    let (news, mut changes) = mpsc::channel(64);
+    let mut children = Vec::new();
+    for daemon in house::DAEMONS.iter().rev().filter(|daemon| daemon.runs()) {
+        if home.program(daemon).is_ok() {
+            children.push(Child::new(home, daemon, privileges, news.clone())?);
+        }
+    }
+    let mut told = Greeting::new(home, privileges, settings);
+    loop {
+        for child in &mut children {
+            child.advance(Instant::now());
+        }
+        let status = Status::of(&children);
+        home.write_status(&status)?;
+        told.tell(&status);
+        let wake = children.iter().filter_map(Child::due).min().unwrap_or_else(|| Instant::now() + PATIENCE);
+        tokio::select! {
+            Some((daemon, change)) = changes.recv() => {
+                for child in children.iter_mut().filter(|child| child.daemon().name == daemon) {
+                    child.heard(&change);
+                }
+            }
+            () = tokio::time::sleep_until(wake) => {}
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+        }
+    }
+    told.say("stopping: the exposed floors first");
+    stop_by_floor(home, &mut children, &mut changes).await
+}
+
+/// Ends the floors from the most exposed to the most trusted, so that each daemon can still ask those below
+/// it while it finishes what it has in hand.
+async fn stop_by_floor(
+    home: &Home,
+    children: &mut [Child],
+    changes: &mut mpsc::Receiver<(&'static str, child::News)>,
+) -> Result<(), Failure> {
+    for floor in house::FLOORS {
+        let deadline = Instant::now() + PATIENCE;
+        let here = |child: &&mut Child| child.daemon().floor == *floor;
+        children.iter_mut().filter(here).for_each(|child| child.stop(Signal::SIGTERM));
+        while children.iter().any(|child| child.daemon().floor == *floor && child.lives()) {
+            tokio::select! {
+                Some((daemon, change)) = changes.recv() => {
+                    for child in children.iter_mut().filter(|child| child.daemon().name == daemon) {
+                        child.heard(&change);
+                    }
+                }
+                () = tokio::time::sleep_until(deadline) => {
+                    children.iter_mut().filter(here).for_each(|child| child.stop(Signal::SIGKILL));
+                }
+            }
+            home.write_status(&Status::of(children))?;
+        }
+    }
+    Ok(())
+}
+
+/// What the person at the terminal is told, each thing once.
+struct Greeting {
+    lines: Vec<String>,
+    ready: bool,
+}
+
+impl Greeting {
+    fn new(home: &Home, privileges: Privileges, settings: &settings::Settings) -> Self {
+        let mut lines = Vec::new();
+        if privileges == Privileges::Single {
+            lines.push(
+                "all daemons run as one user, because this is not root: fine at a desk, not for an appliance"
+                    .to_owned(),
+            );
+        }
+        lines.push(format!(
+            "SIP     {}",
+            settings.sip.bind.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        ));
+        lines.push(format!("console https://{}/", settings.console.listen));
+        lines.push(format!("home    {}", home.path().display()));
+        let greeting = Self { lines, ready: false };
+        greeting.say("the house starts");
+        greeting
+    }
+
+    fn tell(&mut self, status: &Status) {
+        if !self.ready && status.ready() {
+            self.ready = true;
+            self.say("the house is up");
+            for line in &self.lines {
+                self.say(line);
+            }
+            if let Some(password) = status.set_up_password() {
+                self.say(&format!(
+                    "one-time set-up password: {password}   (ym setup names the three officers with it)"
+                ));
+            }
+        }
+    }
+
+    fn say(&self, line: &str) {
+        crate::output::say(&format!("ym: {line}"));
+    }
+}

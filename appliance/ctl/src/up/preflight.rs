@@ -1,0 +1,111 @@
+//! What keeps a house from starting, found before anything is started: one clear sentence each.
+
+use crate::{failure::Failure, home::Home, output::language};
+use nix::sys::statvfs::statvfs;
+use settings::Settings;
+use std::{
+    fs, io,
+    net::{SocketAddr, TcpListener, UdpSocket},
+    path::Path,
+};
+
+/// Free space below which nothing is started, in bytes.
+const LEAST_SPACE: u64 = 256 << 20;
+/// 2026-01-01T00:00:00Z in seconds: no release is older, so an earlier clock is wrong.
+const EARLIEST: i64 = 1_767_225_600;
+
+/// Checks the clock, the disk, the settings and the ports.
+///
+/// # Errors
+/// The first that is wrong, with its remedy.
+pub fn check(home: &Home, config: Option<&Path>) -> Result<Settings, Failure> {
+    clock(service::clock::utc().seconds())?;
+    space(home)?;
+    let settings = settings(home, config)?;
+    for address in &settings.sip.bind {
+        port(UdpSocket::bind(address).map(drop), "UDP", *address, "[sip] bind")?;
+    }
+    port(
+        TcpListener::bind(settings.console.listen).map(drop),
+        "TCP",
+        settings.console.listen,
+        "[console] listen",
+    )?;
+    Ok(settings)
+}
+
+fn clock(seconds: i64) -> Result<(), Failure> {
+    match seconds < EARLIEST {
+        true => Err(Failure::plain(
+            "the clock of this machine is before 2026: set it (timedatectl set-time …), for entries and certificates carry it",
+        )),
+        false => Ok(()),
+    }
+}
+
+fn space(home: &Home) -> Result<(), Failure> {
+    let disk = statvfs(home.path()).map_err(|error| Failure::new("look at the disk", error))?;
+    let free = disk.blocks_available().saturating_mul(disk.fragment_size());
+    match free < LEAST_SPACE {
+        true => Err(Failure::plain(format!(
+            "{} has {} MiB free and needs {}: make room or choose another --home",
+            home.path().display(),
+            free >> 20,
+            LEAST_SPACE >> 20
+        ))),
+        false => Ok(()),
+    }
+}
+
+/// The settings that will hold: the ones in force, or on a first start those of `--config`.
+fn settings(home: &Home, config: Option<&Path>) -> Result<Settings, Failure> {
+    let text = match config {
+        Some(path) => fs::read_to_string(path)
+            .map_err(|error| Failure::new(&format!("read the settings {}", path.display()), error))?,
+        None => fs::read_to_string(home.path().join("host/current.toml")).unwrap_or_default(),
+    };
+    Settings::parse(&text).map_err(|problems| {
+        let name =
+            config.map_or_else(|| "the settings in force".to_owned(), |path| path.display().to_string());
+        Failure::plain(
+            problems.iter().map(|problem| problem.sentence(language(), &name)).collect::<Vec<_>>().join("\n"),
+        )
+    })
+}
+
+fn port(attempt: io::Result<()>, protocol: &str, address: SocketAddr, setting: &str) -> Result<(), Failure> {
+    let remedy = match attempt {
+        Ok(()) => return Ok(()),
+        Err(error) => match error.kind() {
+            io::ErrorKind::AddrInUse => format!(
+                "is taken by another program (ss -lnp 'sport = :{}' names it): end that one or change {setting}",
+                address.port()
+            ),
+            io::ErrorKind::AddrNotAvailable => {
+                format!("is no address of this machine (ip addr lists them): change {setting}")
+            }
+            io::ErrorKind::PermissionDenied => format!("may not be used by this user: change {setting}"),
+            _ => format!("cannot be used ({error}): change {setting}"),
+        },
+    };
+    Err(Failure::plain(format!("{protocol} {address} {remedy}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taken_port_is_one_sentence_with_its_remedy() {
+        let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap();
+        let failure =
+            port(UdpSocket::bind(address).map(drop), "UDP", address, "[sip] bind").unwrap_err().to_string();
+        assert!(failure.contains(&address.to_string()) && failure.contains("change [sip] bind"), "{failure}");
+    }
+
+    #[test]
+    fn a_clock_before_the_first_release_is_wrong() {
+        assert!(clock(0).is_err() && clock(EARLIEST).is_ok());
+    }
+}
