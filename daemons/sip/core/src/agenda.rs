@@ -18,17 +18,17 @@ impl<K> Default for Agenda<K> {
     }
 }
 
-impl<K: Copy + Ord + Hash> Agenda<K> {
+impl<K: Clone + Ord + Hash> Agenda<K> {
     /// Sets, moves or clears the wake-up of `key`.
     pub(crate) fn set(&mut self, key: K, at: Option<Monotonic>) {
         if self.at.get(&key).copied() == at {
             return;
         }
         if let Some(old) = self.at.remove(&key) {
-            self.order.remove(&(old, key));
+            self.order.remove(&(old, key.clone()));
         }
         if let Some(at) = at {
-            self.at.insert(key, at);
+            self.at.insert(key.clone(), at);
             self.order.insert((at, key));
         }
     }
@@ -40,11 +40,9 @@ impl<K: Copy + Ord + Hash> Agenda<K> {
 
     /// Takes the earliest key that is due at `now`.
     pub(crate) fn due(&mut self, now: Monotonic) -> Option<K> {
-        let (at, key) = *self.order.first()?;
-        if at > now {
-            return None;
-        }
-        self.set(key, None);
+        self.order.first().filter(|(at, _)| *at <= now)?;
+        let (_, key) = self.order.pop_first()?;
+        self.at.remove(&key);
         Some(key)
     }
 }

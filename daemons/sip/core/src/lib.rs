@@ -1,8 +1,36 @@
-//! SIP trunks and phones: the sans-IO core
+//! SIP trunks and phones: the sans-IO core.
+//!
+//! Owns messages, transactions, dialogs, registrations and legs. Knows no socket, no clock, no file and no
+//! source of randomness: datagrams, moments and a seed are handed in. Never looks into a session description
+//! and never decides where a call goes: that is route's.
+//!
+//! ```text
+//!   datagram ─► message ─► transaction ─► user agent ─► event ─► route
+//!                              ▲            │  │ ▲
+//!   datagram ◄─────────────────┘            │  │ └── command ◄─ route
+//!                         registrar, digest ┘  └ dialog
+//! ```
+//!
+//! The shell calls [`Core::handle`] with one [`Input`], drains [`Core::poll`], keeps [`Core::changes`] where
+//! they outlive the process, and comes back at [`Core::next_wake`].
+
 mod agenda;
+mod core;
+mod counters;
+pub mod dialog;
 pub mod digest;
 mod flow;
 pub mod message;
 pub mod random;
+mod rate;
+pub mod registrar;
+mod settings;
 pub mod transaction;
+mod useragent;
+
+pub use crate::core::{Change, Core, Input, Output, Presence};
+pub use counters::Counters;
 pub use flow::Flow;
+pub use random::Seed;
+pub use settings::{Bounds, Listener, Phone, Settings, Trunk};
+pub use useragent::Leg;

@@ -77,7 +77,7 @@ pub(crate) fn unquote(value: &[u8]) -> Vec<u8> {
 }
 
 /// Decimal digits alone, at most `max`.
-pub(super) fn number(digits: &[u8], max: u64) -> Option<u64> {
+pub(crate) fn number(digits: &[u8], max: u64) -> Option<u64> {
     if digits.is_empty() || digits.len() > 20 {
         return None;
     }

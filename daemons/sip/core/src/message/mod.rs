@@ -16,7 +16,7 @@ mod write;
 
 pub use address::NameAddr;
 pub use grammar::Params;
-pub(crate) use grammar::{split, unquote};
+pub(crate) use grammar::{number, split, unquote};
 pub(crate) use header::seconds;
 pub use header::{Contacts, Headers, Name};
 pub use method::Method;

@@ -236,9 +236,19 @@ impl Transactions {
         touched.into_iter().map(|id| (id, self.live.get(&id).cloned())).collect()
     }
 
-    /// Puts a transaction back as [`Self::changes`] gave it.
-    pub fn restore(&mut self, id: TransactionId, transaction: Transaction) {
-        self.next = self.next.max(id.0 + 1);
+    /// Every live transaction.
+    pub fn iter(&self) -> impl Iterator<Item = (TransactionId, &Transaction)> {
+        self.live.iter().map(|(id, transaction)| (*id, transaction))
+    }
+
+    /// Puts a transaction back, or away, as [`Self::changes`] gave it.
+    pub fn restore(&mut self, id: TransactionId, transaction: Option<Transaction>) {
+        self.next = self.next.max(id.0.saturating_add(1));
+        if let Some(old) = self.live.remove(&id) {
+            self.by_key.remove(&old.key);
+            self.agenda.set(id, None);
+        }
+        let Some(transaction) = transaction else { return };
         self.by_key.insert(transaction.key.clone(), id);
         self.live.insert(id, transaction);
         self.settle(id, Vec::new());

@@ -1,0 +1,345 @@
+//! The core's one entrance and one exit.
+
+use crate::{
+    Flow, Settings,
+    counters::Counters,
+    digest::Nonces,
+    message::{Malformed, Message, Method, Name, Request, Response, Status, Uri, Via, parse},
+    random::{Random, Seed},
+    rate::{Allowance, Rates},
+    registrar::{Binding, Registrar},
+    transaction::{Happened, Incoming, Transaction, TransactionId, Transactions},
+    useragent::{Leg, Legs},
+};
+use route_api::{
+    AttachSignalling, Cause, EndedBy, Endpoint, LiveLeg, Reachability, SignallingCommand, SignallingEvent,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+use types::{Extension, LegId, Monotonic};
+
+/// What a carrier may send us.
+const TRUNK_ALLOWANCE: Allowance = Allowance { burst: 20_000, per_second: 10_000 };
+/// What anybody else may.
+const ALLOWANCE: Allowance = Allowance { burst: 200, per_second: 50 };
+
+/// What the shell hands in.
+pub enum Input<'a> {
+    /// A datagram came.
+    Datagram {
+        /// By which socket, from whom.
+        flow: Flow,
+        /// What.
+        bytes: &'a [u8],
+    },
+    /// Route wants something.
+    Command(SignallingCommand),
+    /// Route is there, or is not: without it no new call is taken.
+    Route(Presence),
+    /// [`Core::next_wake`] has come.
+    Tick,
+}
+
+/// Whether route is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// Events reach it.
+    Attached,
+    /// They do not.
+    Absent,
+}
+
+/// What the shell has to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Send a datagram.
+    Send {
+        /// By which socket, to whom.
+        flow: Flow,
+        /// What.
+        bytes: Vec<u8>,
+    },
+    /// Tell route, in order.
+    Event(SignallingEvent),
+}
+
+/// One piece of state as it is now. The latest change of each piece is the whole state: see
+/// [`Core::changes`].
+#[derive(Clone, Serialize, Deserialize)]
+pub enum Change {
+    /// A leg, or that it is over.
+    Leg(LegId, Option<Leg>),
+    /// A transaction, or that it is over.
+    Transaction(TransactionId, Option<Transaction>),
+    /// The bindings of a phone; none where it is not registered.
+    Bindings(Extension, Vec<Binding>),
+}
+
+/// SIP: trunks, phones and legs.
+pub struct Core {
+    pub(crate) settings: Settings,
+    pub(crate) random: Random,
+    pub(crate) nonces: Nonces,
+    pub(crate) transactions: Transactions,
+    pub(crate) registrar: Registrar,
+    pub(crate) legs: Legs,
+    pub(crate) counters: Counters,
+    presence: Presence,
+    rates: Rates,
+    outputs: VecDeque<Output>,
+}
+
+impl Core {
+    /// A core without state.
+    pub fn new(settings: Settings, seed: Seed) -> Self {
+        let mut random = Random::new(seed);
+        let nonces = Nonces::new(random.bytes());
+        let transactions = Transactions::new(settings.bounds.transactions);
+        Self {
+            settings,
+            random,
+            nonces,
+            transactions,
+            registrar: Registrar::default(),
+            legs: Legs::default(),
+            counters: Counters::default(),
+            presence: Presence::Absent,
+            rates: Rates::default(),
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// A core that goes on where another stopped: `changes` are all that [`Core::changes`] gave, in order.
+    /// Nonces begin anew: phones are challenged once more.
+    pub fn restore(settings: Settings, seed: Seed, changes: impl IntoIterator<Item = Change>) -> Self {
+        let mut core = Self::new(settings, seed);
+        for change in changes {
+            match change {
+                Change::Leg(id, leg) => {
+                    core.legs.take(id);
+                    if let Some(leg) = leg {
+                        core.legs.put(id, leg);
+                    }
+                }
+                Change::Transaction(id, transaction) => core.transactions.restore(id, transaction),
+                Change::Bindings(extension, bindings) => core.registrar.restore(extension, bindings),
+            }
+        }
+        core.changes();
+        core
+    }
+
+    /// Takes one input. Then drain [`Core::poll`], keep [`Core::changes`], and come back at
+    /// [`Core::next_wake`].
+    pub fn handle(&mut self, now: Monotonic, input: Input<'_>) {
+        self.fire(now);
+        match input {
+            Input::Datagram { flow, bytes } => self.receive(now, flow, bytes),
+            Input::Command(command) => self.command(now, command),
+            Input::Route(presence) => self.presence = presence,
+            Input::Tick => {}
+        }
+        self.settle(now);
+    }
+
+    /// What to do next; `None` when all is done.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to hand in [`Input::Tick`].
+    pub fn next_wake(&self) -> Option<Monotonic> {
+        let wakes = [self.transactions.next_wake(), self.legs.next_wake(), self.registrar.next_wake()];
+        wakes.into_iter().flatten().min()
+    }
+
+    /// Every piece of state that changed since the last call.
+    pub fn changes(&mut self) -> Vec<Change> {
+        let legs = self.legs.changes().into_iter().map(|(id, leg)| Change::Leg(id, leg));
+        let transactions = self.transactions.changes().into_iter();
+        let transactions = transactions.map(|(id, transaction)| Change::Transaction(id, transaction));
+        let bindings = self.registrar.changes().into_iter();
+        let bindings = bindings.map(|(extension, bindings)| Change::Bindings(extension, bindings));
+        legs.chain(transactions).chain(bindings).collect()
+    }
+
+    /// The whole state, for a fresh start of the record of changes.
+    pub fn snapshot(&self) -> Vec<Change> {
+        let legs = self.legs.iter().map(|(id, leg)| Change::Leg(id, Some(leg.clone())));
+        let transactions = self.transactions.iter();
+        let transactions =
+            transactions.map(|(id, transaction)| Change::Transaction(id, Some(transaction.clone())));
+        let bindings = self.registrar.iter();
+        let bindings = bindings.map(|(extension, all)| Change::Bindings(extension.clone(), all.to_vec()));
+        legs.chain(transactions).chain(bindings).collect()
+    }
+
+    /// What route is told when we attach: every leg that it has not been told the end of, every endpoint.
+    pub fn attach(&self) -> AttachSignalling {
+        let live = self.legs.iter().filter_map(|(leg, state)| {
+            let memo = state.memo().clone();
+            Some(LiveLeg { leg, state: state.state()?, memo })
+        });
+        let trunks = self.settings.trunks.iter();
+        let trunks = trunks.map(|trunk| (Endpoint::Trunk(trunk.id.clone()), Reachability::Unknown));
+        let phones = self.settings.phones.iter().map(|phone| {
+            let reachable = match self.registrar.binding(&phone.extension) {
+                Some(_) => Reachability::Reachable,
+                None => Reachability::Unreachable,
+            };
+            (Endpoint::Phone(phone.extension.clone()), reachable)
+        });
+        AttachSignalling { legs: live.collect(), endpoints: trunks.chain(phones).collect() }
+    }
+
+    /// What was counted since the start.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    fn receive(&mut self, now: Monotonic, flow: Flow, bytes: &[u8]) {
+        self.counters.received += 1;
+        let is_trunk = self.settings.trunks.iter().any(|trunk| trunk.address == flow.remote);
+        let allowance = if is_trunk { TRUNK_ALLOWANCE } else { ALLOWANCE };
+        if !self.rates.admit(now, flow.remote.ip(), allowance) {
+            self.counters.too_fast += 1;
+            return;
+        }
+        match parse(bytes) {
+            Ok(Message::Request(request)) => self.receive_request(now, flow, request),
+            // RFC 3261 §8.1.3.3: a response with another Via below ours was meant for someone else.
+            Ok(Message::Response(response)) if response.head.vias.len() == 1 => {
+                self.transactions.receive_response(now, response);
+            }
+            Ok(Message::Response(_)) => self.counters.malformed += 1,
+            Err(malformed) => self.refuse(flow, malformed),
+        }
+    }
+
+    fn receive_request(&mut self, now: Monotonic, source: Flow, mut request: Request) {
+        let Some(via) = request.head.vias.first_mut() else { return };
+        via.receive(source.remote);
+        let flow = Flow { remote: via.reply_to(source.remote), ..source };
+        match self.transactions.receive_request(now, &request, flow) {
+            Incoming::Absorbed => {}
+            Incoming::Ack => self.acknowledged(now, &request),
+            Incoming::New(transaction) => self.dispatch(now, transaction, source, request),
+            Incoming::Full => {
+                self.counters.no_room += 1;
+                let busy = self.tagged(request.respond(Status(503))).with(Name::RetryAfter, "10");
+                self.outputs.push_back(Output::Send { flow, bytes: busy.to_bytes() });
+            }
+        }
+    }
+
+    /// Answers a malformed request without a transaction.
+    fn refuse(&mut self, source: Flow, malformed: Malformed) {
+        self.counters.malformed += 1;
+        if let Some(mut answer) = malformed.answer
+            && let Some(via) = answer.head.vias.first_mut()
+        {
+            via.receive(source.remote);
+            let flow = Flow { remote: via.reply_to(source.remote), ..source };
+            let answer = self.tagged(*answer);
+            self.outputs.push_back(Output::Send { flow, bytes: answer.to_bytes() });
+        }
+    }
+
+    fn fire(&mut self, now: Monotonic) {
+        self.transactions.fire(now);
+        self.settle(now);
+        while let Some(leg) = self.legs.due(now) {
+            self.leg_due(now, leg);
+        }
+        for extension in self.registrar.expire(now) {
+            self.reachable(extension, Reachability::Unreachable);
+        }
+    }
+
+    /// Brings what transactions did to the legs and to the wire.
+    fn settle(&mut self, now: Monotonic) {
+        loop {
+            for (flow, bytes) in self.transactions.sends() {
+                self.outputs.push_back(Output::Send { flow, bytes });
+            }
+            let happened = self.transactions.happened();
+            if happened.is_empty() {
+                return;
+            }
+            for one in happened {
+                match one {
+                    Happened::Response(id, leg, response) => self.responded(now, id, leg, response),
+                    Happened::TimedOut(id, leg) => self.timed_out(now, id, leg),
+                }
+            }
+        }
+    }
+
+    pub(crate) fn presence(&self) -> Presence {
+        self.presence
+    }
+
+    pub(crate) fn event(&mut self, event: SignallingEvent) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    pub(crate) fn ended(&mut self, leg: LegId, cause: Cause, by: EndedBy) {
+        self.counters.ended += 1;
+        self.event(SignallingEvent::Ended { leg, cause, by });
+    }
+
+    pub(crate) fn reachable(&mut self, extension: Extension, reachable: Reachability) {
+        self.event(SignallingEvent::Reachable { endpoint: Endpoint::Phone(extension), reachable });
+    }
+
+    /// Sends bytes that no transaction repeats: an ACK, a copy of a 2xx.
+    pub(crate) fn send(&mut self, flow: Flow, bytes: Vec<u8>) {
+        // What transactions sent before goes out before.
+        for (flow, bytes) in self.transactions.sends() {
+            self.outputs.push_back(Output::Send { flow, bytes });
+        }
+        self.outputs.push_back(Output::Send { flow, bytes });
+    }
+
+    pub(crate) fn respond(&mut self, now: Monotonic, id: TransactionId, response: &Response) {
+        self.transactions.respond(now, id, response);
+    }
+
+    /// Refuses or answers a request that makes no dialog.
+    pub(crate) fn answer(&mut self, now: Monotonic, id: TransactionId, request: &Request, status: u16) {
+        let response = self.tagged(request.respond(Status(status)));
+        self.respond(now, id, &response);
+    }
+
+    pub(crate) fn tagged(&mut self, response: Response) -> Response {
+        let tag = self.random.tag();
+        response.tagged(&tag)
+    }
+
+    /// Our Via for a request that goes out by that socket.
+    pub(crate) fn via(&mut self, flow: Flow) -> Via {
+        let branch = self.random.branch();
+        Via::ours("UDP", self.advertised(flow), &branch)
+    }
+
+    /// Our Contact for peers beyond that socket.
+    pub(crate) fn contact(&self, flow: Flow) -> Vec<u8> {
+        [b"<", &Uri::at(None, self.advertised(flow)).to_bytes()[..], b">"].concat()
+    }
+
+    pub(crate) fn advertised(&self, flow: Flow) -> std::net::SocketAddr {
+        let listener = self.settings.listeners.get(usize::from(flow.listener));
+        // The shell numbers flows by the same list; an unknown one can only lack a settings entry.
+        listener.map_or(flow.remote, |listener| listener.advertised)
+    }
+
+    fn dispatch(&mut self, now: Monotonic, id: TransactionId, source: Flow, request: Request) {
+        if request.method == Method::Cancel {
+            self.cancelled(now, id, &request);
+        } else if request.head.to.tag().is_some() {
+            self.within(now, id, source, request);
+        } else {
+            self.outside(now, id, source, request);
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! What was counted: for figures and for tests, never for decisions.
+
+use serde::Serialize;
+
+/// Counts since the start of the core.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counters {
+    /// Datagrams that came.
+    pub received: u64,
+    /// Datagrams beyond their source's allowance, dropped.
+    pub too_fast: u64,
+    /// Datagrams that were no message, or a response that was not for us.
+    pub malformed: u64,
+    /// Requests refused because no transaction or leg was free.
+    pub no_room: u64,
+    /// Requests that did not prove who sends them.
+    pub unproved: u64,
+    /// Legs that came in.
+    pub offered: u64,
+    /// Legs that we dialled.
+    pub dialled: u64,
+    /// Legs that ended.
+    pub ended: u64,
+}

@@ -1,0 +1,186 @@
+//! Legs that come in: INVITE to our final response, CANCEL, and the ACK of our 2xx.
+
+use super::cause;
+use super::leg::{Established, Leg, Offered, RING_LIMIT, State, Success};
+use super::{ALLOW, SDP};
+use crate::{
+    Core, Flow, Presence,
+    dialog::{Dialog, Reach},
+    message::{Name, NameAddr, Request, Response, Status, decode},
+    transaction::{Retransmit, TIMEOUT, TransactionId},
+};
+use route_api::{Cause, EndedBy, Endpoint, Memo, Party, SessionDescription, SignallingEvent};
+use types::{LegId, Monotonic, Pii};
+
+impl Core {
+    /// A new INVITE (RFC 3261 §13.3.1).
+    pub(super) fn invited(&mut self, now: Monotonic, id: TransactionId, source: Flow, request: Request) {
+        if self.legs.is_merged(&request) {
+            return self.answer(now, id, &request, 482);
+        }
+        let over = match self.trunk(source) {
+            Some(trunk) => trunk,
+            None => match self.prove(now, id, &request) {
+                Some(extension) => Endpoint::Phone(extension),
+                None => return,
+            },
+        };
+        let Some(description) = self.examine(now, id, &request) else { return };
+        let Some(dialled) = request.uri.number().map(|number| decode(&number)) else {
+            return self.answer(now, id, &request, 484);
+        };
+        let accepted = request.head.headers.tokens(&Name::Accept);
+        let kinds = [SDP.as_bytes(), b"application/*", b"*/*"];
+        if !accepted.is_empty() && !accepted.iter().any(|kind| kinds.contains(&before_params(kind))) {
+            return self.answer(now, id, &request, 406);
+        }
+        let reach = reach(&over);
+        let local_tag = self.random.tag();
+        // The dialog is made when we answer; that it can be made is found out while refusing is still easy.
+        if Dialog::uas(&request, &local_tag, source, reach).is_err() {
+            return self.answer(now, id, &request, 400);
+        }
+        if self.legs.len() >= self.settings.bounds.legs || self.presence() == Presence::Absent {
+            self.counters.no_room += 1;
+            let response = request.respond(Status(503)).with(Name::RetryAfter, "10").tagged(&local_tag);
+            return self.respond(now, id, &response);
+        }
+        self.respond(now, id, &request.respond(Status(100)));
+        let leg = self.random.leg();
+        self.transactions.belongs(id, leg);
+        self.counters.offered += 1;
+        self.event(SignallingEvent::Offered {
+            leg,
+            over: over.clone(),
+            from: party(&request.head.from),
+            dialled,
+            description,
+            reference: decode(&request.head.call_id),
+        });
+        let until = now.plus(RING_LIMIT);
+        let offered = Offered { transaction: id, invite: request, flow: source, local_tag, until };
+        self.legs.put(leg, Leg { over, memo: Memo::default(), state: State::Offered(offered) });
+    }
+
+    /// 180: route rings the called side.
+    pub(super) fn ring(&mut self, now: Monotonic, id: LegId) {
+        let Some(Leg { state: State::Offered(offered), .. }) = self.legs.get(id) else { return };
+        let offered = offered.clone();
+        let response = self.dialog_making(&offered, Status(180));
+        self.respond(now, offered.transaction, &response);
+    }
+
+    /// 200 with our description, repeated until its ACK comes.
+    pub(super) fn answer_offer(&mut self, now: Monotonic, id: LegId, description: SessionDescription) {
+        let Some(leg) = self.legs.take(id) else { return };
+        let State::Offered(offered) = leg.state else { return self.legs.put(id, leg) };
+        let Offered { transaction, invite, flow, local_tag, .. } = &offered;
+        let Ok(dialog) = Dialog::uas(invite, local_tag, *flow, reach(&leg.over)) else {
+            // Cannot be: the INVITE was refused with 400 if no dialog could be made of it.
+            self.refuse_offer(now, &offered, Cause::Interworking);
+            return self.ended(id, Cause::Interworking, EndedBy::Failure);
+        };
+        let mut response = self.dialog_making(&offered, Status(200)).with(Name::ContentType, SDP);
+        response.body = description.0.clone().into_bytes();
+        self.respond(now, *transaction, &response);
+        let success = Some(self.success(now, invite, *flow, &response, true));
+        let state = Established { dialog, description, success, change: None };
+        self.legs.put(id, Leg { state: State::Established(Box::new(state)), ..leg });
+    }
+
+    /// The final response for that cause.
+    pub(super) fn refuse_offer(&mut self, now: Monotonic, offered: &Offered, cause: Cause) {
+        let response = offered.invite.respond(cause::status(cause));
+        let response = response.tagged(&offered.local_tag).with(Name::Reason, cause::reason(cause));
+        self.respond(now, offered.transaction, &response);
+    }
+
+    /// CANCEL (§9.2): 200 to it, 487 to its INVITE, where that has no final response yet.
+    pub(crate) fn cancelled(&mut self, now: Monotonic, id: TransactionId, cancel: &Request) {
+        let Some((_, leg)) = self.transactions.cancelled_by(cancel) else {
+            return self.answer(now, id, cancel, 481);
+        };
+        self.answer(now, id, cancel, 200);
+        let Some(id) = leg else { return };
+        let Some(leg) = self.legs.take(id) else { return };
+        match leg.state {
+            State::Offered(offered) => {
+                let response = offered.invite.respond(Status(487)).tagged(&offered.local_tag);
+                self.respond(now, offered.transaction, &response);
+                let cause = cause::of_reason(&cancel.head.headers).unwrap_or(Cause::NormalUnspecified);
+                self.ended(id, cause, EndedBy::Peer);
+            }
+            other => self.legs.put(id, Leg { state: other, ..leg }),
+        }
+    }
+
+    /// The ACK of a 2xx came.
+    pub(crate) fn acknowledged(&mut self, now: Monotonic, ack: &Request) {
+        let Some(id) = self.legs.of(ack) else { return };
+        let Some(mut leg) = self.legs.take(id) else { return };
+        let number = ack.head.cseq.number;
+        match &mut leg.state {
+            State::Established(established) => {
+                if let Some(success) = established.success.take_if(|success| success.number == number) {
+                    let description = super::description(&ack.head.headers, &ack.body).ok();
+                    if success.first || description.is_some() {
+                        self.event(SignallingEvent::Confirmed { leg: id, description });
+                    }
+                }
+            }
+            State::Leaving { dialog, reason, success } if success.number == number => {
+                let (mut dialog, reason) = (dialog.clone(), std::mem::take(reason));
+                return self.bye(now, &mut dialog, &reason);
+            }
+            _ => {}
+        }
+        self.legs.put(id, leg);
+    }
+
+    /// A 2xx to be repeated until its ACK comes.
+    pub(super) fn success(
+        &self,
+        now: Monotonic,
+        invite: &Request,
+        source: Flow,
+        response: &Response,
+        first: bool,
+    ) -> Success {
+        let way = invite.head.vias.first();
+        Success {
+            bytes: response.to_bytes(),
+            flow: Flow { remote: way.map_or(source.remote, |via| via.reply_to(source.remote)), ..source },
+            number: invite.head.cseq.number,
+            retransmit: Retransmit::start(now),
+            until: now.plus(TIMEOUT),
+            first,
+        }
+    }
+
+    /// A response that makes a dialog: our tag, our Contact, the peer's Record-Route (§12.1.1).
+    fn dialog_making(&self, offered: &Offered, status: Status) -> Response {
+        let mut response = offered.invite.respond(status).tagged(&offered.local_tag);
+        for route in offered.invite.head.headers.all(&Name::RecordRoute) {
+            response = response.with(Name::RecordRoute, route);
+        }
+        response.with(Name::Contact, self.contact(offered.flow)).with(Name::Allow, ALLOW)
+    }
+}
+
+/// Phones may be behind address translation; carriers say where they are.
+pub(super) fn reach(over: &Endpoint) -> Reach {
+    match over {
+        Endpoint::Phone(_) => Reach::Source,
+        Endpoint::Trunk(_) => Reach::Target,
+    }
+}
+
+fn party(from: &NameAddr) -> Party {
+    let number = from.uri.number().map(|number| decode(&number)).unwrap_or_default();
+    Party { number: Pii::new(number), display: from.display().map(Pii::new) }
+}
+
+fn before_params(kind: &[u8]) -> &[u8] {
+    let end = kind.iter().position(|b| *b == b';').unwrap_or(kind.len());
+    kind[..end].trim_ascii_end()
+}

@@ -1,0 +1,144 @@
+//! One party's side of a call, as signalling sees it.
+//!
+//! ```text
+//!   INVITE in ──► Offered ──Answer──► Established ──BYE in / HangUp──► over
+//!                    │ CANCEL, HangUp     │ HangUp before ACK
+//!                    ▼                    ▼
+//!                  over                Leaving ──ACK, time-out: BYE──► over
+//!
+//!   Dial ──► Dialing ──2xx──► Established
+//!               │ HangUp                        │ 3xx–6xx, time-out ──► over
+//!               ▼
+//!           Cancelling ──1xx: CANCEL──► final response ──► over
+//! ```
+//!
+//! Route has had its `Ended` when a leg is Leaving or Cancelling: what is left is good manners to the peer.
+
+use crate::{
+    Flow,
+    dialog::Dialog,
+    message::Request,
+    transaction::{Retransmit, TransactionId},
+};
+use route_api::{Endpoint, LegState, Memo, SessionDescription};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use types::Monotonic;
+
+/// How long a leg may ring before we give up by ourselves (RFC 3261 §16.6 step 11, Timer C). Route has its
+/// own, shorter patience.
+pub(super) const RING_LIMIT: Duration = Duration::from_secs(181);
+/// How long route and media may take over a new offer within the call before we refuse it.
+pub(super) const CHANGE_LIMIT: Duration = Duration::from_secs(8);
+
+/// A leg.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Leg {
+    pub(super) over: Endpoint,
+    pub(super) memo: Memo,
+    pub(super) state: State,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) enum State {
+    Offered(Offered),
+    Dialing(Dialing),
+    Established(Box<Established>),
+    Cancelling { transaction: TransactionId, reason: Vec<u8>, sent: bool, until: Monotonic },
+    Leaving { dialog: Box<Dialog>, reason: Vec<u8>, success: Success },
+}
+
+/// The peer's INVITE waits for our final response.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Offered {
+    pub(super) transaction: TransactionId,
+    pub(super) invite: Request,
+    pub(super) flow: Flow,
+    pub(super) local_tag: Vec<u8>,
+    pub(super) until: Monotonic,
+}
+
+/// Our INVITE waits for a final response.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Dialing {
+    pub(super) transaction: TransactionId,
+    pub(super) description: SessionDescription,
+    pub(super) rung: bool,
+    pub(super) until: Monotonic,
+}
+
+/// Both sides agreed.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Established {
+    pub(super) dialog: Dialog,
+    /// What we described last.
+    pub(super) description: SessionDescription,
+    /// Our 2xx to the latest INVITE, while its ACK is missing.
+    pub(super) success: Option<Success>,
+    /// The peer's new offer, while route thinks.
+    pub(super) change: Option<Change>,
+}
+
+/// A 2xx that is repeated until its ACK comes (RFC 3261 §13.3.1.4).
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Success {
+    pub(super) bytes: Vec<u8>,
+    pub(super) flow: Flow,
+    /// CSeq of the INVITE, and so of its ACK.
+    pub(super) number: u32,
+    pub(super) retransmit: Retransmit,
+    pub(super) until: Monotonic,
+    /// Whether it made the dialog, or answered a re-INVITE.
+    pub(super) first: bool,
+}
+
+/// A re-INVITE or UPDATE without our answer yet.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Change {
+    pub(super) transaction: TransactionId,
+    pub(super) request: Request,
+    pub(super) flow: Flow,
+    pub(super) until: Monotonic,
+}
+
+impl Leg {
+    /// How far the leg is for route; `None` where route has been told that it ended.
+    pub fn state(&self) -> Option<LegState> {
+        match &self.state {
+            State::Offered(_) | State::Dialing(_) => Some(LegState::Ringing),
+            State::Established(_) => Some(LegState::Established),
+            State::Cancelling { .. } | State::Leaving { .. } => None,
+        }
+    }
+
+    /// Our tag of its dialog, by which the peer's requests find it.
+    pub(super) fn local_tag(&self) -> Option<&[u8]> {
+        match &self.state {
+            State::Offered(offered) => Some(&offered.local_tag),
+            State::Established(established) => Some(established.dialog.local_tag()),
+            State::Leaving { dialog, .. } => Some(dialog.local_tag()),
+            State::Dialing(_) | State::Cancelling { .. } => None,
+        }
+    }
+
+    /// When the leg has something to do by itself.
+    pub(super) fn deadline(&self) -> Option<Monotonic> {
+        match &self.state {
+            State::Offered(Offered { until, .. })
+            | State::Dialing(Dialing { until, .. })
+            | State::Cancelling { until, .. } => Some(*until),
+            State::Established(established) => {
+                let success = established.success.as_ref().map(Success::deadline);
+                let change = established.change.as_ref().map(|change| change.until);
+                success.into_iter().chain(change).min()
+            }
+            State::Leaving { success, .. } => Some(success.deadline()),
+        }
+    }
+}
+
+impl Success {
+    fn deadline(&self) -> Monotonic {
+        self.retransmit.at.min(self.until)
+    }
+}

@@ -1,0 +1,236 @@
+//! The user agent (RFC 3261 §8, §13 to §15): requests to answers, commands of route to requests, legs.
+//!
+//! Owns legs and what they owe to their peers. Never bridges two legs and never reads a session description:
+//! that is for route and media.
+
+mod cause;
+mod inbound;
+mod leg;
+mod legs;
+mod outbound;
+mod outside;
+mod prove;
+mod within;
+
+pub use leg::Leg;
+pub(crate) use legs::Legs;
+
+use crate::{
+    Core,
+    dialog::Dialog,
+    message::{Headers, Method, Name, Request},
+    transaction::TransactionId,
+};
+use leg::{Established, State, Success};
+use route_api::{Cause, EndedBy, Memo, SessionDescription, SignallingCommand};
+use types::{LegId, Monotonic};
+
+/// The methods that we take (RFC 3261 §20.5).
+const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE, REGISTER";
+/// The media type of a session description.
+const SDP: &str = "application/sdp";
+
+impl Leg {
+    /// What route's last command carried.
+    pub fn memo(&self) -> &Memo {
+        &self.memo
+    }
+}
+
+impl Core {
+    pub(crate) fn command(&mut self, now: Monotonic, command: SignallingCommand) {
+        match command {
+            SignallingCommand::Attached {} => {}
+            SignallingCommand::Ring { leg, memo } => {
+                self.remember(leg, memo);
+                self.ring(now, leg);
+            }
+            SignallingCommand::Answer { leg, description, memo } => {
+                self.remember(leg, memo);
+                self.answer_offer(now, leg, description);
+            }
+            SignallingCommand::Dial { leg, over, number, from, description, memo } => {
+                self.dial(now, leg, outbound::Call { over, number, from, description, memo });
+            }
+            SignallingCommand::Change { leg, description } => self.answer_change(now, leg, description),
+            SignallingCommand::Remember { leg, memo } => self.remember(leg, memo),
+            SignallingCommand::HangUp { leg, cause } => self.hang_up(now, leg, cause),
+        }
+    }
+
+    fn remember(&mut self, id: LegId, memo: Memo) {
+        if let Some(mut leg) = self.legs.take(id) {
+            leg.memo = memo;
+            self.legs.put(id, leg);
+        }
+    }
+
+    /// Refuses, cancels or ends a leg, whichever its state asks for.
+    fn hang_up(&mut self, now: Monotonic, id: LegId, cause: Cause) {
+        let Some(leg) = self.legs.take(id) else { return };
+        match leg.state {
+            State::Offered(offered) => {
+                self.refuse_offer(now, &offered, cause);
+                self.ended(id, cause, EndedBy::House);
+            }
+            State::Dialing(dialing) => {
+                self.cancel(now, id, leg.over, leg.memo, &dialing, cause);
+                self.ended(id, cause, EndedBy::House);
+            }
+            State::Established(established) => {
+                self.part(now, id, leg.over, leg.memo, *established, cause);
+                self.ended(id, cause, EndedBy::House);
+            }
+            over @ (State::Cancelling { .. } | State::Leaving { .. }) => {
+                self.legs.put(id, Leg { state: over, ..leg });
+            }
+        }
+    }
+
+    /// Leaves a dialog: BYE at once, or as soon as the peer has our 2xx (§15: not before its ACK).
+    fn part(
+        &mut self,
+        now: Monotonic,
+        id: LegId,
+        over: route_api::Endpoint,
+        memo: Memo,
+        established: Established,
+        cause: Cause,
+    ) {
+        let Established { mut dialog, success, change, .. } = established;
+        if let Some(change) = change {
+            self.answer(now, change.transaction, &change.request, 487);
+        }
+        match success {
+            Some(success) if success.first => {
+                let state =
+                    State::Leaving { dialog: Box::new(dialog), reason: cause::reason(cause), success };
+                self.legs.put(id, Leg { over, memo, state });
+            }
+            _ => self.bye(now, &mut dialog, &cause::reason(cause)),
+        }
+    }
+
+    fn bye(&mut self, now: Monotonic, dialog: &mut Dialog, reason: &[u8]) {
+        let hop = dialog.next_hop();
+        let via = self.via(hop);
+        let mut bye = dialog.request(Method::Bye, via);
+        bye.head.headers.push(Name::Reason, reason);
+        // Without room for a transaction the peer finds out by its own timers; the leg is over all the same.
+        self.counters.no_room += u64::from(self.transactions.request(now, bye, hop, None).is_none());
+    }
+
+    /// A leg's own time has come.
+    pub(crate) fn leg_due(&mut self, now: Monotonic, id: LegId) {
+        let Some(mut leg) = self.legs.take(id) else { return };
+        match &mut leg.state {
+            State::Offered(offered) if offered.until <= now => {
+                let offered = offered.clone();
+                self.refuse_offer(now, &offered, Cause::NoAnswer);
+                return self.ended(id, Cause::NoAnswer, EndedBy::Failure);
+            }
+            State::Dialing(dialing) if dialing.until <= now => {
+                let dialing = dialing.clone();
+                self.cancel(now, id, leg.over, leg.memo, &dialing, Cause::NoAnswer);
+                return self.ended(id, Cause::NoAnswer, EndedBy::Failure);
+            }
+            State::Cancelling { until, .. } if *until <= now => return,
+            State::Leaving { dialog, reason, success } => {
+                if self.repeat(now, success) == Patience::Over {
+                    let (mut dialog, reason) = (dialog.clone(), std::mem::take(reason));
+                    return self.bye(now, &mut dialog, &reason);
+                }
+            }
+            State::Established(established) => {
+                if let Some(change) = established.change.take_if(|change| change.until <= now) {
+                    self.answer(now, change.transaction, &change.request, 488);
+                }
+                if let Some(success) = &mut established.success
+                    && self.repeat(now, success) == Patience::Over
+                {
+                    // RFC 3261 §13.3.1.4: no ACK came, so the dialog is ended.
+                    let reason = cause::reason(Cause::RecoveryOnTimerExpiry);
+                    self.bye(now, &mut established.dialog, &reason);
+                    return self.ended(id, Cause::RecoveryOnTimerExpiry, EndedBy::Failure);
+                }
+            }
+            State::Offered(_) | State::Dialing(_) | State::Cancelling { .. } => {}
+        }
+        self.legs.put(id, leg);
+    }
+
+    /// Sends a 2xx once more if it is due.
+    fn repeat(&mut self, now: Monotonic, success: &mut Success) -> Patience {
+        if success.until <= now {
+            return Patience::Over;
+        }
+        if success.retransmit.at <= now {
+            success.retransmit.again(now, crate::transaction::T2);
+            if !mutant::mutant("sip-no-2xx-retransmission") {
+                self.send(success.flow, success.bytes.clone());
+            }
+        }
+        Patience::Left
+    }
+}
+
+#[derive(PartialEq)]
+enum Patience {
+    Left,
+    Over,
+}
+
+/// Why a body cannot be a session description.
+enum NoDescription {
+    /// There is none.
+    Absent,
+    /// Another media type or an encoding: 415.
+    Type,
+    /// Not text: 488.
+    Text,
+}
+
+fn description(headers: &Headers, body: &[u8]) -> Result<SessionDescription, NoDescription> {
+    if body.is_empty() {
+        return Err(NoDescription::Absent);
+    }
+    let known = headers.content_type().is_some_and(|kind| kind == SDP.as_bytes());
+    if !known || headers.first(&Name::ContentEncoding).is_some() {
+        return Err(NoDescription::Type);
+    }
+    let text = std::str::from_utf8(body).map_err(|_| NoDescription::Text)?;
+    Ok(SessionDescription(text.to_owned()))
+}
+
+impl Core {
+    /// Refuses a request whose body or demands we do not understand; gives its description where it has one.
+    fn examine(
+        &mut self,
+        now: Monotonic,
+        id: TransactionId,
+        request: &Request,
+    ) -> Option<Option<SessionDescription>> {
+        let required = request.head.headers.tokens(&Name::Require);
+        if !required.is_empty() {
+            let list = required.join(&b", "[..]);
+            let response = request.respond(crate::message::Status(420)).with(Name::Unsupported, list);
+            let response = self.tagged(response);
+            self.respond(now, id, &response);
+            return None;
+        }
+        match description(&request.head.headers, &request.body) {
+            Ok(description) => Some(Some(description)),
+            Err(NoDescription::Absent) => Some(None),
+            Err(NoDescription::Type) => {
+                let response = request.respond(crate::message::Status(415)).with(Name::Accept, SDP);
+                let response = self.tagged(response);
+                self.respond(now, id, &response);
+                None
+            }
+            Err(NoDescription::Text) => {
+                self.answer(now, id, request, 488);
+                None
+            }
+        }
+    }
+}

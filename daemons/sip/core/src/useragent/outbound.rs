@@ -1,0 +1,242 @@
+//! Legs that we dial: INVITE to the peer's final response, CANCEL, and our ACK of its 2xx.
+
+use super::cause;
+use super::inbound::reach;
+use super::leg::{Dialing, Established, Leg, RING_LIMIT, State};
+use super::{ALLOW, SDP};
+use crate::{
+    Core, Flow,
+    dialog::Dialog,
+    message::{CSeq, Head, Headers, Method, Name, NameAddr, Request, Response, Uri},
+    transaction::{TIMEOUT, TransactionId},
+};
+use route_api::{Cause, EndedBy, Endpoint, Memo, Party, SessionDescription, SignallingEvent};
+use types::{LegId, Monotonic};
+
+/// Whom route wants to call.
+pub(super) struct Call {
+    pub(super) over: Endpoint,
+    pub(super) number: String,
+    pub(super) from: Party,
+    pub(super) description: SessionDescription,
+    pub(super) memo: Memo,
+}
+
+impl Core {
+    pub(super) fn dial(&mut self, now: Monotonic, id: LegId, call: Call) {
+        if self.legs.get(id).is_some() {
+            return;
+        }
+        if self.legs.len() >= self.settings.bounds.legs {
+            self.counters.no_room += 1;
+            return self.ended(id, Cause::NoCircuitAvailable, EndedBy::Failure);
+        }
+        let Some((uri, flow)) = self.target(&call) else {
+            return self.ended(id, Cause::DestinationOutOfOrder, EndedBy::Failure);
+        };
+        let invite = self.invite(uri, flow, &call);
+        let Some(transaction) = self.transactions.request(now, invite, flow, Some(id)) else {
+            self.counters.no_room += 1;
+            return self.ended(id, Cause::NoCircuitAvailable, EndedBy::Failure);
+        };
+        self.counters.dialled += 1;
+        let until = now.plus(RING_LIMIT);
+        let state =
+            State::Dialing(Dialing { transaction, description: call.description, rung: false, until });
+        self.legs.put(id, Leg { over: call.over, memo: call.memo, state });
+    }
+
+    /// Whom to ask and over which path; `None` for a trunk that there is not and a phone that is not there.
+    fn target(&self, call: &Call) -> Option<(Uri, Flow)> {
+        match &call.over {
+            Endpoint::Phone(extension) => {
+                let binding = self.registrar.binding(extension)?;
+                Some((binding.contact.clone(), binding.flow))
+            }
+            Endpoint::Trunk(id) => {
+                let remote = self.settings.trunks.iter().find(|trunk| trunk.id == *id)?.address;
+                let same = |addr: std::net::SocketAddr| addr.is_ipv4() == remote.is_ipv4();
+                let listener = self.settings.listeners.iter().position(|l| same(l.advertised))?;
+                let flow = Flow { listener: u8::try_from(listener).ok()?, remote };
+                Some((Uri::at(Some(call.number.as_bytes()), remote), flow))
+            }
+        }
+    }
+
+    fn invite(&mut self, uri: Uri, flow: Flow, call: &Call) -> Request {
+        let ours = self.advertised(flow);
+        let number = call.from.number.reveal();
+        let number = if number.is_empty() { "anonymous" } else { number.as_str() };
+        let mut from = NameAddr::new(Uri::at(Some(number.as_bytes()), ours));
+        if let Some(display) = &call.from.display {
+            from = from.named(display.reveal());
+        }
+        let headers = Headers::default()
+            .with(Name::MaxForwards, "70")
+            .with(Name::Contact, self.contact(flow))
+            .with(Name::Allow, ALLOW)
+            .with(Name::ContentType, SDP);
+        let head = Head {
+            vias: vec![self.via(flow)],
+            from: from.tagged(&self.random.tag()),
+            to: NameAddr::new(uri.clone()),
+            call_id: self.random.word(),
+            cseq: CSeq { number: 1, method: Method::Invite },
+            headers,
+        };
+        Request { method: Method::Invite, uri, head, body: call.description.0.clone().into_bytes() }
+    }
+
+    /// Gives up on a call that is not answered: CANCEL, as soon as there is something to cancel (§9.1).
+    pub(super) fn cancel(
+        &mut self,
+        now: Monotonic,
+        id: LegId,
+        over: Endpoint,
+        memo: Memo,
+        dialing: &Dialing,
+        cause: Cause,
+    ) {
+        let transaction = dialing.transaction;
+        let proceeding =
+            self.transactions.invite(transaction).is_some_and(|(invite, _)| invite.is_proceeding());
+        let reason = cause::reason(cause);
+        if proceeding {
+            self.send_cancel(now, transaction, &reason);
+        }
+        let until = now.plus(TIMEOUT);
+        let state = State::Cancelling { transaction, reason, sent: proceeding, until };
+        self.legs.put(id, Leg { over, memo, state });
+    }
+
+    fn send_cancel(&mut self, now: Monotonic, transaction: TransactionId, reason: &[u8]) {
+        let Some((invite, flow)) = self.transactions.invite(transaction) else { return };
+        let mut cancel = invite.cancel();
+        cancel.head.headers.push(Name::Reason, reason);
+        self.counters.no_room += u64::from(self.transactions.request(now, cancel, flow, None).is_none());
+    }
+
+    /// A response to a request of ours. Those to BYE and CANCEL end their transaction and say nothing more.
+    pub(crate) fn responded(
+        &mut self,
+        now: Monotonic,
+        id: TransactionId,
+        leg: Option<LegId>,
+        response: Response,
+    ) {
+        if response.head.cseq.method != Method::Invite {
+            return;
+        }
+        let Some((leg_id, leg)) = leg.and_then(|leg| Some((leg, self.legs.take(leg)?))) else {
+            if response.status.is_success() {
+                self.stray(now, id, &response);
+            }
+            return;
+        };
+        match leg.state {
+            State::Dialing(dialing) if response.status.is_provisional() => {
+                self.rings(leg_id, Leg { state: State::Dialing(dialing), ..leg }, &response);
+            }
+            State::Dialing(dialing) if response.status.is_success() => {
+                self.answered(now, leg_id, leg.over, leg.memo, dialing, &response);
+            }
+            State::Dialing(_) => {
+                let cause = cause::of_refusal(response.status, &response.head.headers);
+                self.ended(leg_id, cause, EndedBy::Peer);
+            }
+            State::Cancelling { transaction, reason, sent, until } if response.status.is_provisional() => {
+                if !sent {
+                    self.send_cancel(now, transaction, &reason);
+                }
+                let state = State::Cancelling { transaction, reason, sent: true, until };
+                self.legs.put(leg_id, Leg { state, ..leg });
+            }
+            // It answered before our CANCEL came: taken and ended at once.
+            State::Cancelling { .. } if response.status.is_success() => self.stray(now, id, &response),
+            State::Cancelling { .. } => {}
+            State::Established(established) => {
+                match established.dialog.is_made_by(&response) {
+                    true => self.acknowledge(&established.dialog, response.head.cseq.number),
+                    false => self.stray(now, id, &response),
+                }
+                self.legs.put(leg_id, Leg { state: State::Established(established), ..leg });
+            }
+            other @ (State::Offered(_) | State::Leaving { .. }) => {
+                self.legs.put(leg_id, Leg { state: other, ..leg });
+            }
+        }
+    }
+
+    fn rings(&mut self, id: LegId, mut leg: Leg, response: &Response) {
+        let description = super::description(&response.head.headers, &response.body).ok();
+        if let State::Dialing(dialing) = &mut leg.state {
+            let first = response.status.0 == 180 && !dialing.rung;
+            if first || description.is_some() {
+                dialing.rung = true;
+                self.event(SignallingEvent::Ringing { leg: id, description });
+            }
+        }
+        self.legs.put(id, leg);
+    }
+
+    fn answered(
+        &mut self,
+        now: Monotonic,
+        id: LegId,
+        over: Endpoint,
+        memo: Memo,
+        dialing: Dialing,
+        response: &Response,
+    ) {
+        let dialog = self
+            .transactions
+            .invite(dialing.transaction)
+            .and_then(|(invite, flow)| Dialog::uac(invite.request(), response, flow, reach(&over)).ok());
+        let Some(mut dialog) = dialog else {
+            return self.ended(id, Cause::Interworking, EndedBy::Failure);
+        };
+        self.acknowledge(&dialog, response.head.cseq.number);
+        match super::description(&response.head.headers, &response.body) {
+            Ok(description) => {
+                self.event(SignallingEvent::Answered { leg: id, description });
+                let state =
+                    Established { dialog, description: dialing.description, success: None, change: None };
+                self.legs.put(id, Leg { over, memo, state: State::Established(Box::new(state)) });
+            }
+            Err(_) => {
+                self.bye(now, &mut dialog, &cause::reason(Cause::Interworking));
+                self.ended(id, Cause::Interworking, EndedBy::Failure);
+            }
+        }
+    }
+
+    /// ACK of a 2xx: by the route set, on no transaction (§13.2.2.4).
+    fn acknowledge(&mut self, dialog: &Dialog, number: u32) {
+        let hop = dialog.next_hop();
+        let via = self.via(hop);
+        let ack = dialog.ack(number, via);
+        self.send(hop, ack.to_bytes());
+    }
+
+    /// A 2xx that no leg waits for: another branch of a fork, or one that crossed our CANCEL or BYE. Taken
+    /// and ended, so that no phone stays off the hook.
+    fn stray(&mut self, now: Monotonic, id: TransactionId, response: &Response) {
+        let dialog = self.transactions.invite(id).and_then(|(invite, flow)| {
+            Dialog::uac(invite.request(), response, flow, crate::dialog::Reach::Source).ok()
+        });
+        if let Some(mut dialog) = dialog {
+            self.acknowledge(&dialog, response.head.cseq.number);
+            self.bye(now, &mut dialog, &cause::reason(Cause::NormalClearing));
+        }
+    }
+
+    /// No response came (timers B and F).
+    pub(crate) fn timed_out(&mut self, _: Monotonic, _: TransactionId, leg: Option<LegId>) {
+        let Some((id, leg)) = leg.and_then(|leg| Some((leg, self.legs.take(leg)?))) else { return };
+        match leg.state {
+            State::Dialing(_) => self.ended(id, Cause::NoUserResponding, EndedBy::Failure),
+            State::Cancelling { .. } => {}
+            other => self.legs.put(id, Leg { state: other, ..leg }),
+        }
+    }
+}
