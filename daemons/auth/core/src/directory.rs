@@ -165,6 +165,16 @@ impl Directory {
         self.sessions.values()
     }
 
+    /// This session, if it has not been ended.
+    pub fn session(&self, id: SessionId) -> Option<&Session> {
+        self.sessions.get(&id)
+    }
+
+    /// Every pending recovery, by the person's name; some may have lapsed.
+    pub fn recoveries(&self) -> impl Iterator<Item = &Recovery> {
+        self.recoveries.values()
+    }
+
     /// The pending recovery of this person.
     pub fn recovery(&self, person: &PersonId) -> Option<&Recovery> {
         self.recoveries.get(person)

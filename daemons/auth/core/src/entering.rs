@@ -14,6 +14,8 @@ use mutant::mutant;
 use std::time::Duration;
 use types::PersonId;
 
+/// Sessions whose time is over and that one log-in sweeps away: a proposal stays small.
+const SWEPT: usize = 64;
 /// The life of a voucher.
 const VOUCHED: Duration = Duration::from_secs(30);
 
@@ -222,7 +224,7 @@ impl Directory {
         Lock::Open { failures }
     }
 
-    /// Ends sessions whose time is over, and the oldest of this person's where there are too many.
+    /// Ends some sessions whose time is over, and the oldest of this person's where there are too many.
     fn make_room(&self, now: Now, person: &PersonId) -> Vec<Change> {
         let (live, over): (Vec<_>, Vec<_>) =
             self.sessions.values().partition(|session| session.live(now.monotonic, &self.policy));
@@ -230,6 +232,7 @@ impl Directory {
         theirs.sort_by_key(|session| session.began);
         let surplus = (theirs.len() + 1).saturating_sub(self.policy.sessions);
         over.into_iter()
+            .take(SWEPT)
             .chain(theirs.into_iter().take(surplus))
             .map(|session| Change::SessionEnded(session.id))
             .collect()

@@ -1,0 +1,173 @@
+//! The calls, one by one: what each needs before the guard is asked.
+
+use crate::{error::Error, guard::Guard, hashing::Hashing, officers, refusal::told, secrets, set_up};
+use auth_api::{
+    Assertion, Auth, Call, ChangePassword, Claims, Done, LoggedIn, Login, NewOfficer, Origin, Renew, Renewed,
+    SessionId, Setup, Verifier,
+};
+use auth_core::{Act, Officers, PasswordHash, Policy, Reply};
+use service::{Refusal, Request};
+use std::{path::PathBuf, sync::Arc};
+use tokio::sync::Semaphore;
+use types::PersonId;
+
+/// Calls in hand; the next one is told Busy.
+const CALLS: usize = 128;
+
+/// Answers every call. Cheap to clone.
+#[derive(Clone)]
+pub struct Desk(Arc<Shared>);
+
+pub(crate) struct Shared {
+    pub(crate) guard: Guard,
+    pub(crate) hashing: Hashing,
+    verifier: Verifier,
+    state: PathBuf,
+    places: Arc<Semaphore>,
+}
+
+impl Desk {
+    /// A desk before this guard.
+    pub fn new(guard: Guard, verifier: Verifier, state: PathBuf) -> Self {
+        let places = Arc::new(Semaphore::new(CALLS));
+        Self(Arc::new(Shared { guard, hashing: Hashing::default(), verifier, state, places }))
+    }
+
+    /// Puts other rules in force, in a task of its own.
+    pub fn obey(&self, policy: Policy) {
+        let desk = Arc::clone(&self.0);
+        tokio::spawn(async move { desk.guard.obey(policy).await });
+    }
+
+    /// Answers the call in a task of its own.
+    pub fn take(&self, request: Request<Auth>) {
+        let Request { peer, call, .. } = request;
+        // The operator's program runs on the box, whatever it says.
+        let local = !peer.caller.runs();
+        let place = Arc::clone(&self.0.places).try_acquire_owned();
+        let desk = Arc::clone(&self.0);
+        tokio::spawn(async move {
+            match place {
+                Ok(_place) => desk.answer(call, local).await,
+                Err(_full) => turn_away(call),
+            }
+        });
+    }
+}
+
+impl Shared {
+    async fn answer(&self, call: Call, local: bool) {
+        match call {
+            Call::Setup(setup, reply) => reply.send(self.name_officers(setup, local).await),
+            Call::Login(login, reply) => reply.send(self.log_in(login, local).await),
+            Call::Renew(renew, reply) => reply.send(self.renew(&renew).await),
+            Call::Logout(logout, reply) => {
+                let act = Act::LogOut { session: logout.token.session() };
+                reply.send(self.guard.act(act, None).await.map(done));
+            }
+            Call::ChangePassword(change, reply) => reply.send(self.change_password(change, local).await),
+            Call::Accounts(accounts, reply) => reply.send(officers::accounts(self, &accounts).await),
+            Call::Create(create, reply) => reply.send(officers::create(self, create).await),
+            Call::Grant(grant, reply) => reply.send(officers::grant(self, grant).await),
+            Call::Revoke(revoke, reply) => reply.send(officers::revoke(self, revoke).await),
+            Call::Disable(disable, reply) => reply.send(officers::disable(self, disable).await),
+            Call::Unlock(unlock, reply) => reply.send(officers::unlock(self, unlock).await),
+            Call::RequestRecovery(request, reply) => {
+                reply.send(officers::request_recovery(self, request).await);
+            }
+            Call::ApproveRecovery(approve, reply) => {
+                reply.send(officers::approve_recovery(self, approve).await);
+            }
+        }
+    }
+
+    pub(crate) async fn name_officers(&self, setup: Setup, local: bool) -> Result<Done, Refusal> {
+        let Setup { password, system, security, audit, origin } = setup;
+        let origin = seen(origin, local);
+        let challenge = self.guard.challenge_set_up(origin)?;
+        let policy = self.guard.directory().policy().clone();
+        let hashed = self.hashing.work(move || -> Result<_, Refusal> {
+            let officers = Officers {
+                system: first_password(&policy, system)?,
+                security: first_password(&policy, security)?,
+                audit: first_password(&policy, audit)?,
+            };
+            Ok((challenge.answer(&password), officers))
+        });
+        let (proof, officers) = hashed.await??;
+        let done = self.guard.act(Act::SetUp { proof, officers, origin }, None).await.map(done)?;
+        set_up::forget(&self.state);
+        Ok(done)
+    }
+
+    pub(crate) async fn log_in(&self, login: Login, local: bool) -> Result<LoggedIn, Refusal> {
+        let Login { person, password, origin } = login;
+        let origin = seen(origin, local);
+        let challenge = self.guard.challenge(&person, origin)?;
+        let proof = self.hashing.work(move || challenge.answer(&password)).await?;
+        let token = secrets::token()?;
+        let act = Act::LogIn { proof, origin, session: token.session() };
+        match self.guard.act(act, None).await? {
+            (Reply::Claims(claims), Some(assertion)) => Ok(LoggedIn::Entered { token, assertion, claims }),
+            // Without claims nothing was opened.
+            _ => Ok(LoggedIn::MustChange),
+        }
+    }
+
+    pub(crate) async fn renew(&self, renew: &Renew) -> Result<Renewed, Refusal> {
+        let (claims, assertion) = self.guard.renew(renew.token.session(), renew.presence).await?;
+        Ok(Renewed { assertion, claims })
+    }
+
+    pub(crate) async fn change_password(&self, change: ChangePassword, local: bool) -> Result<Done, Refusal> {
+        let ChangePassword { person, old, new, origin } = change;
+        let origin = seen(origin, local);
+        let challenge = self.guard.challenge(&person, origin)?;
+        let salt = secrets::salt()?;
+        let replaced = self.hashing.work(move || challenge.replace(&old, &new, salt)).await?;
+        let replacement = replaced.map_err(Error::from)?;
+        let voucher = SessionId(secrets::uid()?);
+        let act = Act::ChangePassword { replacement, origin, voucher };
+        self.guard.act(act, None).await.map(done)
+    }
+
+    /// Who asks, by an assertion of this house that holds now.
+    pub(crate) fn person(&self, assertion: &Assertion) -> Result<Claims, Refusal> {
+        self.verifier.person(assertion)
+    }
+}
+
+/// Nothing more to say than that it is done.
+pub(crate) fn done((_reply, _assertion): (Reply, Option<Assertion>)) -> Done {
+    Done {}
+}
+
+const fn seen(origin: Origin, local: bool) -> Origin {
+    if local { Origin::Local } else { origin }
+}
+
+fn first_password(policy: &Policy, officer: NewOfficer) -> Result<(PersonId, PasswordHash), Refusal> {
+    let NewOfficer { person, password } = officer;
+    policy.accepts(&person, &password).map_err(|weakness| told(&auth_core::Refusal::Weak(weakness)))?;
+    let hash = PasswordHash::new(&password, secrets::salt()?, policy.cost).map_err(Error::from)?;
+    Ok((person, hash))
+}
+
+fn turn_away(call: Call) {
+    let busy = Refusal::busy("auth.busy", format!("auth has {CALLS} calls in hand: try again in a moment"));
+    match call {
+        Call::Login(_, reply) => reply.send(Err(busy)),
+        Call::Renew(_, reply) => reply.send(Err(busy)),
+        Call::Accounts(_, reply) => reply.send(Err(busy)),
+        Call::Create(_, reply) => reply.send(Err(busy)),
+        Call::RequestRecovery(_, reply) => reply.send(Err(busy)),
+        Call::ApproveRecovery(_, reply) => reply.send(Err(busy)),
+        Call::Setup(_, reply) => reply.send(Err(busy)),
+        Call::Logout(_, reply) => reply.send(Err(busy)),
+        Call::ChangePassword(_, reply) => reply.send(Err(busy)),
+        Call::Grant(_, reply) => reply.send(Err(busy)),
+        Call::Revoke(_, reply) => reply.send(Err(busy)),
+        Call::Disable(_, reply) => reply.send(Err(busy)),
+        Call::Unlock(_, reply) => reply.send(Err(busy)),
+    }
+}
