@@ -13,7 +13,7 @@
 pub mod demux;
 pub mod dtmf;
 mod error;
-pub mod g711;
+pub use ::g711;
 pub mod rtp;
 pub mod sdp;
 pub mod session;

@@ -1,5 +1,7 @@
 //! Offer and answer (RFC 3264): what is chosen, what is refused, and that our own two sides agree.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // A test fails by panicking.
+
 use media_core::{
     Error,
     g711::Law,

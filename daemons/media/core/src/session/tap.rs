@@ -17,8 +17,6 @@ const BATCH_OCTETS: usize = 16 << 10;
 pub const DEPTH: usize = 8;
 /// So long they wait.
 pub const PATIENCE: Duration = Duration::from_millis(60);
-/// A track's line is drawn anew where packets come so far from where it puts them.
-const STRAY: Duration = Duration::from_millis(120);
 
 /// One party's side of a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -29,8 +27,7 @@ pub struct Track(pub u8);
 pub struct Record {
     /// Whose.
     pub track: Track,
-    /// When its first sample was spoken, on this machine's clock: the arrival of the first packet of the
-    /// track, and from there on by RTP timestamps, so that it has no network jitter.
+    /// When it came, on this machine's clock: one line for all tracks of a recording.
     pub media_time: Monotonic,
     /// RTP timestamp as it came.
     pub timestamp: u32,
@@ -85,17 +82,9 @@ pub struct TrackTotals {
 pub(super) struct Tap {
     pub recording: RecordingId,
     pub track: Track,
-    line: Option<Line>,
     next: Option<u64>,
     waiting: Vec<Waiting>,
     pub totals: TrackTotals,
-}
-
-/// Where RTP timestamps lie on this machine's clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Line {
-    timestamp: u32,
-    at: Monotonic,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,14 +98,13 @@ struct Waiting {
 impl Tap {
     pub const fn new(recording: RecordingId, track: Track) -> Self {
         let totals = TrackTotals { records: 0, octets: 0, late: 0 };
-        Self { recording, track, line: None, next: None, waiting: Vec::new(), totals }
+        Self { recording, track, next: None, waiting: Vec::new(), totals }
     }
 
-    /// The party's stream began anew: what waits goes, and numbers and times are taken from the next packet.
+    /// The party's stream began anew: what waits goes, and numbers are taken from the next packet.
     pub fn restart(&mut self, now: Monotonic, pending: &mut Pending) {
         self.flush(now, pending);
         self.next = None;
-        self.line = None;
     }
 
     /// Takes a packet that is no duplicate.
@@ -130,7 +118,7 @@ impl Tap {
     ) {
         let record = Record {
             track: self.track,
-            media_time: self.media_time(now, packet.timestamp, coding),
+            media_time: now,
             timestamp: packet.timestamp,
             sequence: packet.sequence,
             payload_type: packet.payload_type,
@@ -195,32 +183,6 @@ impl Tap {
         self.totals.records += 1;
         self.totals.octets += payload.len() as u64;
         pending.push(now, record, payload);
-    }
-
-    fn media_time(&mut self, now: Monotonic, timestamp: u32, coding: Option<Coding>) -> Monotonic {
-        if let Some(line) = self.line {
-            let on_line = line.at(timestamp);
-            // Packets of an event repeat its beginning, up to the longest an event lasts: no stray.
-            let stray = coding != Some(Coding::TelephoneEvent)
-                && (now.since(on_line) > STRAY || on_line.since(now) > STRAY);
-            if !stray {
-                // The line follows, so that it is never near half the circle of timestamps.
-                if line.timestamp.wrapping_sub(timestamp) >= 1 << 31 {
-                    self.line = Some(Line { timestamp, at: on_line });
-                }
-                return on_line;
-            }
-        }
-        self.line = Some(Line { timestamp, at: now });
-        now
-    }
-}
-
-impl Line {
-    fn at(self, timestamp: u32) -> Monotonic {
-        // The cast reads the distance as signed: a packet may come from before the line's point.
-        let ticks = timestamp.wrapping_sub(self.timestamp) as i32;
-        Monotonic(self.at.0.saturating_add_signed(i64::from(ticks) * 125_000))
     }
 }
 
