@@ -46,7 +46,7 @@ fn sip(settings: &Settings, findings: &mut Vec<Finding>) {
     let sip = &settings.sip;
     let path = Path::new("sip");
     if sip.bind.is_empty() {
-        findings.push(path.key("bind").says("settings.bind_none", []));
+        findings.push(path.key("bind").says("settings.bind-none", []));
     }
     twice(findings, sip.bind.iter().enumerate().map(|(at, address)| (address, path.item("bind", at))));
     if sip.advertised.is_none()
@@ -62,7 +62,7 @@ fn sip(settings: &Settings, findings: &mut Vec<Finding>) {
     twice(findings, trunks().map(|(trunk, path)| (trunk.address, path.key("address"))));
     for (trunk, path) in trunks() {
         if trunk.address.ip().is_unspecified() || trunk.address.port() == 0 {
-            findings.push(path.key("address").says("settings.trunk_address", []));
+            findings.push(path.key("address").says("settings.trunk-address", []));
         }
     }
     let phones = sip.phones.iter().enumerate();
@@ -75,7 +75,7 @@ fn passwords(settings: &Settings, findings: &mut Vec<Finding>) {
         let rest = phone.password.reveal().replace(phone.extension.0.as_str(), "");
         if rest.chars().count() < 8 {
             let path = Path::new("sip").item("phones", at).key("password");
-            findings.push(path.says("settings.password_extension", []));
+            findings.push(path.says("settings.password-extension", []));
         }
     }
 }
@@ -94,7 +94,7 @@ fn addresses(settings: &Settings, findings: &mut Vec<Finding>) {
         if media.ports.contains(address.port()) && meets(address.ip(), media.bind) {
             let path = Path::new("sip").item("bind", at);
             let args = [("port", address.port().to_string()), ("ports", media.ports.to_string())];
-            findings.push(path.says("settings.ports_overlap", args));
+            findings.push(path.says("settings.ports-overlap", args));
         }
     }
     let taken = |address: &&SocketAddr| {
@@ -102,7 +102,7 @@ fn addresses(settings: &Settings, findings: &mut Vec<Finding>) {
     };
     if let Some(address) = sip.bind.iter().find(taken) {
         let path = Path::new("console").key("listen");
-        findings.push(path.says("settings.listen_taken", [("address", address.to_string())]));
+        findings.push(path.says("settings.listen-taken", [("address", address.to_string())]));
     }
 }
 

@@ -50,7 +50,7 @@ impl Message {
         match near {
             Some(near) => self.args.insert("near".to_owned(), near.to_owned()),
             None => {
-                self.code.push_str("_plain");
+                self.code.push_str("-plain");
                 None
             }
         };

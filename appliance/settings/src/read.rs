@@ -24,7 +24,7 @@ const MOST_BYTES: usize = 1 << 20;
 
 pub(crate) fn read(text: &str) -> Result<Settings, Vec<Problem>> {
     if text.len() > MOST_BYTES {
-        return Err(vec![at(text, 0, String::new(), Message::new("settings.too_long", []))]);
+        return Err(vec![at(text, 0, String::new(), Message::new("settings.too-long", []))]);
     }
     let (tree, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
@@ -88,7 +88,7 @@ fn message(text: &str, path: &str) -> Message {
     if text.starts_with("unknown field") {
         let key = first();
         let near = nearest(&key, text.split('`').skip(3).step_by(2)).map(str::to_owned);
-        return Message::new("settings.unknown_key", [("key", key)]).near(near.as_deref());
+        return Message::new("settings.unknown-key", [("key", key)]).near(near.as_deref());
     }
     if text.starts_with("missing field") {
         return Message::new("settings.missing", [("key", first()), setting()]);

@@ -6,9 +6,11 @@ use serde::{Deserialize, Serialize};
 use types::{AgentId, Extension, Name, QueueId};
 
 /// Where calls go.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Route {
+    /// How many calls may be alive at a time; one more is refused with 503.
+    pub max_calls: u32,
     /// Dialled numbers and their flows. A number that stands here not is answered with 404.
     pub numbers: Vec<Number>,
     /// What a caller goes through.
@@ -17,6 +19,18 @@ pub struct Route {
     pub queues: Vec<Queue>,
     /// Who takes the callers.
     pub agents: Vec<Agent>,
+}
+
+impl Default for Route {
+    fn default() -> Self {
+        Self {
+            max_calls: 1000,
+            numbers: Vec::new(),
+            flows: Vec::new(),
+            queues: Vec::new(),
+            agents: Vec::new(),
+        }
+    }
 }
 
 /// One dialled number.

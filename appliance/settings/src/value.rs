@@ -18,13 +18,13 @@ pub enum Fault {
     #[error("settings.ports")]
     Ports,
     /// The first port is odd or the last even (RFC 3550 §11: RTP on even, RTCP on the next odd port).
-    #[error("settings.ports_parity")]
+    #[error("settings.ports-parity")]
     PortsParity,
     /// Fewer ports than one call takes.
-    #[error("settings.ports_few")]
+    #[error("settings.ports-few")]
     PortsFew,
     /// Ports below 1024.
-    #[error("settings.ports_low")]
+    #[error("settings.ports-low")]
     PortsLow,
     /// Not a telephone number.
     #[error("settings.dialled")]
@@ -33,7 +33,7 @@ pub enum Fault {
     #[error("settings.prompt")]
     Prompt,
     /// Too short, too plain, or with control characters.
-    #[error("settings.password_weak")]
+    #[error("settings.password-weak")]
     PasswordWeak,
 }
 

@@ -46,16 +46,16 @@ colour = 1
         problems(text),
         [
             "3:9 settings.address sip.bind",
-            "4:1 settings.unknown_key sip.relam",
+            "4:1 settings.unknown-key sip.relam",
             "7:13 settings.name sip.phones.extension",
-            "8:12 settings.password_weak sip.phones.password",
+            "8:12 settings.password-weak sip.phones.password",
             "10:1 settings.missing sip.phones",
-            "14:9 settings.ports_parity media.ports",
+            "14:9 settings.ports-parity media.ports",
             "17:12 settings.number auth.lock_out.failures",
             "18:7 settings.period auth.lock_out.for",
             "21:16 settings.variant record.on_disk_full",
-            "26:1 settings.unknown_key_plain audit.colour",
-            "28:2 settings.unknown_key_plain nonsense",
+            "26:1 settings.unknown-key-plain audit.colour",
+            "28:2 settings.unknown-key-plain nonsense",
         ]
     );
 }
@@ -105,26 +105,26 @@ idle = "2h"
         problems(text),
         [
             "3:9 settings.advertise sip.bind",
-            "3:9 settings.ports_overlap sip.bind",
-            "3:26 settings.ports_overlap sip.bind",
+            "3:9 settings.ports-overlap sip.bind",
+            "3:26 settings.ports-overlap sip.bind",
             "3:26 settings.twice sip.bind",
             "8:8 settings.twice sip.trunks.name",
             "9:11 settings.twice sip.trunks.address",
-            "12:12 settings.password_extension sip.phones.password",
-            "15:8 settings.flow_unknown route.numbers.flow",
+            "12:12 settings.password-extension sip.phones.password",
+            "15:8 settings.flow-unknown route.numbers.flow",
             "17:11 settings.twice route.numbers.dialled",
-            "21:33 settings.announce_first route.flows.steps",
-            "21:43 settings.queue_unknown route.flows.steps.queue",
-            "24:9 settings.steps_none route.flows.steps",
+            "21:33 settings.announce-first route.flows.steps",
+            "21:43 settings.queue-unknown route.flows.steps.queue",
+            "24:9 settings.steps-none route.flows.steps",
             "27:8 settings.range route.queues.ring",
-            "30:13 settings.extension_unknown route.agents.extension",
-            "31:21 settings.queue_unknown_plain route.agents.queues.queue",
+            "30:13 settings.extension-unknown route.agents.extension",
+            "31:21 settings.queue-unknown-plain route.agents.queues.queue",
             "31:38 settings.range route.agents.queues.level",
-            "31:54 settings.queue_unknown_plain route.agents.queues.queue",
+            "31:54 settings.queue-unknown-plain route.agents.queues.queue",
             "31:54 settings.twice route.agents.queues.queue",
-            "33:13 settings.retention_floor record.retention",
+            "33:13 settings.retention-floor record.retention",
             "35:14 settings.range audit.checkpoint",
-            "36:13 settings.retention_floor audit.retention",
+            "36:13 settings.retention-floor audit.retention",
             "38:8 settings.range auth.idle",
         ]
     );
@@ -153,7 +153,7 @@ fn every_syntax_error_is_told() {
 #[test]
 fn columns_count_characters() {
     let told = problems("[[route.agents]]\nqueues = [{ queue = \"张三\", leval = 3 }]\nname = \"李四\"\n");
-    assert_eq!(told, ["2:27 settings.unknown_key route.agents.queues.leval"]);
+    assert_eq!(told, ["2:27 settings.unknown-key route.agents.queues.leval"]);
 }
 
 #[test]
@@ -191,5 +191,5 @@ fn changes_are_named_and_know_when_they_take_effect() {
 fn too_much_is_bounded() {
     let many = "[sip]\n".to_owned() + &(0..500).map(|n| format!("x{n} = 1\n")).collect::<String>();
     assert_eq!(problems(&many).len(), settings::Problem::MOST);
-    assert_eq!(problems(&"#".repeat(2 << 20)), ["1:1 settings.too_long "]);
+    assert_eq!(problems(&"#".repeat(2 << 20)), ["1:1 settings.too-long "]);
 }

@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn an_argument_is_never_a_placeholder() {
-        let said = text(Lang::En, "settings.unknown_key_plain", &[("key", "{key}{setting}")]);
+        let said = text(Lang::En, "settings.unknown-key-plain", &[("key", "{key}{setting}")]);
         assert!(said.contains("{key}{setting}"), "{said}");
         assert_eq!(text(Lang::En, "no.such.code", &[]), "no.such.code");
     }

@@ -1,23 +1,26 @@
 //! The versions on disk: each an immutable file, and one pointer to the current one.
 //!
 //! ```text
-//!   versions/1.json  versions/2.json …   {version, text}, the text bound by its SM3 digest
-//!   current                              the number, replaced by one rename
-//!   owed/…                               acts whose end audit has not confirmed (see `owed`)
+//!   versions/1.toml  versions/2.toml …     the texts, as people wrote them
+//!   versions/1.json  versions/2.json …     number, time, person, and the SM3 digest of the text
+//!   current.toml -> versions/2.toml        replaced by one rename
+//!   owed/…                                 acts whose end audit has not confirmed (see `owed`)
 //! ```
 //!
-//! A version becomes current by the rename of `current` and by nothing else. A file of a higher number is
-//! what an installation left that did not come so far; opening removes it.
+//! A version becomes current by the rename of `current.toml` and by nothing else. A file of a higher number
+//! is what an installation left that did not come so far; opening removes it.
 
 use crate::disk::{Disk, UNFINISHED};
 use crate::error::Error;
 use host_api::{Version, VersionNumber};
-use serde::{Deserialize, Serialize};
 use settings::Settings;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use zeroize::Zeroizing;
+
+/// The name of the pointer: through it, the text that holds.
+const CURRENT: &str = "current.toml";
 
 /// The versions, and the one that holds.
 pub struct Book<D> {
@@ -43,8 +46,6 @@ impl Current {
 }
 
 /// One version as it lies on disk.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Stored {
     version: Version,
     text: Zeroizing<String>,
@@ -116,12 +117,17 @@ impl<D: Disk> Book<D> {
 
     fn write(&mut self, stored: &Stored) -> Result<(), Error> {
         let number = stored.version.number;
-        let bytes = Zeroizing::new(serde_json::to_vec(stored).unwrap_or_default());
-        let directory = self.directory.join("versions");
-        let written = self.disk.put(&directory, &format!("{number}.json"), &bytes);
-        written.map_err(disk_error("write", &self.path(number)))?;
-        let pointed = self.disk.put(&self.directory, "current", format!("{number}\n").as_bytes());
-        pointed.map_err(disk_error("write", &self.directory.join("current")))
+        let facts = serde_json::to_vec_pretty(&stored.version).unwrap_or_default();
+        let versions = self.directory.join("versions");
+        let text = format!("{number}.toml");
+        let target = Path::new("versions").join(&text);
+        self.disk
+            .put(&versions, &text, stored.text.as_bytes())
+            .and_then(|()| self.disk.put(&versions, &format!("{number}.json"), &facts))
+            .map_err(disk_error("write", &self.path(number)))?;
+        self.disk
+            .point(&self.directory, CURRENT, &target)
+            .map_err(disk_error("write", &self.directory.join(CURRENT)))
     }
 
     /// Reads what is on disk, and removes what interrupted installations left.
@@ -130,10 +136,11 @@ impl<D: Disk> Book<D> {
         let mut versions = Vec::new();
         let directory = self.directory.join("versions");
         for path in entries(&directory)? {
-            let number = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok()).map(VersionNumber);
             let unfinished = path.to_string_lossy().ends_with(UNFINISHED);
-            match number {
-                Some(number) if number <= holds && !unfinished => match read(&path) {
+            match number(&path) {
+                Some(number) if number <= holds && !unfinished => match read(&path.with_extension("toml")) {
+                    // Text and facts are two files, and one version.
+                    Ok(_) if path.extension().is_some_and(|extension| extension == "json") => {}
                     Ok(stored) => versions.push(stored.version),
                     Err(error) if number == holds => return Err(error),
                     Err(error) => tracing::error!(%error, "an earlier version cannot be brought back"),
@@ -156,20 +163,20 @@ impl<D: Disk> Book<D> {
         Ok(())
     }
 
-    /// The number in `current`; 0 where there is none yet.
+    /// The number to which `current.toml` points; 0 where there is none yet.
     fn pointer(&self) -> Result<VersionNumber, Error> {
-        let path = self.directory.join("current");
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
+        let path = self.directory.join(CURRENT);
+        let target = match fs::read_link(&path) {
+            Ok(target) => target,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(VersionNumber(0)),
             Err(error) => return Err(disk_error("read", &path)(error)),
         };
-        let number = text.trim_end().parse().map(VersionNumber);
-        number.map_err(|_| Error::Damaged { path, reason: "it holds no number".to_owned() })
+        let reason = "it points to no version".to_owned();
+        number(&target).ok_or(Error::Damaged { path, reason })
     }
 
     fn path(&self, number: VersionNumber) -> PathBuf {
-        self.directory.join("versions").join(format!("{number}.json"))
+        self.directory.join("versions").join(format!("{number}.toml"))
     }
 }
 
@@ -192,16 +199,23 @@ pub(crate) fn entries(directory: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(paths)
 }
 
+/// The number in the name of a version's file.
+fn number(path: &Path) -> Option<VersionNumber> {
+    path.file_stem()?.to_str()?.parse().ok().map(VersionNumber)
+}
+
+/// The version whose text is at this path.
 fn read(path: &Path) -> Result<Stored, Error> {
-    let bytes = Zeroizing::new(fs::read(path).map_err(disk_error("read", path))?);
-    let damaged = |reason: &str| Error::Damaged { path: path.to_owned(), reason: reason.to_owned() };
-    // The parser's own words might quote the text, and the text has passwords.
-    let stored: Stored = serde_json::from_slice(&bytes).map_err(|_| damaged("it is no version"))?;
-    let named = path.file_stem().and_then(|stem| stem.to_str()) == Some(&stored.version.number.to_string());
-    if stored.version.digest != digest(&stored.text) || !named {
-        return Err(damaged("its digest or number does not fit"));
+    let text = Zeroizing::new(fs::read_to_string(path).map_err(disk_error("read", path))?);
+    let facts = path.with_extension("json");
+    let bytes = fs::read(&facts).map_err(disk_error("read", &facts))?;
+    let version: Version = serde_json::from_slice(&bytes)
+        .map_err(|error| Error::Damaged { path: facts, reason: error.to_string() })?;
+    if version.digest != digest(&text) || Some(version.number) != number(path) {
+        let reason = "its digest or number does not fit".to_owned();
+        return Err(Error::Damaged { path: path.to_owned(), reason });
     }
-    Ok(stored)
+    Ok(Stored { version, text })
 }
 
 fn meaning(stored: &Stored, path: &Path) -> Result<Settings, Error> {

@@ -7,6 +7,7 @@ use crate::follow::follow;
 use crate::journal::Journal;
 use crate::officer::Officers;
 use crate::owed::{self, Owed, Slip};
+use crate::seed::Seed;
 use audit_event::{Actor, Event, EventKind, Outcome, Phase};
 use auth_api::{Assertion, Claims};
 use host_api::{
@@ -14,7 +15,7 @@ use host_api::{
     Version, VersionList, VersionNumber,
 };
 use mutant::mutant;
-use service::{Peer, Refusal, Request};
+use service::{Failure, Peer, Refusal, Request};
 use settings::Settings;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::{Mutex, watch};
@@ -36,7 +37,7 @@ struct Shared {
     officers: Officers,
 }
 
-/// What a person wants, after it is known who asks.
+/// What a person wants, after it is known who asks. Without a person it is the seed of the first start.
 struct Wish {
     kind: EventKind,
     claims: Option<Claims>,
@@ -52,16 +53,28 @@ impl Desk {
         Self(Arc::new(Shared { book: Mutex::new(book), current, journal, officers }))
     }
 
-    /// Tells audit the ends that an earlier life of this daemon still owes.
-    pub fn settle(&self) {
-        let desk = self.clone();
-        tokio::spawn(async move {
-            let mut book = desk.0.book.lock().await;
-            match owed::all(&mut book) {
-                Ok(all) => all.into_iter().for_each(|(slip, owed)| desk.tell_end(slip, owed.told(&book))),
-                Err(error) => tracing::error!(%error, "cannot read what is owed to audit"),
+    /// The first steps of a life: installs the seed of a first start, and tells audit the ends that an
+    /// earlier life still owes.
+    ///
+    /// # Errors
+    /// The seed has mistakes, or the disk refused.
+    pub async fn open(&self) -> Result<(), Failure> {
+        let mut book = self.0.book.lock().await;
+        let owed = owed::all(&mut book).map_err(|error| Failure::of("read what is owed to audit", error))?;
+        owed.into_iter().for_each(|(slip, owed)| self.tell_end(slip, owed.told(&book)));
+        let Some(seed) = Seed::find(book.directory())? else { return Ok(()) };
+        if book.versions().is_empty() {
+            let (kind, origin) = (EventKind::SettingsApplied, "the first start".to_owned());
+            let wish = Wish { kind, claims: None, origin, reason: String::new(), restores: None };
+            match self.install(&mut book, wish, seed.text.clone()).await {
+                Ok(Applied::Installed { .. }) => {}
+                Ok(Applied::Unsound { problems }) => return Err(seed.unsound(&problems)),
+                Err(refusal) => return Err(Failure::of("install the settings of the first start", refusal)),
             }
-        });
+        } else {
+            tracing::info!("there are settings already: the seed of a first start is not looked at");
+        }
+        seed.remove()
     }
 
     /// Answers the call, by itself or in a task.
@@ -125,15 +138,8 @@ impl Desk {
     async fn apply(&self, peer: &Peer, apply: Apply) -> Result<Applied, Refusal> {
         let text = Zeroizing::new(apply.text);
         let kind = EventKind::SettingsApplied;
+        let claims = self.administrator(kind, peer, &apply.assertion)?;
         let mut book = self.0.book.lock().await;
-        let claims = match &apply.assertion {
-            Some(assertion) => Some(self.administrator(kind, peer, assertion)?),
-            None if peer.caller.name == "ctl" && book.versions().is_empty() => None,
-            None => {
-                let message = "who changes the settings must be known: log in first";
-                return Err(self.refused(kind, peer, Refusal::not_permitted("host.assertion", message)));
-            }
-        };
         let current = book.current();
         if let Some(base) = apply.base
             && base != current.number()
@@ -142,7 +148,8 @@ impl Desk {
             return Err(Refusal::conflict("host.base", message));
         }
         let origin = origin(peer);
-        let wish = Wish { kind, claims, origin, reason: sound_reason(apply.reason)?, restores: None };
+        let wish =
+            Wish { kind, claims: Some(claims), origin, reason: sound_reason(apply.reason)?, restores: None };
         let text = Settings::fill(&text, &current.settings);
         self.install(&mut book, wish, text).await
     }
@@ -186,7 +193,7 @@ impl Desk {
         }
         let begun = begun(&wish, &version, differences.changes.len());
         let (name, end) = match &wish.claims {
-            None => (format!("{}-set-up", version.number), Event { phase: Phase::Once, ..begun }),
+            None => (format!("{}-seed", version.number), Event { phase: Phase::Once, ..begun }),
             Some(_) => {
                 let sequence = self.durable(&begun).await?;
                 (
@@ -270,7 +277,7 @@ impl Desk {
 fn begun(wish: &Wish, version: &Version, changes: usize) -> Event {
     let actor = match &wish.claims {
         Some(claims) => Actor::Person(claims.person.to_string()),
-        None => Actor::Daemon("ctl".to_owned()),
+        None => Actor::Daemon("host".to_owned()),
     };
     let event = Event {
         phase: Phase::Begun,

@@ -2,13 +2,15 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, symlink};
 use std::path::Path;
 
 /// Steps after which a kill or a power cut may come.
 pub trait Disk {
     /// Makes a file that only this user may read, with these bytes, and waits until the disk has them.
     fn write(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()>;
+    /// Makes a symbolic link.
+    fn link(&mut self, target: &Path, path: &Path) -> io::Result<()>;
     /// Gives the file its name, in place of any file that had it.
     fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()>;
     /// Waits until the disk has the directory's names.
@@ -20,6 +22,14 @@ pub trait Disk {
     fn put(&mut self, directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
         let unfinished = directory.join(format!("{name}{UNFINISHED}"));
         self.write(&unfinished, bytes)?;
+        self.rename(&unfinished, &directory.join(name))?;
+        self.sync_directory(directory)
+    }
+
+    /// Lets the name point to the target at once and for good.
+    fn point(&mut self, directory: &Path, name: &str, target: &Path) -> io::Result<()> {
+        let unfinished = directory.join(format!("{name}{UNFINISHED}"));
+        self.link(target, &unfinished)?;
         self.rename(&unfinished, &directory.join(name))?;
         self.sync_directory(directory)
     }
@@ -36,6 +46,13 @@ impl Disk for Files {
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
         file.write_all(bytes)?;
         file.sync_all()
+    }
+
+    fn link(&mut self, target: &Path, path: &Path) -> io::Result<()> {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => symlink(target, path),
+        }
     }
 
     fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {

@@ -1,6 +1,7 @@
 //! host: the settings of the house in numbered versions. (Network, time, updates and backup will join it.)
 //!
-//! Owns the versions on disk, hands each daemon its own sections, and lets a system administrator install a
+//! Owns the versions on disk (at the very first start the supervisor leaves `seed.toml`, which becomes
+//! version 1), hands each daemon its own sections, and lets a system administrator install a
 //! new version once audit has made the entry durable. Never calls anyone: audit opens its stream down to it.
 //!
 //! ```text
@@ -17,6 +18,7 @@ mod follow;
 mod journal;
 mod officer;
 mod owed;
+mod seed;
 
 use crate::{book::Book, desk::Desk, disk::Files, journal::Journal, officer::Officers};
 use audit_event::{Event, EventKind, Outcome};
@@ -34,7 +36,7 @@ fn main() -> std::process::ExitCode {
             Event::of_daemon(EventKind::ServiceStarted, "host", "host").with("version", house.version()),
         );
         let desk = Desk::new(book, Arc::clone(&journal), Officers::of(house.public_directory()));
-        desk.settle();
+        desk.open().await?;
         let mut calls = house.serve::<Host>()?;
         let mut refused = house.refused();
         house.ready();

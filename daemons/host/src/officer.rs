@@ -1,6 +1,6 @@
 //! Who may change the settings: a system administrator, by an assertion that is verified here.
 
-use auth_api::{Assertion, Claims, Role, Verifier};
+use auth_api::{Assertion, Claims, PUBLIC_KEY, Role, Verifier};
 use gm::sm2::VerifyingKey;
 use service::Refusal;
 use std::path::PathBuf;
@@ -21,16 +21,14 @@ impl Officers {
     /// # Errors
     /// The assertion does not hold, or the person is no system administrator.
     pub fn administrator(&self, assertion: &Assertion) -> Result<Claims, Refusal> {
-        let path = self.public.join("assertion.pem");
+        let path = self.public.join(PUBLIC_KEY);
         let unavailable = |error: String| {
             let message = format!("assertions cannot be verified: {}: {error}: start key", path.display());
             Refusal::unavailable("host.no-public-key", message)
         };
         let pem = std::fs::read_to_string(&path).map_err(|error| unavailable(error.to_string()))?;
         let key = VerifyingKey::from_pem(&pem).map_err(|error| unavailable(error.to_string()))?;
-        let claims = Verifier::new(key)
-            .verify(assertion, service::clock::utc())
-            .map_err(|error| Refusal::not_permitted("host.assertion", format!("{error}: log in again")))?;
+        let claims = Verifier::new(key).person(assertion)?;
         if !claims.roles.contains(Role::SystemAdministrator) {
             let message = "only a system administrator changes the settings: ask one";
             return Err(Refusal::not_permitted("host.not-administrator", message));

@@ -10,6 +10,7 @@ const RETENTION_FLOOR: Period = Period::days(180);
 
 pub(super) fn route(settings: &Settings, findings: &mut Vec<Finding>) {
     let path = Path::new("route");
+    within(findings, path.key("max_calls"), settings.route.max_calls, 1..=10_000);
     for (at, queue) in settings.route.queues.iter().enumerate() {
         let path = path.item("queues", at);
         within(findings, path.key("ring"), queue.ring, Period::seconds(3)..=Period::minutes(2));
@@ -71,7 +72,7 @@ pub(super) fn audit(settings: &Settings, findings: &mut Vec<Finding>) {
 fn floor(findings: &mut Vec<Finding>, path: Path, retention: Period) {
     if retention < RETENTION_FLOOR {
         let args = [("value", retention.to_string()), ("least", RETENTION_FLOOR.to_string())];
-        findings.push(path.says("settings.retention_floor", args));
+        findings.push(path.says("settings.retention-floor", args));
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{Settings, problem::Message};
 use std::fmt::Display;
 
 pub(super) fn names(settings: &Settings, findings: &mut Vec<Finding>) {
-    let Route { numbers, flows, queues, agents } = &settings.route;
+    let Route { numbers, flows, queues, agents, .. } = &settings.route;
     let path = Path::new("route");
     let item = |list, at| path.item(list, at);
     twice(
@@ -29,17 +29,17 @@ pub(super) fn names(settings: &Settings, findings: &mut Vec<Finding>) {
     let queue_names: Vec<&str> = queues.iter().map(|queue| queue.name.0.as_str()).collect();
     for (at, number) in numbers.iter().enumerate() {
         let path = item("numbers", at).key("flow");
-        known(findings, "settings.flow_unknown", path, &number.flow, &flow_names);
+        known(findings, "settings.flow-unknown", path, &number.flow, &flow_names);
     }
     for (at, flow) in flows.iter().enumerate() {
         let path = item("flows", at);
         if flow.steps.is_empty() {
-            findings.push(path.key("steps").says("settings.steps_none", [("flow", flow.name.to_string())]));
+            findings.push(path.key("steps").says("settings.steps-none", [("flow", flow.name.to_string())]));
         }
         for (at, step) in flow.steps.iter().enumerate() {
             if let Step::Queue(queue) = step {
                 let path = path.item("steps", at).key("queue");
-                known(findings, "settings.queue_unknown", path, queue, &queue_names);
+                known(findings, "settings.queue-unknown", path, queue, &queue_names);
             }
         }
     }
@@ -48,7 +48,7 @@ pub(super) fn names(settings: &Settings, findings: &mut Vec<Finding>) {
         let skills = || agent.queues.iter().enumerate().map(|(at, skill)| (skill, path.item("queues", at)));
         twice(findings, skills().map(|(skill, path)| (&skill.queue, path.key("queue"))));
         for (skill, path) in skills() {
-            known(findings, "settings.queue_unknown", path.key("queue"), &skill.queue, &queue_names);
+            known(findings, "settings.queue-unknown", path.key("queue"), &skill.queue, &queue_names);
         }
     }
 }
@@ -64,7 +64,7 @@ pub(super) fn phones(settings: &Settings, findings: &mut Vec<Finding>) {
     };
     twice(findings, seats());
     for (extension, path) in seats() {
-        known(findings, "settings.extension_unknown", path, extension, &extensions);
+        known(findings, "settings.extension-unknown", path, extension, &extensions);
     }
 }
 
@@ -77,7 +77,7 @@ pub(super) fn announcements(settings: &Settings, findings: &mut Vec<Finding>) {
     for (at, flow) in settings.route.flows.iter().enumerate() {
         if let Some(step) = unannounced(flow) {
             let path = Path::new("route").item("flows", at).item("steps", step);
-            findings.push(path.says("settings.announce_first", [("flow", flow.name.to_string())]));
+            findings.push(path.says("settings.announce-first", [("flow", flow.name.to_string())]));
         }
     }
 }

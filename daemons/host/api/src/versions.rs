@@ -37,7 +37,7 @@ pub struct Version {
     pub number: VersionNumber,
     /// When it was installed.
     pub installed: Utc,
-    /// Who installed it; nobody for the first, which set-up installs before there are accounts.
+    /// Who installed it; nobody for the first, which comes before there are accounts.
     pub person: Option<PersonId>,
     /// Why, in the person's words.
     pub reason: String,
@@ -131,8 +131,8 @@ pub struct Difference {
 pub struct Apply {
     /// A settings file; a masked password means the one that was.
     pub text: String,
-    /// Who asks: a system administrator. `None` only for the first version, at set-up, by `ctl`.
-    pub assertion: Option<Assertion>,
+    /// Who asks: a system administrator.
+    pub assertion: Assertion,
     /// Why, for the history: at most 200 characters.
     pub reason: String,
     /// The version that the person looked at; refused with Conflict where another has been installed since.

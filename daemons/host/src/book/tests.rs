@@ -31,6 +31,10 @@ impl Disk for Dying {
         self.step()?;
         Files.write(path, bytes)
     }
+    fn link(&mut self, target: &Path, path: &Path) -> io::Result<()> {
+        self.step()?;
+        Files.link(target, path)
+    }
     fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
         self.step()?;
         Files.rename(from, to)
@@ -84,6 +88,8 @@ fn whatever_interrupts_it_one_version_holds_and_its_end_is_told() {
 
         let mut book = open(home.path());
         let current = book.current();
+        let pointed = fs::read_to_string(home.path().join("current.toml")).unwrap();
+        assert!(Settings::parse(&pointed).is_ok_and(|pointed| pointed == current.settings));
         let (number, realm) = (current.number().0, current.settings.sip.realm.clone());
         assert!(
             (number, realm.as_str()) == (1, "old") || (number, realm.as_str()) == (2, "new"),
@@ -102,7 +108,7 @@ fn whatever_interrupts_it_one_version_holds_and_its_end_is_told() {
             assert_eq!(open(home.path()).current().number(), VersionNumber(2));
         }
         outcomes.push(number);
-        if done.is_ok() && number == 2 && steps > 12 {
+        if done.is_ok() && number == 2 && steps > 16 {
             break;
         }
     }
@@ -125,7 +131,7 @@ fn versions_stay_and_come_back() {
 #[test]
 fn a_changed_byte_is_seen() {
     let (home, _) = with_old();
-    let path = home.path().join("versions/1.json");
+    let path = home.path().join("versions/1.toml");
     let changed = fs::read_to_string(&path).unwrap().replace("old", "odd");
     fs::write(&path, changed).unwrap();
     let error = Book::open(home.path().to_owned(), Files).err().unwrap();
@@ -136,6 +142,6 @@ fn a_changed_byte_is_seen() {
 fn only_this_user_reads_a_version() {
     use std::os::unix::fs::PermissionsExt;
     let (home, _) = with_old();
-    let mode = fs::metadata(home.path().join("versions/1.json")).unwrap().permissions().mode();
+    let mode = fs::metadata(home.path().join("versions/1.toml")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 }
