@@ -1,4 +1,12 @@
 //! What key offers: data keys, signatures, and never a master key.
+//!
+//! Bytes are hexadecimal on the wire; each message has a constructor from bytes and an accessor back to them, so
+//! that no caller does that by hand. The public keys also lie as `PURPOSE.pem` in the house's public directory
+//! ([`SigningPurpose::file_name`]), so that every daemon verifies by itself.
+
+mod bytes;
+
+pub use bytes::Malformed;
 
 use audit_event::{Event, Ticket};
 use schemars::JsonSchema;
@@ -44,14 +52,14 @@ pub struct NewDeks {
 pub struct NewDataKey {
     /// In the clear, 32 hexadecimal digits; the receiver zeroizes it.
     pub key: String,
-    /// Wrapped, hexadecimal, in the encoding of docs/formats/sealed-file.md.
+    /// Wrapped, hexadecimal, in the encoding of docs/formats/wrapped-dek.md.
     pub wrapped: String,
 }
 
 /// Opens a wrapped data key.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Unwrap {
-    /// Wrapped, hexadecimal.
+    /// Wrapped, hexadecimal, in the encoding of docs/formats/wrapped-dek.md.
     pub wrapped: String,
     /// The object to which it must belong.
     pub object: Uid,
