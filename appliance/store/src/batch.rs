@@ -23,9 +23,9 @@ impl Batch {
         Self { id, lease: None, operations: Vec::new() }
     }
 
-    /// An empty batch of an [`crate::Upgrade`]: its id is nil, and its outcome is not remembered, for a step
-    /// that was cut off is repeated from its start.
-    pub const fn of_upgrade() -> Self {
+    /// An empty batch that nobody will ask for again, because doing it twice does no harm: a step of an
+    /// [`crate::Upgrade`], the removal of what is done. Its id is nil and its outcome is not remembered.
+    pub const fn unnamed() -> Self {
         Self::new(NIL)
     }
 

@@ -34,7 +34,7 @@ pub struct Schema {
 pub struct Upgrade {
     /// The version that the database has afterwards.
     pub to: u32,
-    /// Rewrites rows in batches of [`crate::Batch::of_upgrade`].
+    /// Rewrites rows in batches of [`crate::Batch::unnamed`].
     pub step: fn(&Store) -> Result<(), Error>,
 }
 

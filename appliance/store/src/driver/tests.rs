@@ -173,7 +173,7 @@ fn an_upgrade_runs_once_and_again_only_when_it_was_cut_off() {
         let mut within = Within::all().limit(2);
         loop {
             let page = store.scan(&NOTES, &within)?;
-            let mut batch = Batch::of_upgrade();
+            let mut batch = Batch::unnamed();
             for (number, row) in page.rows {
                 batch = batch.put(&NOTES, &number, &row.value.to_uppercase(), Expect::At(row.version))?;
             }
