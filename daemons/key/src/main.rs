@@ -32,8 +32,8 @@ async fn live(house: Context) -> Result<(), Failure> {
     let mut keeper = start::keeper(&house)?;
     let mut refused = house.refused();
     let mut calls = house.serve::<Key>()?;
-    house.status(keeper.description());
     house.ready();
+    house.status(keeper.description());
     loop {
         tokio::select! {
             () = house.stopping() => return Ok(()),

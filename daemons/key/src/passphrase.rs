@@ -4,12 +4,10 @@
 //! and only this process sees it. Without one a passphrase is made and lies beside the token, which guards
 //! against nobody who can read the disk; the daemon says so at each start.
 
+use crate::start::replace;
 use service::Failure;
 use std::{
-    env,
-    fs::{self, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    env, fs, io,
     path::{Path, PathBuf},
 };
 use token::Passphrase;
@@ -55,12 +53,8 @@ fn make(file: &Path) -> Result<(), Failure> {
     let mut secret = Zeroizing::new([0; 32]);
     gm::random(&mut *secret).map_err(|error| Failure::of("make a passphrase", error))?;
     let digits: Zeroizing<String> = Zeroizing::new(secret.iter().map(|byte| format!("{byte:02x}")).collect());
-    let written =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(file).and_then(|mut file| {
-            file.write_all(digits.as_bytes())?;
-            file.sync_all()
-        });
-    written.map_err(|error| Failure::of(&format!("write {}", file.display()), error))
+    replace(file, digits.as_bytes(), 0o600)
+        .map_err(|error| Failure::of(&format!("write {}", file.display()), error))
 }
 
 /// The passphrase without the end of its line. An empty one is refused: it would protect nothing.
