@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   versions/1.toml  versions/2.toml …     the texts, as people wrote them
-//!   versions/1.json  versions/2.json …     number, time, person, and the SM3 digest of the text
+//!   versions/1.json  versions/2.json …     number, time, person, and SM3 over a salt and the text
 //!   current.toml -> versions/2.toml        replaced by one rename
 //!   owed/…                                 acts whose end audit has not confirmed (see `owed`)
 //! ```
@@ -13,10 +13,13 @@
 use crate::disk::{Disk, UNFINISHED};
 use crate::error::Error;
 use host_api::{Version, VersionNumber};
+use serde::{Deserialize, Serialize};
 use settings::Settings;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use types::Uid;
+use words::Lang;
 use zeroize::Zeroizing;
 
 /// The name of the pointer: through it, the text that holds.
@@ -45,10 +48,23 @@ impl Current {
     }
 }
 
-/// One version as it lies on disk.
-struct Stored {
+/// One version with its text.
+pub struct Stored {
+    /// What everyone may know of it.
+    pub version: Version,
+    /// 128 random bits that nobody outside sees: without them nobody can try passwords against the digest,
+    /// which stands in the audit log for ever.
+    pub salt: Uid,
+    /// The text, passwords within.
+    pub text: Zeroizing<String>,
+}
+
+/// The facts beside the text.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Facts {
     version: Version,
-    text: Zeroizing<String>,
+    salt: Uid,
 }
 
 impl<D: Disk> Book<D> {
@@ -82,29 +98,33 @@ impl<D: Disk> Book<D> {
         &self.versions
     }
 
-    /// Text and meaning of a version; of 0, the built-in defaults.
+    /// The text of a version; of 0, the built-in defaults, an empty one.
     ///
     /// # Errors
     /// There is no such version, or its file is damaged.
-    pub fn version(&self, number: VersionNumber) -> Result<(Zeroizing<String>, Settings), Error> {
+    pub fn text(&self, number: VersionNumber) -> Result<Zeroizing<String>, Error> {
         if number == VersionNumber(0) {
-            return Ok(Default::default());
+            return Ok(Zeroizing::default());
         }
         if !self.versions.iter().any(|version| version.number == number) {
             return Err(Error::NoVersion(number));
         }
-        let path = self.path(number);
-        let stored = read(&path)?;
-        let settings = meaning(&stored, &path)?;
-        Ok((stored.text, settings))
+        read(&self.path(number)).map(|stored| stored.text)
+    }
+
+    /// What a version says.
+    ///
+    /// # Errors
+    /// As [`Book::text`]; or its text was sound once and is not by the checks of this release.
+    pub fn settings(&self, number: VersionNumber) -> Result<Settings, Error> {
+        meaning(&self.text(number)?, &self.path(number))
     }
 
     /// Makes this the current version. Whatever interrupts it leaves either the old or this one current.
     ///
     /// # Errors
     /// The disk refused, and the old version is still current.
-    pub fn install(&mut self, version: Version, text: Zeroizing<String>) -> Result<(), Error> {
-        let stored = Stored { version, text };
+    pub fn install(&mut self, stored: Stored) -> Result<(), Error> {
         let Err(error) = self.write(&stored) else { return self.reload() };
         // The refusal may have come after the rename: what the disk says now is what holds.
         self.reload()?;
@@ -117,7 +137,8 @@ impl<D: Disk> Book<D> {
 
     fn write(&mut self, stored: &Stored) -> Result<(), Error> {
         let number = stored.version.number;
-        let facts = serde_json::to_vec_pretty(&stored.version).unwrap_or_default();
+        let facts = Facts { version: stored.version.clone(), salt: stored.salt };
+        let facts = serde_json::to_vec_pretty(&facts).unwrap_or_default();
         let versions = self.directory.join("versions");
         let text = format!("{number}.toml");
         let target = Path::new("versions").join(&text);
@@ -158,7 +179,7 @@ impl<D: Disk> Book<D> {
         }
         let path = self.path(holds);
         let stored = read(&path)?;
-        let settings = meaning(&stored, &path)?;
+        let settings = meaning(&stored.text, &path)?;
         self.current = Arc::new(Current { version: Some(stored.version), settings });
         Ok(())
     }
@@ -180,9 +201,9 @@ impl<D: Disk> Book<D> {
     }
 }
 
-/// SM3 over the text, in hexadecimal.
-pub fn digest(text: &str) -> String {
-    gm::sm3::digest(text.as_bytes()).to_string()
+/// SM3 over salt and text, in hexadecimal.
+pub fn digest(salt: Uid, text: &str) -> String {
+    gm::sm3::digest_parts(&[&salt.0, text.as_bytes()]).to_string()
 }
 
 pub(crate) fn disk_error(attempted: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error {
@@ -209,19 +230,19 @@ fn read(path: &Path) -> Result<Stored, Error> {
     let text = Zeroizing::new(fs::read_to_string(path).map_err(disk_error("read", path))?);
     let facts = path.with_extension("json");
     let bytes = fs::read(&facts).map_err(disk_error("read", &facts))?;
-    let version: Version = serde_json::from_slice(&bytes)
+    let Facts { version, salt } = serde_json::from_slice(&bytes)
         .map_err(|error| Error::Damaged { path: facts, reason: error.to_string() })?;
-    if version.digest != digest(&text) || Some(version.number) != number(path) {
+    if version.digest != digest(salt, &text) || Some(version.number) != number(path) {
         let reason = "its digest or number does not fit".to_owned();
         return Err(Error::Damaged { path: path.to_owned(), reason });
     }
-    Ok(Stored { version, text })
+    Ok(Stored { version, salt, text })
 }
 
-fn meaning(stored: &Stored, path: &Path) -> Result<Settings, Error> {
-    Settings::parse(&stored.text).map_err(|problems| Error::Damaged {
-        path: path.to_owned(),
-        reason: problems.first().map_or_else(String::new, |first| first.code.clone()),
+fn meaning(text: &str, path: &Path) -> Result<Settings, Error> {
+    Settings::parse(text).map_err(|problems| {
+        let sentences = problems.iter().map(|problem| problem.sentence(Lang::En, &path.to_string_lossy()));
+        Error::Unsound { sentences: sentences.collect::<Vec<_>>().join("\n") }
     })
 }
 

@@ -1,6 +1,6 @@
 //! The calls, one by one: who may, what it means, and in which order the disk and audit hear of it.
 
-use crate::book::{Book, Current, digest};
+use crate::book::{Book, Current, Stored, digest};
 use crate::disk::Files;
 use crate::error::Error;
 use crate::follow::follow;
@@ -19,6 +19,7 @@ use service::{Failure, Peer, Refusal, Request};
 use settings::Settings;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::{Mutex, watch};
+use types::Uid;
 use zeroize::Zeroizing;
 
 /// How long audit may take to make an entry durable.
@@ -91,7 +92,7 @@ impl Desk {
                 reply.send(Ok(Confirmed {}));
             }
             Call::Show(_, reply) => reply.send(Ok(self.show())),
-            Call::Check(check, reply) => reply.send(Ok(self.check(&check))),
+            Call::Check(check, reply) => reply.send(self.check(&check)),
             Call::Diff(diff, reply) => {
                 tokio::spawn(async move { reply.send(desk.diff(&diff).await) });
             }
@@ -112,20 +113,24 @@ impl Desk {
         Shown { version: current.version.clone(), settings: current.settings.to_value() }
     }
 
-    fn check(&self, check: &Check) -> Checked {
+    fn check(&self, check: &Check) -> Result<Checked, Refusal> {
+        // Nobody has to say who asks: compared with the real passwords, the differences would tell whoever
+        // tries one whether it is right. So a password counts as changed unless it is masked.
         let current = self.0.current.borrow().clone();
-        match Settings::parse(&Settings::fill(&check.text, &current.settings)) {
-            Ok(settings) => {
-                Checked { problems: Vec::new(), differences: differences(&current.settings, &settings) }
-            }
+        let disguised = match mutant("settings-check-tells-passwords") {
+            true => current.settings.clone(),
+            false => disguised(&current.settings).map_err(refusal)?,
+        };
+        Ok(match Settings::parse(&Settings::fill(&check.text, &disguised)) {
+            Ok(settings) => Checked { problems: Vec::new(), differences: differences(&disguised, &settings) },
             Err(problems) => Checked { problems, differences: Differences::default() },
-        }
+        })
     }
 
     async fn diff(&self, diff: &Diff) -> Result<Differences, Refusal> {
         let book = self.0.book.lock().await;
-        let (_, from) = book.version(diff.from).map_err(refusal)?;
-        let (_, to) = book.version(diff.to).map_err(refusal)?;
+        let from = book.settings(diff.from).map_err(refusal)?;
+        let to = book.settings(diff.to).map_err(refusal)?;
         Ok(differences(&from, &to))
     }
 
@@ -159,9 +164,8 @@ impl Desk {
         let claims = self.administrator(kind, peer, &roll_back.assertion)?;
         let mut book = self.0.book.lock().await;
         let restores = Some(roll_back.to).filter(|number| *number != VersionNumber(0));
-        let (text, _) = book
-            .version(restores.ok_or(Error::NoVersion(roll_back.to)).map_err(refusal)?)
-            .map_err(refusal)?;
+        let restored = restores.ok_or(Error::NoVersion(roll_back.to)).and_then(|number| book.text(number));
+        let text = restored.map_err(refusal)?;
         let reason = sound_reason(roll_back.reason)?;
         let wish = Wish { kind, claims: Some(claims), origin: origin(peer), reason, restores };
         self.install(&mut book, wish, text).await
@@ -180,17 +184,18 @@ impl Desk {
         };
         let current = book.current();
         let differences = differences(&current.settings, &settings);
+        if current.version.is_some() && *book.text(current.number()).map_err(refusal)? == *text {
+            return Err(Refusal::conflict("host.unchanged", "this text is the current version already"));
+        }
+        let salt = salt().map_err(refusal)?;
         let version = Version {
             number: current.number().next(),
             installed: service::clock::utc(),
             person: wish.claims.as_ref().map(|claims| claims.person.clone()),
             reason: wish.reason.clone(),
             restores: wish.restores,
-            digest: digest(&text),
+            digest: digest(salt, &text),
         };
-        if current.version.as_ref().is_some_and(|current| current.digest == version.digest) {
-            return Err(Refusal::conflict("host.unchanged", "this text is the current version already"));
-        }
         let begun = begun(&wish, &version, differences.changes.len());
         let (name, end) = match &wish.claims {
             None => (format!("{}-seed", version.number), Event { phase: Phase::Once, ..begun }),
@@ -204,10 +209,11 @@ impl Desk {
         };
         let owed = Owed { event: end, version: version.clone() };
         let slip = owed::keep(book, &name, &owed).map_err(refusal);
-        let installed = slip
-            .as_ref()
-            .map_err(Clone::clone)
-            .and_then(|_kept| book.install(version.clone(), text).map_err(refusal));
+        let stored = Stored { version: version.clone(), salt, text };
+        let installed = match &slip {
+            Ok(_) => book.install(stored).map_err(refusal),
+            Err(refusal) => Err(refusal.clone()),
+        };
         if installed.is_ok() {
             self.0.current.send_replace(book.current());
             tracing::info!(
@@ -300,6 +306,23 @@ fn differences(old: &Settings, new: &Settings) -> Differences {
     Differences {
         changes: changes.map(|change| Difference { effect: settings::live(&change), change }).collect(),
     }
+}
+
+/// The settings with other passwords, which nobody knows.
+fn disguised(settings: &Settings) -> Result<Settings, Error> {
+    let mut disguised = settings.clone();
+    for phone in &mut disguised.sip.phones {
+        if let Ok(password) = format!("Unknown-{}", salt()?).parse() {
+            phone.password = password;
+        }
+    }
+    Ok(disguised)
+}
+
+fn salt() -> Result<Uid, Error> {
+    let mut bytes = [0; 16];
+    gm::random(&mut bytes).map_err(Error::Random)?;
+    Ok(Uid(bytes))
 }
 
 fn origin(peer: &Peer) -> String {

@@ -25,6 +25,15 @@ pub enum Error {
         /// What does not fit.
         reason: String,
     },
+    /// The text was sound once, and is not by the checks of this release.
+    #[error("{sentences}")]
+    Unsound {
+        /// One line each, with file, line and column.
+        sentences: String,
+    },
+    /// The kernel gave no randomness.
+    #[error("make a salt: {0}")]
+    Random(gm::Error),
     /// There is no such version.
     #[error("there is no version {0}")]
     NoVersion(VersionNumber),

@@ -253,7 +253,15 @@ fn daemons_follow_and_people_see_masks() {
         let masked = FIRST.replace("Wild-geese-8", settings::MASK).replace("first", "second");
         let checked = ctl.call(Check { text: masked.clone() }).await.unwrap();
         assert!(checked.problems.is_empty() && checked.differences.changes.len() == 1, "{checked:?}");
+        // Whoever tries a password learns nothing: right or wrong, it counts as another one.
+        for guess in ["Wild-geese-8", "Wild-geese-9"] {
+            let text = FIRST.replace("Wild-geese-8", guess);
+            let checked = ctl.call(Check { text }).await.unwrap();
+            assert_eq!(checked.differences.changes[0].change.path, "sip.phones[8001].password", "{guess}");
+        }
         let mut audit = Auditor::attach(&house).await;
+        let first = audit.next().await;
+        audit.confirm(&first).await;
         tokio::spawn(async move {
             loop {
                 let act = audit.next().await;

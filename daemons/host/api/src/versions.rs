@@ -43,8 +43,8 @@ pub struct Version {
     pub reason: String,
     /// The earlier version whose text it brings back.
     pub restores: Option<VersionNumber>,
-    /// SM3 (GB/T 32905) over the text, in hexadecimal. The text has passwords in it, so this says which text
-    /// it is only to those who have it.
+    /// SM3 (GB/T 32905) over a secret salt and the text, in hexadecimal: host alone can show which text it
+    /// is, and nobody can try passwords against it.
     pub digest: String,
 }
 
@@ -93,7 +93,7 @@ pub struct Check {
 pub struct Checked {
     /// Every mistake; empty for a sound text.
     pub problems: Vec<Problem>,
-    /// What a sound text would change now.
+    /// What a sound text would change now. A password that is not masked always counts as changed.
     pub differences: Differences,
 }
 

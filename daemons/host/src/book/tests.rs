@@ -8,6 +8,7 @@ use std::io;
 use types::Utc;
 
 const OLD: &str = "[sip]\nrealm = \"old\"\n";
+const SALT: Uid = Uid([9; 16]);
 const NEW: &str = "[sip]\nrealm = \"new\"\n";
 
 /// Does so many steps, then none; the step at which it dies is half done where it can be.
@@ -56,12 +57,12 @@ fn version(number: u64, text: &str) -> Version {
         person: Some("alice".parse().unwrap()),
         reason: String::new(),
         restores: None,
-        digest: digest(text),
+        digest: digest(SALT, text),
     }
 }
 
-fn text(text: &str) -> Zeroizing<String> {
-    Zeroizing::new(text.to_owned())
+fn stored(number: u64, text: &str) -> Stored {
+    Stored { version: version(number, text), salt: SALT, text: Zeroizing::new(text.to_owned()) }
 }
 
 fn open(directory: &Path) -> Book<Files> {
@@ -70,7 +71,7 @@ fn open(directory: &Path) -> Book<Files> {
 
 fn with_old() -> (tempfile::TempDir, Owed) {
     let home = tempfile::tempdir().unwrap();
-    open(home.path()).install(version(1, OLD), text(OLD)).unwrap();
+    open(home.path()).install(stored(1, OLD)).unwrap();
     let event = Event::of_daemon(EventKind::SettingsApplied, "host", "settings/2");
     (home, Owed { event, version: version(2, NEW) })
 }
@@ -82,8 +83,7 @@ fn whatever_interrupts_it_one_version_holds_and_its_end_is_told() {
         let (home, owed) = with_old();
         let mut dying = Book::open(home.path().to_owned(), Dying { steps: usize::MAX }).unwrap();
         dying.disk.steps = steps;
-        let done =
-            owed::keep(&mut dying, "2-7", &owed).and_then(|_| dying.install(version(2, NEW), text(NEW)));
+        let done = owed::keep(&mut dying, "2-7", &owed).and_then(|_| dying.install(stored(2, NEW)));
         drop(dying);
 
         let mut book = open(home.path());
@@ -104,7 +104,7 @@ fn whatever_interrupts_it_one_version_holds_and_its_end_is_told() {
         }
         // The same installation works after the accident.
         if number == 1 {
-            book.install(version(2, NEW), text(NEW)).unwrap();
+            book.install(stored(2, NEW)).unwrap();
             assert_eq!(open(home.path()).current().number(), VersionNumber(2));
         }
         outcomes.push(number);
@@ -119,13 +119,13 @@ fn whatever_interrupts_it_one_version_holds_and_its_end_is_told() {
 #[test]
 fn versions_stay_and_come_back() {
     let (home, _) = with_old();
-    open(home.path()).install(version(2, NEW), text(NEW)).unwrap();
+    open(home.path()).install(stored(2, NEW)).unwrap();
     let book = open(home.path());
     assert_eq!(book.versions().len(), 2);
-    let (stored, settings) = book.version(VersionNumber(1)).unwrap();
-    assert_eq!((stored.as_str(), settings.sip.realm.as_str()), (OLD, "old"));
-    assert!(matches!(book.version(VersionNumber(3)), Err(Error::NoVersion(_))));
-    assert!(book.version(VersionNumber(0)).is_ok_and(|(_, settings)| settings == Settings::default()));
+    assert_eq!(book.text(VersionNumber(1)).unwrap().as_str(), OLD);
+    assert_eq!(book.settings(VersionNumber(1)).ok().unwrap().sip.realm, "old");
+    assert!(matches!(book.text(VersionNumber(3)), Err(Error::NoVersion(_))));
+    assert!(book.settings(VersionNumber(0)).is_ok_and(|settings| settings == Settings::default()));
 }
 
 #[test]
