@@ -3,9 +3,9 @@
 use crate::{keeper::Keeper, passphrase};
 use service::{Context, Failure};
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, Permissions},
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::Path,
 };
 use token::{Cost, Soft};
@@ -13,6 +13,8 @@ use token::{Cost, Soft};
 /// Opens the token, or makes it at the very first start, and publishes its public keys.
 pub fn keeper(house: &Context) -> Result<Keeper, Failure> {
     gm::selftest().map_err(|error| Failure::of("start", error))?;
+    // No core dump and no debugger of the same user may see what is in this memory (PR_SET_DUMPABLE, prctl(2)).
+    nix::sys::prctl::set_dumpable(false).map_err(|error| Failure::of("close the memory to others", error))?;
     let keeper = opened(&house.state_directory(), Cost::default())?;
     tracing::warn!(token = keeper.description(), "this is the token of the house");
     publish(&keeper, &house.public_directory())?;
@@ -54,6 +56,8 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     // What a crash left half written is of no use to anyone; that it is not there is the usual case.
     let _was_not_there = fs::remove_file(&beside);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside)?;
+    // The mode as it is meant, whatever the mask of the process takes away.
+    file.set_permissions(Permissions::from_mode(mode))?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&beside, path)?;
@@ -65,7 +69,6 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 mod tests {
     use super::*;
     use gm::sm2::VerifyingKey;
-    use std::os::unix::fs::PermissionsExt;
 
     const CHEAP: Cost = Cost { memory_kib: 64, passes: 1 };
 
@@ -80,7 +83,8 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         publish(&opened(state.path(), CHEAP).unwrap(), &public).unwrap();
         assert_eq!(fs::read_to_string(public.join("audit-log.pem")).unwrap(), pem);
-        assert!(public.join("assertion.pem").exists());
+        let mode = fs::metadata(public.join("assertion.pem")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o644, "for all to verify");
     }
 
     #[test]
