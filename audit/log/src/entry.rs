@@ -6,9 +6,9 @@
 //!   3  sequence u64          35  monotonic ns u64      52  body length u32
 //! ```
 //!
-//! A body is a map with small unsigned keys: 1 person, 2 daemon, 3 from where, 4 object, 5 outcome, 6 reason,
-//! 7 case number, 8 details, 9 personal values by their digests. What is absent has no key. An entry has
-//! exactly one encoding, and [`Entry::decode`] accepts no other.
+//! A body is a map with small unsigned keys: 1 person, 2 claimed name, 3 reporting daemon, 4 from where,
+//! 5 object, 6 phase, 7 outcome, 8 reason, 9 case number, 10 facts, 11 personal values by their digests. What
+//! is absent has no key. An entry has exactly one encoding, and [`Entry::decode`] accepts no other.
 
 use crate::cbor::{CborFault, Value};
 use crate::hash::Digest;
@@ -28,7 +28,7 @@ pub struct Kind(pub u16);
 
 impl Kind {
     /// The log itself reports that the wall clock did not follow the monotonic one (see [`crate::order`]).
-    pub const CLOCK_STEPPED: Self = Self(1);
+    pub const CLOCK_STEPPED: Self = Self(4);
 }
 
 /// What the writer knows of the wall clock.
@@ -76,11 +76,22 @@ pub struct Moment {
     pub clock: ClockState,
 }
 
-/// How the act went. An act that can fail has an entry that it began and one that it ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+/// Whether the act is about to happen or is over. An act that can fail half-way has an entry that it began
+/// and one that it ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Phase {
+    /// One entry says it all. It has no key in the body.
+    #[default]
+    Once,
     /// The act begins once this entry is durable.
     Begun,
+    /// The act is over; the fact `begun` names the sequence of its beginning.
+    Ended,
+}
+
+/// How the act went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
     /// The act is done.
     Done,
     /// A rule forbade the act.
@@ -92,7 +103,6 @@ pub enum Outcome {
 impl Outcome {
     const fn code(self) -> u64 {
         match self {
-            Self::Begun => 0,
             Self::Done => 1,
             Self::Refused => 2,
             Self::Failed => 3,
@@ -101,7 +111,6 @@ impl Outcome {
 
     const fn from_code(code: u64) -> Option<Self> {
         match code {
-            0 => Some(Self::Begun),
             1 => Some(Self::Done),
             2 => Some(Self::Refused),
             3 => Some(Self::Failed),
@@ -113,22 +122,26 @@ impl Outcome {
 /// Who, from where, on what, with which result and why. What happened is the entry's [`Kind`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Body {
-    /// The account of the person who acted.
+    /// The account of the person who acted, proved.
     pub person: Option<String>,
-    /// The daemon that reported the act.
+    /// The name under which somebody acted who did not prove it.
+    pub claimed: Option<String>,
+    /// The daemon that reported the act, known by its socket; it acted itself where there is no person.
     pub daemon: Option<String>,
     /// The address or terminal that the person used.
     pub from: Option<String>,
-    /// What was acted upon, `kind:id`.
+    /// What was acted upon.
     pub object: Option<String>,
-    /// How it went.
+    /// Whether the act is about to happen or is over.
+    pub phase: Phase,
+    /// How it went; `None` while that is not known.
     pub outcome: Option<Outcome>,
     /// The reason that the person or the rule gave.
     pub reason: Option<String>,
     /// The number of the case or ticket that the act serves.
     pub case: Option<String>,
     /// More facts by name; no personal data.
-    pub details: BTreeMap<String, Value>,
+    pub facts: BTreeMap<String, String>,
     /// Personal values by name, each as SM3(salt ‖ value) (see [`crate::personal`]).
     pub personal: BTreeMap<String, Digest>,
 }
@@ -257,24 +270,30 @@ impl Body {
     pub fn encode(&self) -> Vec<u8> {
         let mut pairs = Vec::new();
         let mut pair = |key: u64, value: Value| pairs.push((Value::Unsigned(key), value));
-        let texts = [(1, &self.person), (2, &self.daemon), (3, &self.from), (4, &self.object)];
-        for (key, text) in texts.into_iter().chain([(6, &self.reason), (7, &self.case)]) {
+        let who = [(1, &self.person), (2, &self.claimed), (3, &self.daemon), (4, &self.from)];
+        for (key, text) in who.into_iter().chain([(5, &self.object), (8, &self.reason), (9, &self.case)]) {
             if let Some(text) = text {
                 pair(key, Value::Text(text.clone()));
             }
         }
-        if let Some(outcome) = self.outcome {
-            pair(5, Value::Unsigned(outcome.code()));
+        match self.phase {
+            Phase::Once => {}
+            Phase::Begun => pair(6, Value::Unsigned(1)),
+            Phase::Ended => pair(6, Value::Unsigned(2)),
         }
-        if !self.details.is_empty() {
-            let named = |(name, value): (&String, &Value)| (Value::Text(name.clone()), value.clone());
-            pair(8, Value::Map(self.details.iter().map(named).collect()));
+        if let Some(outcome) = self.outcome {
+            pair(7, Value::Unsigned(outcome.code()));
+        }
+        if !self.facts.is_empty() {
+            let named =
+                |(name, fact): (&String, &String)| (Value::Text(name.clone()), Value::Text(fact.clone()));
+            pair(10, Value::Map(self.facts.iter().map(named).collect()));
         }
         if !self.personal.is_empty() {
             let named = |(name, digest): (&String, &Digest)| {
                 (Value::Text(name.clone()), Value::Bytes(digest.to_vec()))
             };
-            pair(9, Value::Map(self.personal.iter().map(named).collect()));
+            pair(11, Value::Map(self.personal.iter().map(named).collect()));
         }
         Value::Map(pairs).encode()
     }
@@ -283,7 +302,7 @@ impl Body {
     pub fn decode(bytes: &[u8]) -> Result<Self, EntryError> {
         let value = Value::decode(bytes).map_err(|error| wrong(error.at, EntryFault::Cbor(error.fault)))?;
         let body = Self::from_value(value).ok_or(wrong(0, EntryFault::Body))?;
-        // An empty map instead of none, or a value nested too deep to be written again, has a second form.
+        // An empty map instead of none would be a second form.
         if body.encode() == bytes { Ok(body) } else { Err(wrong(0, EntryFault::Body)) }
     }
 
@@ -293,16 +312,19 @@ impl Body {
         for (key, value) in pairs {
             match (key, value) {
                 (Value::Unsigned(1), Value::Text(text)) => body.person = Some(text),
-                (Value::Unsigned(2), Value::Text(text)) => body.daemon = Some(text),
-                (Value::Unsigned(3), Value::Text(text)) => body.from = Some(text),
-                (Value::Unsigned(4), Value::Text(text)) => body.object = Some(text),
-                (Value::Unsigned(5), Value::Unsigned(code)) => body.outcome = Some(Outcome::from_code(code)?),
-                (Value::Unsigned(6), Value::Text(text)) => body.reason = Some(text),
-                (Value::Unsigned(7), Value::Text(text)) => body.case = Some(text),
-                (Value::Unsigned(8), Value::Map(pairs)) => {
-                    body.details = pairs.into_iter().map(detail).collect::<Option<_>>()?;
+                (Value::Unsigned(2), Value::Text(text)) => body.claimed = Some(text),
+                (Value::Unsigned(3), Value::Text(text)) => body.daemon = Some(text),
+                (Value::Unsigned(4), Value::Text(text)) => body.from = Some(text),
+                (Value::Unsigned(5), Value::Text(text)) => body.object = Some(text),
+                (Value::Unsigned(6), Value::Unsigned(1)) => body.phase = Phase::Begun,
+                (Value::Unsigned(6), Value::Unsigned(2)) => body.phase = Phase::Ended,
+                (Value::Unsigned(7), Value::Unsigned(code)) => body.outcome = Some(Outcome::from_code(code)?),
+                (Value::Unsigned(8), Value::Text(text)) => body.reason = Some(text),
+                (Value::Unsigned(9), Value::Text(text)) => body.case = Some(text),
+                (Value::Unsigned(10), Value::Map(pairs)) => {
+                    body.facts = pairs.into_iter().map(fact).collect::<Option<_>>()?;
                 }
-                (Value::Unsigned(9), Value::Map(pairs)) => {
+                (Value::Unsigned(11), Value::Map(pairs)) => {
                     body.personal = pairs.into_iter().map(personal).collect::<Option<_>>()?;
                 }
                 _ => return None,
@@ -312,9 +334,9 @@ impl Body {
     }
 }
 
-fn detail(pair: (Value, Value)) -> Option<(String, Value)> {
+fn fact(pair: (Value, Value)) -> Option<(String, String)> {
     match pair {
-        (Value::Text(name), value) => Some((name, value)),
+        (Value::Text(name), Value::Text(fact)) => Some((name, fact)),
         _ => None,
     }
 }
@@ -363,7 +385,7 @@ mod tests {
         assert_eq!(bytes[11..27], [0xb0; 16]);
         assert_eq!(bytes[27..43], [0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 5]);
         assert_eq!(bytes[43..56], [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 7]);
-        assert_eq!(bytes[56..], [0xa2, 0x01, 0x62, b'l', b'i', 0x05, 0x01]);
+        assert_eq!(bytes[56..], [0xa2, 0x01, 0x62, b'l', b'i', 0x07, 0x01]);
         assert_eq!(Entry::decode(&bytes).unwrap(), entry());
     }
 
@@ -371,11 +393,12 @@ mod tests {
     fn a_second_form_is_refused() {
         let sound = entry().encode().unwrap();
         for (body, at) in [
-            (&[0xa1, 0x08, 0xa0][..], 56),                         // an empty map of details
-            (&[0xa2, 0x05, 0x01, 0x01, 0x62, b'l', b'i'][..], 59), // keys out of order
-            (&[0xa1, 0x05, 0x18, 0x01][..], 59),                   // an argument too long
-            (&[0xa1, 0x05, 0x04][..], 56),                         // no such outcome
-            (&[0xa1, 0x0a, 0x01][..], 56),                         // no such key
+            (&[0xa1, 0x0a, 0xa0][..], 56),                         // an empty map of facts
+            (&[0xa2, 0x07, 0x01, 0x01, 0x62, b'l', b'i'][..], 59), // keys out of order
+            (&[0xa1, 0x07, 0x18, 0x01][..], 59),                   // an argument too long
+            (&[0xa1, 0x07, 0x04][..], 56),                         // no such outcome
+            (&[0xa1, 0x06, 0x00][..], 56),                         // no such phase
+            (&[0xa1, 0x0c, 0x01][..], 56),                         // no such key
             (&[0xa0, 0x00][..], 57),                               // a byte too many
         ] {
             let mut bytes = sound[..HEADER].to_vec();

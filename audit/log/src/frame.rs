@@ -74,11 +74,12 @@ pub enum FrameError {
 }
 
 impl FrameError {
-    /// The byte of the frame at which reading failed; for [`FrameError::Check`] any byte may be the wrong one.
+    /// The byte of the frame that is wrong; 0 where any byte of the frame may be the wrong one.
     pub const fn at(&self) -> usize {
         match self {
+            // The bytes may end too early, or the length claim too much.
+            Self::Entry(EntryError { fault: EntryFault::Truncated, .. }) | Self::Check => 0,
             Self::Entry(error) => error.at,
-            Self::Check => 0,
         }
     }
 }

@@ -35,7 +35,7 @@ pub mod tree;
 
 pub use checkpoint::{Checkpoint, Signer, Unsigned, VerifierKey};
 pub use disk::{Disk, Folder};
-pub use entry::{Body, ClockState, Draft, Entry, Kind, Moment, Outcome};
+pub use entry::{Body, ClockState, Draft, Entry, Kind, Moment, Outcome, Phase};
 pub use error::{Alarm, Error};
 pub use hash::{Digest, Sm3};
 pub use log::{Log, Reading, Settings};

@@ -55,10 +55,9 @@ prop_compose! {
     fn entry()(
         kind in any::<u16>(), sequence in any::<u64>(), boot in any::<[u8; 16]>(), boot_counter in any::<u64>(),
         monotonic in any::<u64>(), utc_nanos in any::<i64>(), person in any::<Option<String>>(),
-        reason in any::<Option<String>>(), details in proptest::collection::btree_map(any::<String>(), any::<u64>(), 0..4),
+        reason in any::<Option<String>>(), facts in proptest::collection::btree_map(any::<String>(), any::<String>(), 0..4),
         personal in proptest::collection::btree_map(any::<String>(), any::<[u8; 32]>(), 0..4),
     ) -> Entry {
-        let details = details.into_iter().map(|(name, value)| (name, Value::Unsigned(value))).collect();
         let outcome = Some(Outcome::Failed);
         Entry {
             kind: Kind(kind), sequence,
@@ -66,7 +65,7 @@ prop_compose! {
                 boot, boot_counter, monotonic: Duration::from_nanos(monotonic), utc_nanos,
                 clock: ClockState::Unknown,
             },
-            body: Body { person, reason, outcome, details, personal, ..Body::default() },
+            body: Body { person, reason, outcome, facts, personal, ..Body::default() },
         }
     }
 }

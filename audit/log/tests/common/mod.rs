@@ -146,7 +146,7 @@ pub fn draft(number: u64) -> Draft {
         person: Some(format!("person-{number}")),
         daemon: Some("console".into()),
         object: Some(format!("recording:{number:032x}")),
-        outcome: Some(Outcome::Begun),
+        outcome: Some(Outcome::Done),
         ..Body::default()
     };
     Draft { kind: Kind(100), body }
