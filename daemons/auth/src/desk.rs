@@ -1,13 +1,13 @@
 //! The calls, one by one: what each needs before the guard is asked.
 
-use crate::{error::Error, guard::Guard, hashing::Hashing, officers, refusal::told, secrets, set_up};
+use crate::{error::Error, guard::Guard, hashing::Hashing, officers, refusal::told, secrets};
 use auth_api::{
     Assertion, Auth, Call, ChangePassword, Claims, Done, LoggedIn, Login, NewOfficer, Origin, Renew, Renewed,
     SessionId, Setup, Verifier,
 };
 use auth_core::{Act, Officers, PasswordHash, Policy, Reply};
 use service::{Refusal, Request};
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 use tokio::sync::Semaphore;
 use types::PersonId;
 
@@ -16,21 +16,27 @@ const CALLS: usize = 128;
 
 /// Answers every call. Cheap to clone.
 #[derive(Clone)]
-pub struct Desk(Arc<Shared>);
+pub struct Desk(pub(crate) Arc<Shared>);
 
 pub(crate) struct Shared {
     pub(crate) guard: Guard,
     pub(crate) hashing: Hashing,
     verifier: Verifier,
-    state: PathBuf,
+    named: Box<dyn Fn() + Send + Sync>,
     places: Arc<Semaphore>,
 }
 
 impl Desk {
-    /// A desk before this guard.
-    pub fn new(guard: Guard, verifier: Verifier, state: PathBuf) -> Self {
+    /// A desk before this guard. `named` is called once the three officers are.
+    pub fn new(guard: Guard, verifier: Verifier, named: impl Fn() + Send + Sync + 'static) -> Self {
         let places = Arc::new(Semaphore::new(CALLS));
-        Self(Arc::new(Shared { guard, hashing: Hashing::default(), verifier, state, places }))
+        Self(Arc::new(Shared {
+            guard,
+            hashing: Hashing::default(),
+            verifier,
+            named: Box::new(named),
+            places,
+        }))
     }
 
     /// Puts other rules in force, in a task of its own.
@@ -96,7 +102,7 @@ impl Shared {
         });
         let (proof, officers) = hashed.await??;
         let done = self.guard.act(Act::SetUp { proof, officers, origin }, None).await.map(done)?;
-        set_up::forget(&self.state);
+        (self.named)();
         Ok(done)
     }
 

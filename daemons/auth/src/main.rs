@@ -28,7 +28,7 @@ mod tests;
 
 use crate::{desk::Desk, guard::Guard, keeping::Keeping, ledger::Ledger, signing::Signing};
 use auth_api::{Auth, Verifier};
-use auth_core::Policy;
+use auth_core::{Policy, SetUp};
 use service::{Failure, clock};
 
 fn main() -> std::process::ExitCode {
@@ -39,17 +39,28 @@ fn main() -> std::process::ExitCode {
         let (keeping, snapshot) = Keeping::open(house.state_directory(), clock::boot())
             .await
             .map_err(|error| Failure::of("open the accounts", error))?;
-        let snapshot = set_up::prepare(&house, &keeping, snapshot)
+        let snapshot = set_up::prepare(&house.state_directory(), &keeping, snapshot)
             .await
             .map_err(|error| Failure::of("prepare the set-up", error))?;
+        let waits = matches!(snapshot.set_up, SetUp::Awaiting { .. });
 
         audit_api::announce(&house, house.client());
         let (ledger, signing) = (Ledger::new(house.client()), Signing::new(house.client()));
         let policy = policy(&rules.borrow_and_update());
         let guard = Guard::new(policy, snapshot, keeping, ledger, signing);
-        let desk = Desk::new(guard, verifier, house.state_directory());
+        let named = {
+            let house = house.clone();
+            move || {
+                set_up::forget(&house.state_directory());
+                house.status("ready");
+            }
+        };
+        let desk = Desk::new(guard, verifier, named);
         let mut calls = house.serve::<Auth>()?;
         house.ready();
+        if waits {
+            house.status(set_up::WAITS);
+        }
         loop {
             tokio::select! {
                 () = house.stopping() => return Ok(()),

@@ -8,30 +8,20 @@ use crate::{
     secrets,
 };
 use auth_core::{Change, Cost, PasswordHash, SetUp, Snapshot};
-use service::Context;
 use std::{fs, io::Write, os::unix::fs::OpenOptionsExt, path::Path};
 
 /// The file's name in the state directory.
 pub const FILE: &str = "set-up-password";
+
+/// The daemon's status until the officers are named.
+pub const WAITS: &str = "waits for set-up: the set-up password lies in set-up-password";
 
 /// What the store brought back, with a set-up password where the house is new. A new one is made as long as
 /// nobody has been named and its file is not there.
 ///
 /// # Errors
 /// The store's, the kernel's, argon2's.
-pub async fn prepare(house: &Context, keeping: &Keeping, kept: Kept) -> Result<Snapshot, Error> {
-    let snapshot = prepare_in(&house.state_directory(), keeping, kept).await?;
-    if matches!(snapshot.set_up, SetUp::Awaiting { .. }) {
-        house.status(&format!("waiting for set-up: its password lies in {FILE}"));
-        tracing::warn!(
-            file = FILE,
-            "the three officers are not named yet: the set-up password is in the file"
-        );
-    }
-    Ok(snapshot)
-}
-
-pub(crate) async fn prepare_in(directory: &Path, keeping: &Keeping, kept: Kept) -> Result<Snapshot, Error> {
+pub async fn prepare(directory: &Path, keeping: &Keeping, kept: Kept) -> Result<Snapshot, Error> {
     let file = directory.join(FILE);
     match kept.set_up.clone() {
         Some(SetUp::Done) => {
@@ -46,6 +36,10 @@ pub(crate) async fn prepare_in(directory: &Path, keeping: &Keeping, kept: Kept) 
             keeping.keep(&[Change::SetUp(set_up.clone())]).await?;
             show(&file, password.reveal())
                 .map_err(|source| Error::File { path: file.display().to_string(), source })?;
+            tracing::warn!(
+                file = FILE,
+                "the three officers are not named yet: the file holds the password for it"
+            );
             Ok(kept.with(set_up))
         }
     }

@@ -41,7 +41,7 @@ const VERSION: u8 = 1;
 /// A [`Name`] has at most 64 characters of at most four bytes.
 const LONGEST_NAME: usize = 64 * 4;
 /// The longest canonical form, in bytes.
-#[cfg_attr(not(feature = "wire"), expect(dead_code, reason = "bounds the text of an assertion"))]
+#[cfg_attr(not(feature = "assertion"), expect(dead_code, reason = "bounds the text of an assertion"))]
 pub(crate) const LONGEST: usize = FIXED + LONGEST_NAME;
 
 impl Claims {

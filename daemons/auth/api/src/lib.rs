@@ -9,7 +9,7 @@
 //! Never asks auth whether an assertion holds: it is short-lived, and its signature says it. Never holds an
 //! account, a password or a private key. A daemon comes to its verifier by [`Verifier::of_house`].
 
-#[cfg(feature = "wire")]
+#[cfg(feature = "assertion")]
 mod assertion;
 mod claims;
 mod entry;
@@ -19,7 +19,7 @@ mod methods;
 mod public_key;
 mod role;
 
-#[cfg(feature = "wire")]
+#[cfg(feature = "assertion")]
 pub use assertion::{Assertion, AssertionError, SIGNING_ID, Verifier};
 pub use claims::{Claims, LIFETIME, SessionId};
 pub use entry::{Origin, Password, Presence, TooLong};
