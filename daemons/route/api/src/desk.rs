@@ -34,7 +34,8 @@ pub struct AgentList {
     pub agents: Vec<AgentEntry>,
 }
 
-/// Signs the asking agent in with a phone, or out.
+/// Signs the asking agent in with a phone, or out. Who has signed in does auxiliary work (`Aux`) until they
+/// say that they are ready; who signs out while talking is signed out after the call.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct SignIn {
     /// The agent.
@@ -52,7 +53,8 @@ pub struct SetState {
     /// Whose; `None` is one's own.
     #[serde(default)]
     pub agent: Option<AgentId>,
-    /// `Ready` or `Aux`.
+    /// `Ready`, `Aux` or `SignedOut`. While they talk, `Aux` and `SignedOut` hold from the end of the call;
+    /// an offer that rings is withdrawn, and the caller keeps its place.
     pub state: AgentState,
 }
 
@@ -94,5 +96,3 @@ pub struct HangUp {
     /// Why, for the audit log.
     pub reason: String,
 }
-
-

@@ -11,8 +11,8 @@ use types::{LegId, Name, RecordingId, Utc};
 pub enum MediaCommand {
     /// The edge is attached: the first reply of the stream.
     Attached {},
-    /// Makes the media side of a leg. With the far side's offer the answer comes back in `Opened`, without
-    /// it our own offer does (RFC 3264).
+    /// Makes the media side of a leg, or negotiates an open one anew. With the far side's offer the answer
+    /// comes back in `Opened`, without it our own offer does (RFC 3264).
     Open {
         /// The leg.
         leg: LegId,
@@ -58,7 +58,7 @@ pub enum MediaCommand {
         leg: LegId,
     },
     /// Records what comes from the party of this leg, as a track of a recording. Goes on through bridges
-    /// until `Untap` or `Close`.
+    /// until `Untap` or `Close`. The same again changes nothing.
     Tap {
         /// The leg.
         leg: LegId,
@@ -112,7 +112,8 @@ pub enum MediaEvent {
         /// The leg.
         leg: LegId,
     },
-    /// `Open` or `Accept` is not possible; the leg's media is closed.
+    /// `Open` or `Accept` is not possible; the leg's media is closed. Of a leg that was open already only
+    /// the new negotiation is refused: it goes on as it was.
     Refused {
         /// The leg.
         leg: LegId,

@@ -53,7 +53,7 @@ pub enum Stage {
 pub struct AgentEntry {
     /// Who.
     pub agent: AgentId,
-    /// The phone at which they are signed in.
+    /// The phone at which they are signed in; of someone signed out, the one that the settings give.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phone: Option<Extension>,
     /// Their state.

@@ -1,0 +1,75 @@
+//! A person who takes contacts: the state that the ACD asks for.
+//!
+//! ```text
+//!  SignedOut ─► Aux ◄─► Ready ─► Offered ─► Talking ─► WrapUp ─► Ready
+//!                 ▲                 │           └─ asked for meanwhile: Aux, SignedOut
+//!                 └── no answer ────┘  (caller gave up: Ready, idle as long as before)
+//! ```
+
+use route_api::AgentState;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use types::{AgentId, CallId, Extension, Monotonic, Utc};
+
+/// One agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Agent {
+    pub phone: Option<Extension>,
+    pub state: State,
+    /// When the state was entered.
+    pub since: Utc,
+    /// Since when they could have been offered a contact: kept while an offer rings, so that a caller who
+    /// gives up costs nobody their turn.
+    pub idle: Monotonic,
+}
+
+/// An agent's state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum State {
+    SignedOut,
+    Aux { reason: String },
+    Ready,
+    Offered { call: CallId },
+    Talking { call: CallId, next: Next },
+    WrapUp { until: Monotonic },
+}
+
+/// What an agent does after the call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Next {
+    WrapUp,
+    Aux { reason: String },
+    SignedOut,
+}
+
+/// Agents as they are, for the next life of route: calls come back by the edges' memos, agents without a call
+/// by this.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Roster(pub(crate) BTreeMap<AgentId, Agent>);
+
+impl Agent {
+    /// Somebody who has not signed in.
+    pub fn signed_out(now: Utc) -> Self {
+        Self { phone: None, state: State::SignedOut, since: now, idle: Monotonic::default() }
+    }
+
+    /// The call that rings or is talked on.
+    pub fn call(&self) -> Option<CallId> {
+        match self.state {
+            State::Offered { call } | State::Talking { call, .. } => Some(call),
+            State::SignedOut | State::Aux { .. } | State::Ready | State::WrapUp { .. } => None,
+        }
+    }
+
+    /// The state as people see it.
+    pub fn shown(&self) -> AgentState {
+        match &self.state {
+            State::SignedOut => AgentState::SignedOut,
+            State::Aux { reason } => AgentState::Aux(reason.clone()),
+            State::Ready => AgentState::Ready,
+            State::Offered { .. } => AgentState::Offered,
+            State::Talking { .. } => AgentState::Talking,
+            State::WrapUp { .. } => AgentState::WrapUp,
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! One call: everything that route knows of it, in one place, so that it can travel as a memo.
+
+use crate::leg::Leg;
+use record_api::Consent;
+use report_api::{Decision, Disposition, NotRecorded, OfferRecord, Queued};
+use route_api::{Party, SessionDescription};
+use serde::{Deserialize, Serialize};
+use settings::route::Step;
+use std::collections::VecDeque;
+use types::{AgentId, CallId, Extension, LegId, Monotonic, Name, QueueId, RecordingId, Utc};
+
+/// One call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Call {
+    pub id: CallId,
+    pub offered: Utc,
+    pub from: Party,
+    pub dialled: String,
+    /// The flow's name; empty where no number matched.
+    pub flow: String,
+    /// What is still to be done: a call goes on as it began when flows change.
+    pub steps: VecDeque<Step>,
+    pub caller: Leg,
+    /// Every leg that was made for an agent, in order.
+    pub agents: Vec<Leg>,
+    pub stage: Stage,
+    /// The proof that the caller heard the announcement; none, no recording.
+    pub consent: Option<Consent>,
+    pub recording: Recording,
+    /// Stays in queues that are over.
+    pub queued: Vec<Queued>,
+    pub overflow: Overflow,
+    pub decisions: Vec<Decision>,
+    /// The last playing's number.
+    pub plays: u32,
+    /// The last track's number.
+    pub tracks: u8,
+    /// The memo that the edge has now.
+    #[serde(skip)]
+    pub remembered: String,
+}
+
+/// How far a call is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Stage {
+    Arriving(Arrival),
+    Playing(Playing),
+    Waiting(Wait),
+    Offering(Wait, Offer),
+    Talking(Talk),
+    Ending { disposition: Disposition, until: Monotonic },
+}
+
+/// From the offer to the first sound. Descriptions are not kept over a restart: they are long, and what needs
+/// them lasts milliseconds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Arrival {
+    /// media makes its side.
+    Opening {
+        #[serde(skip)]
+        offer: Option<SessionDescription>,
+        offerer: Offerer,
+        until: Monotonic,
+    },
+    /// The caller has our answer, and confirms it.
+    Answering {
+        #[serde(skip)]
+        description: Option<SessionDescription>,
+        offerer: Offerer,
+        until: Monotonic,
+    },
+    /// The offer was ours: media takes the caller's answer.
+    Accepting {
+        #[serde(skip)]
+        answer: Option<SessionDescription>,
+        until: Monotonic,
+    },
+}
+
+/// Whose description came first (RFC 3264).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Offerer {
+    Caller,
+    House,
+}
+
+/// What the caller hears to its end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Playing {
+    pub play: u32,
+    pub prompt: Name,
+    pub purpose: Purpose,
+    pub until: Monotonic,
+}
+
+/// What a prompt is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Purpose {
+    /// To be heard.
+    Prompt,
+    /// To be consented to.
+    Announcement,
+}
+
+/// A stay in a queue.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Wait {
+    pub queue: QueueId,
+    pub place: Place,
+    pub entered: Utc,
+    /// Then the flow goes on.
+    pub until: Monotonic,
+    /// No offer before this moment: the house failed to make one.
+    pub hold: Monotonic,
+    /// How often the house failed so.
+    pub failures: u32,
+    pub offers: Vec<OfferRecord>,
+}
+
+/// A place in a queue: by the moment of entering, then by order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Place {
+    pub entered: Monotonic,
+    pub order: u64,
+}
+
+/// An offer to an agent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Offer {
+    pub agent: AgentId,
+    pub phone: Extension,
+    pub leg: LegId,
+    /// When it began to ring; before that, when it was made.
+    pub at: Utc,
+    pub step: OfferStep,
+    pub until: Monotonic,
+}
+
+/// How far an offer is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum OfferStep {
+    /// media makes our description.
+    Opening,
+    /// The edge dials.
+    Dialling,
+    /// The phone rings.
+    Ringing,
+    /// The agent answered, media takes the answer.
+    Connecting {
+        #[serde(skip)]
+        answer: Option<SessionDescription>,
+    },
+}
+
+/// A conversation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Talk {
+    pub agent: AgentId,
+    pub leg: LegId,
+    pub queue: QueueId,
+}
+
+/// The recording of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Recording {
+    /// Not asked for yet.
+    None,
+    /// Asked for, record has not answered.
+    Asked(RecordingId),
+    /// record is ready.
+    Begun(RecordingId),
+    /// There will be none.
+    Failed(NotRecordedFor),
+    /// record has been told to end it.
+    Finished(RecordingId),
+}
+
+/// Why record did not begin, as it can be found again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NotRecordedFor {
+    Rule,
+    Failure,
+}
+
+/// Whether a queue of the flow let the caller go on unserved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Overflow {
+    None,
+    Happened,
+}
+
+impl Call {
+    /// The leg of this id.
+    pub fn leg(&mut self, id: LegId) -> Option<&mut Leg> {
+        self.legs_mut().find(|leg| leg.id == id)
+    }
+
+    /// Every leg, the caller's first.
+    pub fn legs(&self) -> impl Iterator<Item = &Leg> {
+        std::iter::once(&self.caller).chain(&self.agents)
+    }
+
+    /// Every leg, the caller's first.
+    pub fn legs_mut(&mut self) -> impl Iterator<Item = &mut Leg> {
+        std::iter::once(&mut self.caller).chain(&mut self.agents)
+    }
+
+    /// When something has to be done though nothing happens.
+    pub fn deadline(&self, now: Monotonic) -> Monotonic {
+        match &self.stage {
+            Stage::Arriving(
+                Arrival::Opening { until, .. }
+                | Arrival::Answering { until, .. }
+                | Arrival::Accepting { until, .. },
+            ) => *until,
+            Stage::Playing(playing) => playing.until,
+            Stage::Waiting(wait) if wait.hold > now => wait.until.min(wait.hold),
+            Stage::Waiting(wait) => wait.until,
+            Stage::Offering(_, offer) => offer.until,
+            // Nobody is cut off for talking long: the line itself says when it is dead.
+            Stage::Talking(_) => Monotonic(u64::MAX),
+            Stage::Ending { until, .. } => *until,
+        }
+    }
+
+    /// The agent who is rung or talks.
+    pub fn agent(&self) -> Option<&AgentId> {
+        match &self.stage {
+            Stage::Offering(_, offer) => Some(&offer.agent),
+            Stage::Talking(talk) => Some(&talk.agent),
+            Stage::Arriving(_) | Stage::Playing(_) | Stage::Waiting(_) | Stage::Ending { .. } => None,
+        }
+    }
+
+    /// The recording's id, while there is one or was one.
+    pub fn recording(&self) -> Option<RecordingId> {
+        match self.recording {
+            Recording::Asked(id) | Recording::Begun(id) | Recording::Finished(id) => Some(id),
+            Recording::None | Recording::Failed(_) => None,
+        }
+    }
+}
+
+impl From<NotRecordedFor> for NotRecorded {
+    fn from(why: NotRecordedFor) -> Self {
+        match why {
+            NotRecordedFor::Rule => Self::ByRule,
+            NotRecordedFor::Failure => Self::Failed,
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! The settings as the core asks them: looked up at every decision, so that new settings reach callers who
+//! already wait.
+
+use settings::{
+    Prompt,
+    route::{Agent, Flow, Queue, Route},
+};
+use types::{AgentId, Name, QueueId};
+
+/// The section `[route]`.
+#[derive(Clone, Debug)]
+pub struct Plan(pub Route);
+
+impl Plan {
+    /// The flow behind a dialled number.
+    pub fn flow(&self, dialled: &str) -> Option<&Flow> {
+        let number = self.0.numbers.iter().find(|number| number.dialled.as_str() == dialled)?;
+        self.0.flows.iter().find(|flow| flow.name == number.flow)
+    }
+
+    /// A queue.
+    pub fn queue(&self, name: &QueueId) -> Option<&Queue> {
+        self.0.queues.iter().find(|queue| queue.name == *name)
+    }
+
+    /// An agent.
+    pub fn agent(&self, name: &AgentId) -> Option<&Agent> {
+        self.0.agents.iter().find(|agent| agent.name == *name)
+    }
+
+    /// How well an agent serves a queue, 1 to 10; `None` where not at all.
+    pub fn level(&self, agent: &AgentId, queue: &QueueId) -> Option<u8> {
+        self.agent(agent)?.queues.iter().find(|skill| skill.queue == *queue).map(|skill| skill.level)
+    }
+
+    /// How many calls may be alive.
+    pub fn max_calls(&self) -> usize {
+        usize::try_from(self.0.max_calls).unwrap_or(usize::MAX)
+    }
+}
+
+/// The prompt as media calls it: both are names by the same rule, so nothing is ever lost here.
+pub fn prompt(prompt: &Prompt) -> Option<Name> {
+    prompt.as_str().parse().ok()
+}

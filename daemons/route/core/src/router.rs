@@ -1,0 +1,418 @@
+//! The one owner of live state.
+
+mod arriving;
+mod attaching;
+mod desk;
+mod ending;
+mod flowing;
+mod live;
+mod offering;
+mod talking;
+
+use crate::{
+    agent::{Agent, Next, Roster, State},
+    call::{Call, Place, Stage},
+    ids::Ids,
+    input::{Edge, Input, Moment, Output},
+    leg::{Leg, Line, Sound},
+    memo,
+    plan::Plan,
+};
+use mutant::mutant;
+use route_api::{
+    Cause, Endpoint, LiveMedia, MediaCommand, MediaEvent, Reachability, SignallingCommand, SignallingEvent,
+};
+use settings::route::Route;
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Duration,
+};
+use types::{AgentId, CallId, LegId, Monotonic, QueueId, RecordingId};
+
+/// How long media may take to open or accept.
+const MEDIA: Duration = Duration::from_secs(5);
+/// How long a caller may take to confirm our answer: beyond RFC 3261 §17.2.1 Timer H (32 s), which the edge
+/// keeps.
+const CONFIRMATION: Duration = Duration::from_secs(40);
+/// How long an edge may take to say that a leg is over: beyond RFC 3261 §17.1.2.2 Timer F (32 s).
+const CLOSING: Duration = Duration::from_secs(40);
+/// How long a prompt may take: far beyond every sensible one.
+const PROMPT: Duration = Duration::from_secs(600);
+/// How long a lost edge is waited for: it is back from its snapshot within a second.
+const RETURN: Duration = Duration::from_secs(15);
+/// How long after a failure of the house the next offer is made; times the failures, at most a minute.
+const HOLD: Duration = Duration::from_secs(2);
+/// Call records that report has not taken: above this many no call is taken at all.
+const UNSAVED: usize = 10_000;
+/// Calls that are over and must not come back by a late memo.
+const FINISHED: usize = 4096;
+
+/// Live calls, queues and agents. See the crate's documentation.
+#[derive(Clone, Debug)]
+pub struct Router {
+    ids: Ids,
+    plan: Plan,
+    now: Moment,
+    signalling: Link,
+    media: Link,
+    calls: BTreeMap<CallId, Call>,
+    legs: BTreeMap<LegId, CallId>,
+    recordings: BTreeMap<RecordingId, CallId>,
+    /// Who waits or is being offered, in order.
+    queues: BTreeMap<QueueId, BTreeMap<Place, CallId>>,
+    agents: BTreeMap<AgentId, Agent>,
+    endpoints: BTreeMap<Endpoint, Reachability>,
+    /// Media of legs that no call has claimed yet: their calls come when signalling attaches.
+    unclaimed: BTreeMap<LegId, LiveMedia>,
+    finished: VecDeque<CallId>,
+    unsaved: BTreeSet<CallId>,
+    agenda: BTreeSet<(Monotonic, Timer)>,
+    orders: u64,
+    output: VecDeque<Output>,
+}
+
+/// The stream to an edge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Link {
+    Attached,
+    Away { since: Monotonic },
+}
+
+/// What becomes due.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    Call(CallId),
+    Agent(AgentId),
+    Edge(Edge),
+}
+
+impl Router {
+    /// A router that knows its settings and, after a restart, its agents. `seed` is random.
+    pub fn new(now: Moment, seed: [u8; 16], settings: Route, roster: Roster) -> Self {
+        let away = Link::Away { since: now.monotonic };
+        let mut router = Self {
+            ids: Ids::new(seed),
+            plan: Plan(settings),
+            now,
+            signalling: away,
+            media: away,
+            calls: BTreeMap::new(),
+            legs: BTreeMap::new(),
+            recordings: BTreeMap::new(),
+            queues: BTreeMap::new(),
+            agents: roster.0,
+            endpoints: BTreeMap::new(),
+            unclaimed: BTreeMap::new(),
+            finished: VecDeque::new(),
+            unsaved: BTreeSet::new(),
+            agenda: BTreeSet::new(),
+            orders: 0,
+            output: VecDeque::new(),
+        };
+        router.return_to_work();
+        router.follow_plan();
+        router
+    }
+
+    /// Takes one input. Time never goes back: an earlier moment counts as the last one.
+    pub fn handle(&mut self, now: Moment, input: Input) {
+        self.arrive_at(now);
+        match input {
+            Input::SignallingAttached(attach) => self.signalling_attached(attach),
+            Input::MediaAttached(attach) => self.media_attached(attach),
+            Input::Lost(edge) => self.lost(edge),
+            Input::Signalling(event) => self.signalled(event),
+            Input::Media(event) => self.heard(event),
+            Input::Begun(recording) => self.begun(recording),
+            Input::NotBegun(recording, why) => self.not_begun(recording, why),
+            Input::Joined(recording, track) => self.joined(recording, track),
+            Input::NotJoined(recording, track) => self.not_joined(recording, track),
+            Input::Saved(call) => {
+                self.unsaved.remove(&call);
+            }
+            Input::Settings(route) => {
+                self.plan = Plan(*route);
+                self.follow_plan();
+            }
+            Input::Tick => {}
+        }
+        self.dispatch();
+    }
+
+    /// The next thing to do; `None` when all is drained.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.output.pop_front()
+    }
+
+    /// When [`Input::Tick`] is due at the latest.
+    pub fn wake(&self) -> Option<Monotonic> {
+        self.agenda.first().map(|(at, _)| *at)
+    }
+
+    /// The agents, for the next life.
+    pub fn roster(&self) -> Roster {
+        Roster(self.agents.clone())
+    }
+
+    fn arrive_at(&mut self, now: Moment) {
+        self.now = Moment { monotonic: now.monotonic.max(self.now.monotonic), utc: now.utc };
+        let later = self.agenda.split_off(&(
+            self.now.monotonic.plus(Duration::from_nanos(1)),
+            Timer::Call(CallId(types::Uid([0; 16]))),
+        ));
+        for (_, timer) in std::mem::replace(&mut self.agenda, later) {
+            match timer {
+                Timer::Call(call) => self.with_call(call, Self::expire),
+                Timer::Agent(agent) => self.wrapped_up(&agent),
+                Timer::Edge(edge) => self.given_up(edge),
+            }
+        }
+    }
+
+    fn signalled(&mut self, event: SignallingEvent) {
+        match event {
+            SignallingEvent::Offered { leg, over, from, dialled, description, reference } => {
+                self.offered(leg, over, from, dialled, description, reference);
+            }
+            SignallingEvent::Ringing { leg, .. } => self.with_leg(leg, Self::rings),
+            SignallingEvent::Answered { leg, description } => {
+                self.with_leg(leg, |router, call, leg| router.answered(call, leg, description));
+            }
+            SignallingEvent::Confirmed { leg, description } => {
+                self.with_leg(leg, |router, call, leg| router.confirmed(call, leg, description));
+            }
+            SignallingEvent::Changing { leg, description } => {
+                self.with_leg(leg, |router, call, leg| router.changing(call, leg, description));
+            }
+            SignallingEvent::Ended { leg, cause, by } => {
+                self.with_leg(leg, |router, call, leg| router.line_ended(call, leg, cause, by));
+            }
+            SignallingEvent::Reachable { endpoint, reachable } => {
+                self.endpoints.insert(endpoint, reachable);
+            }
+            // No step of a flow asks for digits yet.
+            SignallingEvent::Digit { .. } => {}
+        }
+    }
+
+    fn heard(&mut self, event: MediaEvent) {
+        match event {
+            MediaEvent::Opened { leg, description } => {
+                self.with_leg(leg, |router, call, leg| router.opened(call, leg, description));
+            }
+            MediaEvent::Accepted { leg } => self.with_leg(leg, Self::accepted),
+            MediaEvent::Refused { leg, reason, detail } => {
+                self.with_leg(leg, |router, call, leg| router.refused(call, leg, reason, &detail));
+            }
+            MediaEvent::Played { leg, play, prompt, digest, ended, extent, .. } => {
+                self.with_leg(leg, |router, call, leg| {
+                    if leg == call.caller.id {
+                        router.played(call, play, prompt, digest, ended, extent);
+                    }
+                });
+            }
+            MediaEvent::NotPlayed { leg, play, detail, .. } => {
+                self.with_leg(leg, |router, call, _| router.not_played(call, play, &detail));
+            }
+            MediaEvent::Silent { leg } => self.with_leg(leg, Self::silent),
+            MediaEvent::Closed { leg, quality } => {
+                self.unclaimed.remove(&leg);
+                self.with_leg(leg, |router, call, leg| router.sound_closed(call, leg, quality));
+            }
+            MediaEvent::TapLost { recording, batches } => {
+                if let Some(call) = self.recordings.get(&recording).copied() {
+                    self.with_call(call, |router, call| {
+                        call.decide(
+                            router.now.utc,
+                            "recording.lossy",
+                            format!("{batches} batches were not taken"),
+                        );
+                    });
+                }
+            }
+            // No step of a flow asks for digits yet.
+            MediaEvent::Digit { .. } => {}
+        }
+    }
+
+    /// Acts on a call with both hands free: it is out of the map meanwhile.
+    fn with_call(&mut self, id: CallId, act: impl FnOnce(&mut Self, &mut Call)) {
+        let Some(mut call) = self.calls.remove(&id) else { return };
+        act(self, &mut call);
+        self.put_back(call);
+    }
+
+    fn with_leg(&mut self, leg: LegId, act: impl FnOnce(&mut Self, &mut Call, LegId)) {
+        let Some(call) = self.legs.get(&leg).copied() else { return };
+        self.with_call(call, |router, call| act(router, call, leg));
+    }
+
+    /// Puts a call back under its deadline, with its memo renewed; or closes it out when nothing more is to
+    /// come.
+    fn put_back(&mut self, mut call: Call) {
+        if let Stage::Ending { disposition, until } = call.stage {
+            let overdue = self.now.monotonic >= until;
+            if overdue || call.legs().all(Leg::sound_over) {
+                self.finish_recording(&mut call);
+            }
+            if overdue || call.legs().all(Leg::over) {
+                self.close_out(call, disposition);
+                return;
+            }
+        } else {
+            call.agents.retain(|leg| leg.line != Line::Undone || !leg.sound_over());
+            self.remember(&mut call);
+        }
+        self.agenda.insert((call.deadline(self.now.monotonic), Timer::Call(call.id)));
+        self.calls.insert(call.id, call);
+    }
+
+    /// Renews the memo of the caller's leg where the call has changed.
+    fn remember(&mut self, call: &mut Call) {
+        // Before the answer there is nothing that another life could go on with.
+        if call.caller.answered.is_none() || call.caller.line_over() {
+            return;
+        }
+        let memo = memo::of_call(call);
+        if memo.0 != call.remembered {
+            call.remembered.clone_from(&memo.0);
+            self.signal(SignallingCommand::Remember { leg: call.caller.id, memo });
+        }
+    }
+
+    /// Says something to the signalling edge; while it is away the leg's state keeps what is wanted.
+    fn signal(&mut self, command: SignallingCommand) {
+        if self.signalling == Link::Attached {
+            self.output.push_back(Output::Signalling(command));
+        }
+    }
+
+    /// Says something to media; while it is away the call's stage keeps what is wanted.
+    fn sound(&mut self, command: MediaCommand) {
+        if self.media == Link::Attached {
+            self.output.push_back(Output::Media(command));
+        }
+    }
+
+    /// Ends a leg on both edges.
+    fn hang_up_leg(&mut self, leg: &mut Leg, cause: Cause) {
+        match leg.line {
+            Line::Undialled => leg.line = Line::Undone,
+            Line::Ringing | Line::Established => {
+                leg.line = Line::Ending { cause };
+                self.signal(SignallingCommand::HangUp { leg: leg.id, cause });
+            }
+            Line::Undone | Line::Ending { .. } | Line::Ended { .. } => {}
+        }
+        self.close(leg);
+    }
+
+    /// Ends a leg's media.
+    fn close(&mut self, leg: &mut Leg) {
+        if matches!(leg.sound, Sound::Opening | Sound::Open) {
+            leg.sound = Sound::Closing;
+            self.sound(MediaCommand::Close { leg: leg.id });
+        }
+    }
+
+    fn set_agent(&mut self, id: &AgentId, state: State) {
+        let now = self.now;
+        let agent = self.agents.entry(id.clone()).or_insert_with(|| Agent::signed_out(now.utc));
+        if agent.state == state {
+            return;
+        }
+        agent.state = state;
+        agent.since = now.utc;
+        match &agent.state {
+            State::WrapUp { until } => {
+                self.agenda.insert((*until, Timer::Agent(id.clone())));
+            }
+            State::SignedOut => {
+                agent.phone = None;
+                if self.plan.agent(id).is_none() {
+                    self.agents.remove(id);
+                }
+            }
+            State::Aux { .. } | State::Ready | State::Offered { .. } | State::Talking { .. } => {}
+        }
+    }
+
+    /// Free again, and at the end of the turn.
+    fn make_ready(&mut self, id: &AgentId) {
+        if let Some(agent) = self.agents.get_mut(id) {
+            agent.idle = self.now.monotonic;
+        }
+        self.set_agent(id, State::Ready);
+    }
+
+    /// The offer is over and it was not the agent's doing: ready, and idle as long as before.
+    fn release(&mut self, id: &AgentId) {
+        if matches!(self.agents.get(id), Some(Agent { state: State::Offered { .. }, .. }))
+            && !mutant("route-stuck-agent")
+        {
+            let known = self.plan.agent(id).is_some();
+            self.set_agent(id, if known { State::Ready } else { State::SignedOut });
+        }
+    }
+
+    /// The conversation is over.
+    fn after_talk(&mut self, id: &AgentId, queue: &QueueId) {
+        let Some(Agent { state: State::Talking { next, .. }, .. }) = self.agents.get(id) else { return };
+        let wrap_up = self.plan.queue(queue).map_or(Duration::ZERO, |queue| queue.wrap_up.duration());
+        match next.clone() {
+            _ if self.plan.agent(id).is_none() => self.set_agent(id, State::SignedOut),
+            Next::SignedOut => self.set_agent(id, State::SignedOut),
+            Next::Aux { reason } => self.set_agent(id, State::Aux { reason }),
+            Next::WrapUp if wrap_up.is_zero() => self.make_ready(id),
+            Next::WrapUp => self.set_agent(id, State::WrapUp { until: self.now.monotonic.plus(wrap_up) }),
+        }
+    }
+
+    fn wrapped_up(&mut self, id: &AgentId) {
+        if let Some(Agent { state: State::WrapUp { until }, .. }) = self.agents.get(id)
+            && *until <= self.now.monotonic
+        {
+            self.make_ready(id);
+        }
+    }
+
+    /// Agents of an earlier life: those who were on a call get it back when signalling attaches.
+    fn return_to_work(&mut self) {
+        let agents: Vec<_> =
+            self.agents.iter().map(|(id, agent)| (id.clone(), agent.state.clone())).collect();
+        for (id, state) in agents {
+            match state {
+                State::Offered { .. } => self.set_agent(&id, State::Ready),
+                State::Talking { .. } => {
+                    self.set_agent(&id, State::WrapUp { until: self.now.monotonic.plus(RETURN) });
+                }
+                State::WrapUp { until } => {
+                    self.agenda.insert((until, Timer::Agent(id)));
+                }
+                State::SignedOut | State::Aux { .. } | State::Ready => {}
+            }
+        }
+    }
+
+    /// Agents come and go with the settings; who is on a call stays until its end.
+    fn follow_plan(&mut self) {
+        for agent in &self.plan.0.agents {
+            self.agents.entry(agent.name.clone()).or_insert_with(|| Agent::signed_out(self.now.utc));
+        }
+        let plan = &self.plan;
+        self.agents.retain(|id, agent| agent.call().is_some() || plan.agent(id).is_some());
+        let gone: Vec<_> = self
+            .queues
+            .iter()
+            .filter(|(queue, _)| self.plan.queue(queue).is_none())
+            .flat_map(|(_, waiting)| waiting.values().copied())
+            .collect();
+        for call in gone {
+            self.with_call(call, |router, call| {
+                if matches!(call.stage, Stage::Waiting(_)) {
+                    router.overflow(call, "queue.removed", "the settings have this queue no more");
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! From the offer to the first sound: admission, number, media, answer.
+
+use super::{CLOSING, CONFIRMATION, Link, MEDIA, Router, UNSAVED};
+use crate::{
+    call::{Arrival, Call, Offerer, Overflow, Recording, Stage},
+    leg::{Leg, Line, Negotiation, Sound},
+    memo,
+};
+use report_api::Disposition;
+use route_api::{Cause, Endpoint, MediaCommand, MediaRefusal, Party, SessionDescription, SignallingCommand};
+use std::collections::VecDeque;
+use types::{CallId, LegId, Pii};
+
+/// The longest number, name or reference that is kept, in characters; the edges have bounds of their own.
+const LONGEST: usize = 128;
+
+impl Router {
+    pub(super) fn offered(
+        &mut self,
+        leg: LegId,
+        over: Endpoint,
+        from: Party,
+        dialled: String,
+        description: Option<SessionDescription>,
+        reference: String,
+    ) {
+        if self.legs.contains_key(&leg) {
+            return;
+        }
+        if self.unsaved.len() >= UNSAVED {
+            // Not even a refusal can be recorded: the edge keeps its own count of these.
+            self.signal(SignallingCommand::HangUp { leg, cause: Cause::NoCircuitAvailable });
+            return;
+        }
+        let now = self.now;
+        let dialled = cut(&dialled);
+        let flow = self.plan.flow(&dialled).cloned();
+        let mut call = Call {
+            id: CallId(self.ids.next()),
+            offered: now.utc,
+            from: Party {
+                number: Pii::new(cut(from.number.reveal())),
+                display: from.display.map(|display| Pii::new(cut(display.reveal()))),
+            },
+            flow: flow.as_ref().map_or_else(String::new, |flow| flow.name.to_string()),
+            steps: flow.as_ref().map_or_else(VecDeque::new, |flow| flow.steps.clone().into()),
+            caller: Leg::offered(leg, over, now.utc, cut(&reference)),
+            agents: Vec::new(),
+            stage: Stage::Arriving(Arrival::Opening {
+                offerer: if description.is_some() { Offerer::Caller } else { Offerer::House },
+                offer: description.clone(),
+                until: now.monotonic.plus(MEDIA),
+            }),
+            consent: None,
+            recording: Recording::None,
+            queued: Vec::new(),
+            overflow: Overflow::None,
+            decisions: Vec::new(),
+            plays: 0,
+            tracks: 0,
+            dialled,
+            remembered: String::new(),
+        };
+        self.legs.insert(leg, call.id);
+        let live = self.calls.values().filter(|call| !matches!(call.stage, Stage::Ending { .. })).count();
+        match flow {
+            None => {
+                let why = format!("no flow stands behind {}", call.dialled);
+                self.refuse(&mut call, Disposition::Refused, Cause::UnallocatedNumber, why);
+            }
+            Some(_) if live >= self.plan.max_calls() => {
+                let why = format!("{live} calls are alive, {} may be", self.plan.max_calls());
+                self.refuse(&mut call, Disposition::Refused, Cause::NoCircuitAvailable, why);
+            }
+            Some(_) if self.media != Link::Attached => {
+                let why = "media is away".to_owned();
+                self.refuse(&mut call, Disposition::Failed, Cause::TemporaryFailure, why);
+            }
+            Some(flow) => {
+                call.decide(now.utc, "flow.chosen", format!("{} leads to {}", call.dialled, flow.name));
+                call.caller.sound = Sound::Opening;
+                self.sound(MediaCommand::Open { leg, offer: description, memo: memo::part_of(call.id) });
+            }
+        }
+        self.put_back(call);
+    }
+
+    pub(super) fn opened(&mut self, call: &mut Call, id: LegId, description: SessionDescription) {
+        let now = self.now;
+        if id == call.caller.id
+            && let Stage::Arriving(Arrival::Opening { offerer, .. }) = call.stage
+        {
+            call.caller.sound = Sound::Open;
+            call.caller.answered = Some(now.utc);
+            call.stage = Stage::Arriving(Arrival::Answering {
+                description: Some(description.clone()),
+                offerer,
+                until: now.monotonic.plus(CONFIRMATION),
+            });
+            self.answer(call, description);
+            return;
+        }
+        if self.offer_opened(call, id, &description) {
+            return;
+        }
+        if let Some(leg) = call.leg(id)
+            && leg.negotiation == Negotiation::Changing
+        {
+            leg.negotiation = Negotiation::Settled;
+            self.signal(SignallingCommand::Change { leg: id, description: Some(description) });
+        }
+    }
+
+    pub(super) fn answer(&mut self, call: &mut Call, description: SessionDescription) {
+        let memo = memo::of_call(call);
+        call.remembered.clone_from(&memo.0);
+        self.signal(SignallingCommand::Answer { leg: call.caller.id, description, memo });
+    }
+
+    pub(super) fn confirmed(&mut self, call: &mut Call, id: LegId, answer: Option<SessionDescription>) {
+        let Stage::Arriving(Arrival::Answering { offerer, .. }) = call.stage else { return };
+        if id != call.caller.id {
+            return;
+        }
+        call.caller.line = Line::Established;
+        match (offerer, answer) {
+            (Offerer::Caller, _) => self.next_step(call),
+            (Offerer::House, Some(answer)) => {
+                let until = self.now.monotonic.plus(MEDIA);
+                call.stage = Stage::Arriving(Arrival::Accepting { answer: Some(answer.clone()), until });
+                self.sound(MediaCommand::Accept { leg: id, answer });
+            }
+            (Offerer::House, None) => {
+                let why = "the caller confirmed without an answer to our offer".to_owned();
+                self.refuse(call, Disposition::Failed, Cause::Interworking, why);
+            }
+        }
+    }
+
+    pub(super) fn accepted(&mut self, call: &mut Call, id: LegId) {
+        if id == call.caller.id && matches!(call.stage, Stage::Arriving(Arrival::Accepting { .. })) {
+            self.next_step(call);
+        } else {
+            self.connected(call, id);
+        }
+    }
+
+    /// The far side wants another description: media answers, or refuses and goes on as it was.
+    pub(super) fn changing(&mut self, call: &mut Call, id: LegId, offer: SessionDescription) {
+        let memo = memo::part_of(call.id);
+        let Some(leg) = call.leg(id) else { return };
+        if leg.sound == Sound::Open && leg.line == Line::Established && self.media == Link::Attached {
+            leg.negotiation = Negotiation::Changing;
+            self.sound(MediaCommand::Open { leg: id, offer: Some(offer), memo });
+        } else if !leg.line_over() {
+            self.signal(SignallingCommand::Change { leg: id, description: None });
+        }
+    }
+
+    pub(super) fn refused(&mut self, call: &mut Call, id: LegId, reason: MediaRefusal, detail: &str) {
+        let Some(leg) = call.leg(id) else { return };
+        if leg.negotiation == Negotiation::Changing {
+            leg.negotiation = Negotiation::Settled;
+            self.signal(SignallingCommand::Change { leg: id, description: None });
+            return;
+        }
+        if leg.sound_over() {
+            return;
+        }
+        leg.sound = Sound::Closed { quality: None };
+        let cause = match reason {
+            MediaRefusal::NotAcceptable => Cause::BearerCapabilityNotImplemented,
+            MediaRefusal::Malformed => Cause::Interworking,
+            MediaRefusal::NoPort => Cause::NoCircuitAvailable,
+        };
+        let why = format!("media refused: {detail}");
+        if id == call.caller.id {
+            let disposition =
+                if reason == MediaRefusal::NoPort { Disposition::Refused } else { Disposition::Failed };
+            self.refuse(call, disposition, cause, why);
+        } else {
+            self.offer_refused(call, id, reason, cause, &why);
+        }
+    }
+
+    /// The call goes no further, for this reason.
+    pub(super) fn refuse(&mut self, call: &mut Call, disposition: Disposition, cause: Cause, why: String) {
+        call.decide(self.now.utc, "call.refused", why);
+        self.end(call, disposition, cause);
+    }
+
+    /// A deadline passed.
+    pub(super) fn expire(&mut self, call: &mut Call) {
+        let now = self.now.monotonic;
+        if call.deadline(now) > now {
+            return;
+        }
+        match &call.stage {
+            Stage::Arriving(Arrival::Answering { .. }) => {
+                let why = "the caller did not confirm our answer".to_owned();
+                self.refuse(call, Disposition::Failed, Cause::RecoveryOnTimerExpiry, why);
+            }
+            Stage::Arriving(_) => {
+                let why = "media did not answer in time".to_owned();
+                self.refuse(call, Disposition::Failed, Cause::TemporaryFailure, why);
+            }
+            Stage::Playing(_) => {
+                call.decide(self.now.utc, "prompt.overdue", "no word of its end came");
+                self.next_step(call);
+            }
+            Stage::Waiting(wait) if wait.until <= now => {
+                self.overflow(call, "queue.overdue", "the longest wait of the queue is over");
+            }
+            // The hold is over: the dispatcher looks at it now.
+            Stage::Waiting(_) => {}
+            Stage::Offering(..) => self.offer_overdue(call),
+            Stage::Talking(_) | Stage::Ending { .. } => {}
+        }
+    }
+
+    pub(super) fn closing_time(&self) -> types::Monotonic {
+        self.now.monotonic.plus(CLOSING)
+    }
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(LONGEST).collect()
+}

@@ -1,0 +1,296 @@
+//! Edges that come, go and come back; calls that come back with them.
+//!
+//! Nothing that was said on a stream before it broke is taken for done: when an edge attaches, what each leg
+//! should be is compared with what the edge says it is, and the difference is commanded anew.
+//!
+//! | route wants      | the edge has it       | the edge has it not          |
+//! |------------------|-----------------------|------------------------------|
+//! | alive            | goes on               | the leg has ended, a failure |
+//! | ended            | ended again           | it is over                   |
+//! | knows it not     | its memo's call comes back, else ended | -           |
+
+use super::{Link, RETURN, Router, Timer};
+use crate::{
+    agent::{Agent, Next, State},
+    call::{Arrival, Call, OfferStep, Offerer, Recording, Stage},
+    input::Edge,
+    leg::{Leg, Line, Negotiation, Sound},
+    memo::{self, Memory},
+};
+use route_api::{
+    AttachMedia, AttachSignalling, Cause, EndedBy, Endpoint, LegState, LiveLeg, LiveMedia, MediaCommand,
+    SignallingCommand,
+};
+use std::collections::BTreeMap;
+use types::{AgentId, CallId, Extension, LegId};
+
+impl Router {
+    pub(super) fn lost(&mut self, edge: Edge) {
+        let since = self.now.monotonic;
+        *self.link(edge) = Link::Away { since };
+        self.agenda.insert((since.plus(RETURN), Timer::Edge(edge)));
+    }
+
+    fn link(&mut self, edge: Edge) -> &mut Link {
+        match edge {
+            Edge::Signalling => &mut self.signalling,
+            Edge::Media => &mut self.media,
+        }
+    }
+
+    /// The edge is not back in time: its legs are gone.
+    pub(super) fn given_up(&mut self, edge: Edge) {
+        let now = self.now.monotonic;
+        match *self.link(edge) {
+            Link::Away { since } if now >= since.plus(RETURN) => {}
+            Link::Away { .. } | Link::Attached => return,
+        }
+        let calls: Vec<CallId> = self.calls.keys().copied().collect();
+        for call in calls {
+            self.with_call(call, |router, call| match edge {
+                Edge::Signalling => router.reconcile_lines(call, &BTreeMap::new()),
+                Edge::Media => router.reconcile_sounds(call, &BTreeMap::new()),
+            });
+        }
+    }
+
+    pub(super) fn signalling_attached(&mut self, attach: AttachSignalling) {
+        self.signalling = Link::Attached;
+        self.endpoints = attach.endpoints.into_iter().collect();
+        let live: BTreeMap<LegId, LiveLeg> = attach.legs.into_iter().map(|leg| (leg.leg, leg)).collect();
+        let calls: Vec<CallId> = self.calls.keys().copied().collect();
+        for call in calls {
+            self.with_call(call, |router, call| router.reconcile_lines(call, &live));
+        }
+        for leg in live.values() {
+            if let Some(Memory::Call(call)) = Memory::read(&leg.memo) {
+                self.restore(*call, leg.leg, &live);
+            }
+        }
+        for leg in live.keys().filter(|leg| !self.legs.contains_key(leg)).copied().collect::<Vec<_>>() {
+            self.signal(SignallingCommand::HangUp { leg, cause: Cause::TemporaryFailure });
+        }
+        self.close_unclaimed();
+    }
+
+    pub(super) fn media_attached(&mut self, attach: AttachMedia) {
+        self.media = Link::Attached;
+        let live: BTreeMap<LegId, LiveMedia> = attach.legs.into_iter().map(|leg| (leg.leg, leg)).collect();
+        let calls: Vec<CallId> = self.calls.keys().copied().collect();
+        for call in calls {
+            self.with_call(call, |router, call| router.reconcile_sounds(call, &live));
+        }
+        self.unclaimed = live.into_iter().filter(|(leg, _)| !self.legs.contains_key(leg)).collect();
+        if self.signalling == Link::Attached {
+            self.close_unclaimed();
+        }
+    }
+
+    /// Media that no call has claimed though every call is known.
+    fn close_unclaimed(&mut self) {
+        for leg in std::mem::take(&mut self.unclaimed).into_keys() {
+            if !self.legs.contains_key(&leg) {
+                self.sound(MediaCommand::Close { leg });
+            }
+        }
+    }
+
+    /// Takes a call of an earlier life back.
+    fn restore(&mut self, mut call: Call, holder: LegId, live: &BTreeMap<LegId, LiveLeg>) {
+        let known = self.calls.contains_key(&call.id) || self.finished.contains(&call.id);
+        let taken = call.legs().any(|leg| self.legs.contains_key(&leg.id));
+        if known || taken || call.caller.id != holder {
+            return;
+        }
+        self.legs.extend(call.legs().filter(|leg| !leg.over()).map(|leg| (leg.id, call.id)));
+        call.decide(self.now.utc, "call.restored", "route began anew, the edge had kept the call");
+        match &call.stage {
+            Stage::Waiting(wait) | Stage::Offering(wait, _) => {
+                self.orders = self.orders.max(wait.place.order);
+                self.queues.entry(wait.queue.clone()).or_default().insert(wait.place, call.id);
+            }
+            Stage::Arriving(_) | Stage::Playing(_) | Stage::Talking(_) | Stage::Ending { .. } => {}
+        }
+        self.reclaim_agent(&mut call);
+        if !matches!(call.recording, Recording::None | Recording::Failed(_)) {
+            self.ask_record_again(&call);
+        }
+        self.reconcile_lines(&mut call, live);
+        let sounds = self.unclaimed.clone();
+        if self.media == Link::Attached {
+            self.reconcile_sounds(&mut call, &sounds);
+        } else {
+            let since = self.now.monotonic;
+            self.media = Link::Away { since };
+            self.agenda.insert((since.plus(RETURN), Timer::Edge(Edge::Media)));
+        }
+        self.put_back(call);
+    }
+
+    /// The agent of a call that came back is on it again.
+    fn reclaim_agent(&mut self, call: &mut Call) {
+        let (id, leg, state) = match &call.stage {
+            Stage::Offering(_, offer) => (offer.agent.clone(), offer.leg, State::Offered { call: call.id }),
+            Stage::Talking(talk) => {
+                (talk.agent.clone(), talk.leg, State::Talking { call: call.id, next: Next::WrapUp })
+            }
+            Stage::Arriving(_) | Stage::Playing(_) | Stage::Waiting(_) | Stage::Ending { .. } => return,
+        };
+        if self.agents.get(&id).is_some_and(|agent| agent.call().is_some()) {
+            // Two calls claim one agent: an older memo is wrong, and its leg ends.
+            if let Some(leg) = call.leg(leg) {
+                self.hang_up_leg(leg, Cause::TemporaryFailure);
+            }
+            return;
+        }
+        let phone = call.leg(leg).and_then(|leg| phone_of(leg));
+        self.set_agent(&id, state);
+        self.seat(&id, phone);
+    }
+
+    fn seat(&mut self, id: &AgentId, phone: Option<Extension>) {
+        if let Some(Agent { phone: seat @ None, .. }) = self.agents.get_mut(id) {
+            *seat = phone;
+        }
+    }
+
+    /// Brings the lines of a call and what the signalling edge has of them together.
+    fn reconcile_lines(&mut self, call: &mut Call, live: &BTreeMap<LegId, LiveLeg>) {
+        let legs: Vec<(LegId, Line)> = call.legs().map(|leg| (leg.id, leg.line.clone())).collect();
+        for (id, line) in legs {
+            match (line, live.get(&id).map(|leg| leg.state)) {
+                (Line::Undialled | Line::Undone | Line::Ended { .. }, None) => {}
+                (Line::Undialled | Line::Undone | Line::Ended { .. }, Some(_)) => {
+                    self.signal(SignallingCommand::HangUp { leg: id, cause: Cause::NormalClearing });
+                }
+                (Line::Ending { cause }, Some(_)) => {
+                    self.signal(SignallingCommand::HangUp { leg: id, cause })
+                }
+                (Line::Ringing | Line::Established | Line::Ending { .. }, None) => {
+                    // Where the edge has it after all, it has heard of it too late to list it.
+                    self.signal(SignallingCommand::HangUp { leg: id, cause: Cause::TemporaryFailure });
+                    self.line_ended(call, id, Cause::TemporaryFailure, EndedBy::Failure);
+                }
+                (Line::Established, Some(_)) => self.refuse_change(call, id),
+                (Line::Ringing, Some(state)) => self.reconcile_ringing(call, id, state),
+            }
+        }
+    }
+
+    /// A change that was asked for before the edge broke is asked for anew.
+    fn refuse_change(&mut self, call: &mut Call, id: LegId) {
+        if let Some(leg) = call.leg(id)
+            && leg.negotiation == Negotiation::Changing
+        {
+            leg.negotiation = Negotiation::Settled;
+            self.signal(SignallingCommand::Change { leg: id, description: None });
+        }
+    }
+
+    fn reconcile_ringing(&mut self, call: &mut Call, id: LegId, state: LegState) {
+        match (&call.stage, state) {
+            (Stage::Arriving(Arrival::Answering { description, .. }), LegState::Ringing)
+                if id == call.caller.id =>
+            {
+                match description.clone() {
+                    Some(description) => self.answer(call, description),
+                    None => self.line_lost(call, id),
+                }
+            }
+            (Stage::Arriving(Arrival::Answering { offerer, .. }), LegState::Established)
+                if id == call.caller.id =>
+            {
+                match offerer {
+                    Offerer::Caller => self.confirmed(call, id, None),
+                    // Its answer came while nobody listened.
+                    Offerer::House => self.line_lost(call, id),
+                }
+            }
+            // The phone's answer came while nobody listened.
+            (Stage::Offering(_, offer), LegState::Established) if offer.leg == id => self.line_lost(call, id),
+            _ => {}
+        }
+    }
+
+    /// The edge has the leg, but what was said on it is lost.
+    fn line_lost(&mut self, call: &mut Call, id: LegId) {
+        self.signal(SignallingCommand::HangUp { leg: id, cause: Cause::TemporaryFailure });
+        self.line_ended(call, id, Cause::TemporaryFailure, EndedBy::Failure);
+    }
+
+    /// Brings the sounds of a call and what media has of them together.
+    fn reconcile_sounds(&mut self, call: &mut Call, live: &BTreeMap<LegId, LiveMedia>) {
+        let legs: Vec<(LegId, Sound)> = call.legs().map(|leg| (leg.id, leg.sound.clone())).collect();
+        for (id, sound) in legs {
+            match (sound, live.contains_key(&id)) {
+                (Sound::Unopened | Sound::Closed { .. }, true) | (Sound::Closing, true) => {
+                    self.sound(MediaCommand::Close { leg: id });
+                }
+                (Sound::Unopened | Sound::Closed { .. }, false) => {}
+                (Sound::Closing, false) => silence(call, id),
+                (Sound::Opening, _) => self.open_again(call, id),
+                (Sound::Open, true) => self.refuse_change(call, id),
+                (Sound::Open, false) => {
+                    silence(call, id);
+                    self.sound(MediaCommand::Close { leg: id });
+                    self.sound_lost(call, id);
+                }
+            }
+        }
+        if self.media == Link::Attached {
+            self.accept_again(call);
+            self.sound_again(call);
+            self.join_again(call, live.get(&call.caller.id).and_then(|leg| leg.bridged));
+        }
+    }
+
+    /// `Opened` may have been lost: asked anew, media makes the same or another description.
+    fn open_again(&mut self, call: &mut Call, id: LegId) {
+        let memo = memo::part_of(call.id);
+        let offer = match &call.stage {
+            Stage::Arriving(Arrival::Opening { offer: None, offerer: Offerer::Caller, .. }) => {
+                // An earlier life had the offer.
+                silence(call, id);
+                self.sound_lost(call, id);
+                return;
+            }
+            Stage::Arriving(Arrival::Opening { offer, .. }) if id == call.caller.id => offer.clone(),
+            _ => None,
+        };
+        if self.media == Link::Attached {
+            self.sound(MediaCommand::Open { leg: id, offer, memo });
+        } else {
+            silence(call, id);
+            self.sound_lost(call, id);
+        }
+    }
+
+    fn accept_again(&mut self, call: &mut Call) {
+        let (leg, answer) = match &call.stage {
+            Stage::Arriving(Arrival::Accepting { answer, .. }) => (call.caller.id, answer.clone()),
+            Stage::Offering(_, offer) => match &offer.step {
+                OfferStep::Connecting { answer } => (offer.leg, answer.clone()),
+                OfferStep::Opening | OfferStep::Dialling | OfferStep::Ringing => return,
+            },
+            _ => return,
+        };
+        match answer {
+            Some(answer) => self.sound(MediaCommand::Accept { leg, answer }),
+            None => self.line_lost(call, leg),
+        }
+    }
+}
+
+/// The media of a leg is gone, and nothing is known of what it heard.
+fn silence(call: &mut Call, id: LegId) {
+    if let Some(leg) = call.leg(id) {
+        leg.sound = Sound::Closed { quality: None };
+    }
+}
+
+fn phone_of(leg: &Leg) -> Option<Extension> {
+    match &leg.over {
+        Endpoint::Phone(extension) => Some(extension.clone()),
+        Endpoint::Trunk(_) => None,
+    }
+}

@@ -1,0 +1,115 @@
+//! The end of a leg, of a call, and the call record.
+
+use super::{FINISHED, Router};
+use crate::{
+    call::{Call, Overflow, Stage},
+    input::Output,
+    leg::Sound,
+};
+use mutant::mutant;
+use report_api::{Disposition, OfferOutcome};
+use route_api::{Cause, EndedBy, Quality};
+use types::LegId;
+
+impl Router {
+    pub(super) fn line_ended(&mut self, call: &mut Call, id: LegId, cause: Cause, by: EndedBy) {
+        let now = self.now.utc;
+        let Some(leg) = call.leg(id) else { return };
+        if leg.line_over() {
+            return;
+        }
+        leg.end(now, cause, by);
+        self.close(leg);
+        self.leg_lost(call, id, cause, by);
+    }
+
+    pub(super) fn sound_closed(&mut self, call: &mut Call, id: LegId, quality: Quality) {
+        let Some(leg) = call.leg(id) else { return };
+        let before = std::mem::replace(&mut leg.sound, Sound::Closed { quality: Some(quality) });
+        if matches!(before, Sound::Opening | Sound::Open) {
+            self.sound_lost(call, id);
+        }
+    }
+
+    /// The media of a leg is gone without our asking: nobody can be heard there.
+    pub(super) fn sound_lost(&mut self, call: &mut Call, id: LegId) {
+        if let Some(leg) = call.leg(id) {
+            self.hang_up_leg(leg, Cause::NetworkOutOfOrder);
+        }
+        self.leg_lost(call, id, Cause::NetworkOutOfOrder, EndedBy::Failure);
+    }
+
+    /// What the end of a leg means for its call.
+    fn leg_lost(&mut self, call: &mut Call, id: LegId, cause: Cause, by: EndedBy) {
+        if matches!(call.stage, Stage::Ending { .. }) {
+            return;
+        }
+        if id == call.caller.id {
+            let disposition = self.disposition_of_loss(call, by);
+            self.end(call, disposition, Cause::NormalClearing);
+            return;
+        }
+        match &call.stage {
+            Stage::Offering(_, offer) if offer.leg == id => self.offer_ended(call, cause, by),
+            Stage::Talking(talk) if talk.leg == id => {
+                self.end(call, Disposition::Answered, Cause::NormalClearing);
+            }
+            _ => {}
+        }
+    }
+
+    /// How a call ends whose caller is gone.
+    pub(super) fn disposition_of_loss(&self, call: &Call, by: EndedBy) -> Disposition {
+        match &call.stage {
+            Stage::Talking(_) => Disposition::Answered,
+            _ if by == EndedBy::Failure => Disposition::Failed,
+            Stage::Waiting(_) | Stage::Offering(..) => Disposition::Abandoned,
+            Stage::Arriving(_) | Stage::Playing(_) => match call.overflow {
+                Overflow::None => Disposition::EndedInFlow,
+                Overflow::Happened => Disposition::Refused,
+            },
+            Stage::Ending { disposition, .. } => *disposition,
+        }
+    }
+
+    /// Ends a call: place, offer, agent and legs are given up; what is left is to hear that they are over.
+    pub(super) fn end(&mut self, call: &mut Call, disposition: Disposition, cause: Cause) {
+        match call.stage.clone() {
+            Stage::Ending { .. } => return,
+            Stage::Waiting(wait) => self.leave(call, wait),
+            Stage::Offering(..) => {
+                if let Some((wait, offer)) =
+                    self.end_offer(call, OfferOutcome::Abandoned, Cause::NormalClearing)
+                {
+                    self.leave(call, wait);
+                    self.release(&offer.agent);
+                }
+            }
+            Stage::Talking(talk) => self.after_talk(&talk.agent, &talk.queue),
+            Stage::Arriving(_) | Stage::Playing(_) => {}
+        }
+        call.stage = Stage::Ending { disposition, until: self.closing_time() };
+        for leg in call.legs_mut() {
+            self.hang_up_leg(leg, cause);
+        }
+    }
+
+    /// All is said: the call becomes its call record.
+    pub(super) fn close_out(&mut self, call: Call, disposition: Disposition) {
+        for leg in call.legs() {
+            self.legs.remove(&leg.id);
+        }
+        if let Some(recording) = call.recording() {
+            self.recordings.remove(&recording);
+        }
+        if self.finished.len() >= FINISHED {
+            self.finished.pop_front();
+        }
+        self.finished.push_back(call.id);
+        if disposition == Disposition::Abandoned && mutant("route-no-call-record") {
+            return;
+        }
+        self.unsaved.insert(call.id);
+        self.output.push_back(Output::Save(Box::new(call.record(self.now.utc, disposition))));
+    }
+}

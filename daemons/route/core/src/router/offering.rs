@@ -1,0 +1,304 @@
+//! The ACD: whom the next caller is offered to, and what comes of the offer.
+//!
+//! Callers are looked at in the order in which they entered, over all queues. Among the agents who serve a
+//! caller's queue, are ready and have a phone that can be reached, the highest skill counts, then the longest
+//! idle time, then the name.
+
+use super::{HOLD, Link, MEDIA, Router};
+use crate::{
+    agent::State,
+    call::{Call, Offer, OfferStep, Place, Stage, Wait},
+    leg::{Leg, Line, Sound},
+    memo,
+};
+use mutant::mutant;
+use report_api::{OfferOutcome, OfferRecord};
+use route_api::{
+    Cause, EndedBy, Endpoint, MediaCommand, MediaRefusal, Reachability, SessionDescription, SignallingCommand,
+};
+use std::{cmp::Reverse, collections::BTreeSet, time::Duration};
+use types::{AgentId, CallId, Extension, LegId, Monotonic, QueueId};
+
+/// What becomes of the agent when an offer has failed.
+pub(super) enum Fate {
+    /// Not the agent's doing.
+    Ready,
+    /// The agent takes no more contacts until they say so.
+    Aux(&'static str),
+}
+
+/// An agent who can be offered a caller.
+struct Candidate {
+    agent: AgentId,
+    phone: Extension,
+    level: u8,
+    idle: Monotonic,
+}
+
+impl Router {
+    /// Makes every offer that can be made now.
+    pub(super) fn dispatch(&mut self) {
+        if self.signalling != Link::Attached || self.media != Link::Attached {
+            return;
+        }
+        if !self.agents.values().any(|agent| agent.state == State::Ready) {
+            return;
+        }
+        let now = self.now.monotonic;
+        let mut waiting: Vec<(Place, CallId, QueueId)> = self
+            .queues
+            .iter()
+            .flat_map(|(queue, places)| places.iter().map(|(place, call)| (*place, *call, queue.clone())))
+            .collect();
+        waiting.sort_unstable();
+        let mut exhausted = BTreeSet::new();
+        for (_, call, queue) in waiting {
+            let free = matches!(
+                self.calls.get(&call).map(|call| &call.stage),
+                Some(Stage::Waiting(wait)) if wait.hold <= now
+            );
+            if !free || exhausted.contains(&queue) {
+                continue;
+            }
+            let mut candidates = self.candidates(&queue);
+            let ready = candidates.len();
+            match candidates.drain(..).next() {
+                Some(chosen) => self.with_call(call, |router, call| router.make_offer(call, chosen, ready)),
+                None => {
+                    exhausted.insert(queue);
+                }
+            }
+        }
+    }
+
+    /// Who could take a caller of this queue, the best first.
+    fn candidates(&self, queue: &QueueId) -> Vec<Candidate> {
+        let mut candidates: Vec<_> = self
+            .agents
+            .iter()
+            .filter(|(_, agent)| agent.state == State::Ready)
+            .filter_map(|(id, agent)| {
+                let phone = agent.phone.clone()?;
+                let reachable = self.endpoints.get(&Endpoint::Phone(phone.clone()));
+                if reachable != Some(&Reachability::Reachable) {
+                    return None;
+                }
+                let level = self.plan.level(id, queue)?;
+                Some(Candidate { agent: id.clone(), phone, level, idle: agent.idle })
+            })
+            .collect();
+        candidates
+            .sort_by(|a, b| (Reverse(a.level), a.idle, &a.agent).cmp(&(Reverse(b.level), b.idle, &b.agent)));
+        candidates
+    }
+
+    fn make_offer(&mut self, call: &mut Call, chosen: Candidate, ready: usize) {
+        let Stage::Waiting(wait) = &call.stage else { return };
+        let wait = wait.clone();
+        let now = self.now;
+        let Candidate { agent, phone, level, idle } = chosen;
+        let leg = LegId(self.ids.next());
+        call.decide(
+            now.utc,
+            "offer.made",
+            format!(
+                "longest-idle in {}: {agent} (level {level}, idle {} s) of {ready} ready",
+                wait.queue,
+                now.monotonic.since(idle).as_secs()
+            ),
+        );
+        let mut side = Leg::ours(leg, Endpoint::Phone(phone.clone()), Some(agent.clone()), now.utc);
+        side.sound = Sound::Opening;
+        call.agents.push(side);
+        self.legs.insert(leg, call.id);
+        self.set_agent(&agent, State::Offered { call: call.id });
+        call.stage = Stage::Offering(
+            wait,
+            Offer {
+                agent,
+                phone,
+                leg,
+                at: now.utc,
+                step: OfferStep::Opening,
+                until: now.monotonic.plus(MEDIA),
+            },
+        );
+        self.sound(MediaCommand::Open { leg, offer: None, memo: memo::part_of(call.id) });
+        self.begin_recording(call);
+    }
+
+    /// media made our description for the agent's phone; `false` where this leg is no such offer.
+    pub(super) fn offer_opened(
+        &mut self,
+        call: &mut Call,
+        id: LegId,
+        description: &SessionDescription,
+    ) -> bool {
+        let (call_id, from) = (call.id, call.from.clone());
+        let ring = self.ring(&call.stage);
+        let Stage::Offering(_, offer) = &mut call.stage else { return false };
+        if offer.leg != id || offer.step != OfferStep::Opening {
+            return false;
+        }
+        offer.step = OfferStep::Dialling;
+        offer.at = self.now.utc;
+        offer.until = self.now.monotonic.plus(ring);
+        let phone = offer.phone.clone();
+        if let Some(leg) = call.leg(id) {
+            leg.sound = Sound::Open;
+            leg.line = Line::Ringing;
+            leg.began = self.now.utc;
+        }
+        // The call's own memo goes first: after a crash between the two the leg is known as this offer's.
+        self.remember(call);
+        self.signal(SignallingCommand::Dial {
+            leg: id,
+            number: phone.to_string(),
+            over: Endpoint::Phone(phone),
+            from,
+            description: description.clone(),
+            memo: memo::part_of(call_id),
+        });
+        true
+    }
+
+    fn ring(&self, stage: &Stage) -> Duration {
+        let queue = match stage {
+            Stage::Offering(wait, _) => self.plan.queue(&wait.queue),
+            _ => None,
+        };
+        queue.map_or(Duration::from_secs(15), |queue| queue.ring.duration())
+    }
+
+    pub(super) fn rings(&mut self, call: &mut Call, id: LegId) {
+        let ring = self.ring(&call.stage);
+        if let Stage::Offering(_, offer) = &mut call.stage
+            && offer.leg == id
+            && offer.step == OfferStep::Dialling
+        {
+            offer.step = OfferStep::Ringing;
+            offer.at = self.now.utc;
+            offer.until = self.now.monotonic.plus(ring);
+        }
+    }
+
+    pub(super) fn offer_overdue(&mut self, call: &mut Call) {
+        let Stage::Offering(_, offer) = &call.stage else { return };
+        match offer.step {
+            OfferStep::Dialling | OfferStep::Ringing => {
+                let fate = Fate::Aux("no-answer");
+                self.offer_failed(
+                    call,
+                    OfferOutcome::NoAnswer,
+                    fate,
+                    Cause::NoAnswer,
+                    "it rang, nobody answered",
+                );
+            }
+            OfferStep::Opening | OfferStep::Connecting { .. } => {
+                let why = "media did not answer in time";
+                self.offer_failed(call, OfferOutcome::Failed, Fate::Ready, Cause::TemporaryFailure, why);
+            }
+        }
+    }
+
+    /// The agent's leg ended before the two talked.
+    pub(super) fn offer_ended(&mut self, call: &mut Call, cause: Cause, by: EndedBy) {
+        let (outcome, fate) = match (by, cause) {
+            (_, Cause::NoAnswer | Cause::NoUserResponding | Cause::RecoveryOnTimerExpiry) => {
+                (OfferOutcome::NoAnswer, Fate::Aux("no-answer"))
+            }
+            (_, Cause::UserBusy) => (OfferOutcome::Failed, Fate::Aux("busy")),
+            (_, Cause::CallRejected) => (OfferOutcome::Failed, Fate::Aux("refused")),
+            (EndedBy::House, _) | (_, Cause::TemporaryFailure | Cause::NoCircuitAvailable) => {
+                (OfferOutcome::Failed, Fate::Ready)
+            }
+            _ => (OfferOutcome::Failed, Fate::Aux("phone-failed")),
+        };
+        self.offer_failed(call, outcome, fate, cause, &format!("the leg ended, cause {}", cause.q850()));
+    }
+
+    /// media cannot open the agent's leg, or not take the phone's answer.
+    pub(super) fn offer_refused(
+        &mut self,
+        call: &mut Call,
+        id: LegId,
+        reason: MediaRefusal,
+        cause: Cause,
+        why: &str,
+    ) {
+        let Stage::Offering(_, offer) = &call.stage else { return };
+        if offer.leg != id {
+            return;
+        }
+        let fate = match offer.step {
+            OfferStep::Connecting { .. } if reason != MediaRefusal::NoPort => Fate::Aux("phone-failed"),
+            _ => Fate::Ready,
+        };
+        self.offer_failed(call, OfferOutcome::Failed, fate, cause, why);
+    }
+
+    /// The offer came to nothing: the caller waits again, at its place.
+    pub(super) fn offer_failed(
+        &mut self,
+        call: &mut Call,
+        outcome: OfferOutcome,
+        fate: Fate,
+        cause: Cause,
+        why: &str,
+    ) {
+        let Some((mut wait, offer)) = self.end_offer(call, outcome, cause) else { return };
+        call.decide(self.now.utc, "offer.failed", format!("{}: {why}", offer.agent));
+        match fate {
+            Fate::Aux(reason) => {
+                let offered =
+                    self.agents.get(&offer.agent).is_some_and(|agent| agent.call() == Some(call.id));
+                if offered {
+                    self.set_agent(&offer.agent, State::Aux { reason: reason.to_owned() });
+                }
+            }
+            Fate::Ready => {
+                self.release(&offer.agent);
+                wait.failures += 1;
+                let hold = HOLD.saturating_mul(wait.failures).min(Duration::from_secs(60));
+                wait.hold = self.now.monotonic.plus(hold);
+            }
+        }
+        if mutant("route-lose-place-on-rona") {
+            self.orders += 1;
+            let last = Place { entered: self.now.monotonic, order: self.orders };
+            let places = self.queues.entry(wait.queue.clone()).or_default();
+            places.remove(&wait.place);
+            places.insert(last, call.id);
+            wait.place = last;
+        }
+        let removed = self.plan.queue(&wait.queue).is_none();
+        call.stage = Stage::Waiting(wait);
+        if removed {
+            self.overflow(call, "queue.removed", "the settings have this queue no more");
+        }
+    }
+
+    /// Ends the offer of a call, if there is one, and its leg; the agent's state is left to the caller of
+    /// this. The stage is to be set afterwards.
+    pub(super) fn end_offer(
+        &mut self,
+        call: &mut Call,
+        outcome: OfferOutcome,
+        cause: Cause,
+    ) -> Option<(Wait, Offer)> {
+        let Stage::Offering(wait, offer) = &call.stage else { return None };
+        let (mut wait, offer) = (wait.clone(), offer.clone());
+        wait.offers.push(OfferRecord {
+            agent: offer.agent.clone(),
+            phone: offer.phone.clone(),
+            at: offer.at,
+            until: self.now.utc,
+            outcome,
+        });
+        if let Some(leg) = call.leg(offer.leg) {
+            self.hang_up_leg(leg, cause);
+        }
+        Some((wait, offer))
+    }
+}

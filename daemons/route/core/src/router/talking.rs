@@ -1,0 +1,225 @@
+//! From the agent's answer to the conversation, and its recording.
+//!
+//! ```text
+//!  offer made ── Begin(caller) ──► record        the key is there before anybody answers
+//!  answered ──── Join(agent) ────► record ─┐
+//!      └──────── Accept ─► media           │
+//!  accepted ──── Bridge ─► media           │     the bridge never waits for record
+//!                Tap each party ◄──────────┘     as soon as record is ready for its track
+//! ```
+
+use super::{MEDIA, Router};
+use crate::{
+    agent::{Next, State},
+    call::{Call, NotRecordedFor, OfferStep, Recording, Stage, Talk},
+    input::{NotBegun, Output},
+    leg::{Leg, Line, Sound, Track},
+};
+use mutant::mutant;
+use record_api::{Begin, Consent, Finish, Join, PartyRole, Track as RecordTrack};
+use report_api::{Disposition, OfferOutcome, OfferRecord};
+use route_api::{Cause, MediaCommand, SessionDescription};
+use types::{LegId, RecordingId};
+
+impl Router {
+    pub(super) fn answered(&mut self, call: &mut Call, id: LegId, answer: SessionDescription) {
+        let now = self.now;
+        let Stage::Offering(_, offer) = &mut call.stage else { return };
+        if offer.leg != id || !matches!(offer.step, OfferStep::Dialling | OfferStep::Ringing) {
+            return;
+        }
+        offer.step = OfferStep::Connecting { answer: Some(answer.clone()) };
+        offer.until = now.monotonic.plus(MEDIA);
+        if let Some(leg) = call.leg(id) {
+            leg.line = Line::Established;
+            leg.answered = Some(now.utc);
+        }
+        self.sound(MediaCommand::Accept { leg: id, answer });
+        self.join_recording(call, id);
+    }
+
+    /// media took the agent's answer: they talk.
+    pub(super) fn connected(&mut self, call: &mut Call, id: LegId) {
+        let Stage::Offering(wait, offer) = &call.stage else { return };
+        if offer.leg != id || !matches!(offer.step, OfferStep::Connecting { .. }) {
+            return;
+        }
+        let (mut wait, offer) = (wait.clone(), offer.clone());
+        wait.offers.push(OfferRecord {
+            agent: offer.agent.clone(),
+            phone: offer.phone,
+            at: offer.at,
+            until: self.now.utc,
+            outcome: OfferOutcome::Answered,
+        });
+        let queue = wait.queue.clone();
+        self.leave(call, wait);
+        self.set_agent(&offer.agent, State::Talking { call: call.id, next: Next::WrapUp });
+        call.decide(self.now.utc, "call.answered", format!("{} answered", offer.agent));
+        call.stage = Stage::Talking(Talk { agent: offer.agent, leg: id, queue });
+        self.sound(MediaCommand::Bridge { leg: call.caller.id, with: id });
+        self.tap(call);
+    }
+
+    /// Asks record for a recording, as soon as it is likely that somebody will talk.
+    pub(super) fn begin_recording(&mut self, call: &mut Call) {
+        if call.recording != Recording::None {
+            return;
+        }
+        let Some(consent) = call.consent.clone() else { return };
+        let recording = RecordingId(self.ids.next());
+        call.recording = Recording::Asked(recording);
+        call.caller.track = Track::Asked { number: 0, consent: consent.clone() };
+        self.recordings.insert(recording, call.id);
+        let track = RecordTrack { track: 0, leg: call.caller.id, party: PartyRole::Customer, consent };
+        self.output.push_back(Output::RecordBegin(Begin { recording, call: call.id, tracks: vec![track] }));
+    }
+
+    fn join_recording(&mut self, call: &mut Call, id: LegId) {
+        let (Recording::Asked(recording) | Recording::Begun(recording)) = call.recording else { return };
+        let Some(number) = call.tracks.checked_add(1) else { return };
+        call.tracks = number;
+        if let Some(leg) = call.leg(id) {
+            leg.track = Track::Asked { number, consent: Consent::Employed {} };
+            self.ask_track(recording, id, number);
+        }
+    }
+
+    fn ask_track(&mut self, recording: RecordingId, leg: LegId, track: u8) {
+        let track = RecordTrack { track, leg, party: PartyRole::Agent, consent: Consent::Employed {} };
+        self.output.push_back(Output::RecordJoin(Join { recording, track }));
+    }
+
+    /// Asks record again for everything that it has not answered: another life may have asked in vain.
+    pub(super) fn ask_record_again(&mut self, call: &Call) {
+        let Some(recording) = call.recording() else { return };
+        self.recordings.insert(recording, call.id);
+        if let (Recording::Asked(_), Some(consent)) = (call.recording, call.consent.clone()) {
+            let track = RecordTrack { track: 0, leg: call.caller.id, party: PartyRole::Customer, consent };
+            self.output.push_back(Output::RecordBegin(Begin {
+                recording,
+                call: call.id,
+                tracks: vec![track],
+            }));
+        }
+        for leg in &call.agents {
+            if let Track::Asked { number, .. } = leg.track {
+                self.ask_track(recording, leg.id, number);
+            }
+        }
+    }
+
+    pub(super) fn begun(&mut self, recording: RecordingId) {
+        let Some(call) = self.recordings.get(&recording).copied() else { return };
+        self.with_call(call, |router, call| {
+            if call.recording == Recording::Asked(recording) {
+                call.recording = Recording::Begun(recording);
+                ready(&mut call.caller, 0);
+                router.tap(call);
+            }
+        });
+    }
+
+    pub(super) fn not_begun(&mut self, recording: RecordingId, why: NotBegun) {
+        let Some(call) = self.recordings.get(&recording).copied() else { return };
+        self.with_call(call, |router, call| {
+            if call.recording != Recording::Asked(recording) {
+                return;
+            }
+            let (reason, text) = match why {
+                NotBegun::ByRule => (NotRecordedFor::Rule, "the settings say so"),
+                NotBegun::Failed | NotBegun::EndCall => (NotRecordedFor::Failure, "record could not begin"),
+            };
+            call.recording = Recording::Failed(reason);
+            call.legs_mut().for_each(|leg| leg.track = Track::Off);
+            call.decide(router.now.utc, "recording.none", text);
+            if why == NotBegun::EndCall && !matches!(call.stage, Stage::Ending { .. }) {
+                let why = "no unrecorded calls are wanted".to_owned();
+                router.refuse(call, Disposition::Failed, Cause::TemporaryFailure, why);
+            }
+        });
+    }
+
+    pub(super) fn joined(&mut self, recording: RecordingId, track: u8) {
+        let Some(call) = self.recordings.get(&recording).copied() else { return };
+        self.with_call(call, |router, call| {
+            call.agents.iter_mut().for_each(|leg| ready(leg, track));
+            router.tap(call);
+        });
+    }
+
+    pub(super) fn not_joined(&mut self, recording: RecordingId, track: u8) {
+        let Some(call) = self.recordings.get(&recording).copied() else { return };
+        self.with_call(call, |router, call| {
+            for leg in &mut call.agents {
+                if matches!(leg.track, Track::Asked { number, .. } if number == track) {
+                    leg.track = Track::Off;
+                }
+            }
+            call.decide(router.now.utc, "recording.one-sided", format!("record did not take track {track}"));
+        });
+    }
+
+    /// Taps each party of the conversation for whom record is ready.
+    fn tap(&mut self, call: &mut Call) {
+        let (Stage::Talking(talk), Recording::Begun(recording)) = (&call.stage, call.recording) else {
+            return;
+        };
+        let (caller, agent) = (call.caller.id, talk.leg);
+        for leg in call.legs_mut().filter(|leg| leg.id == caller || leg.id == agent) {
+            if let Track::Ready { number, consent } = leg.track.clone() {
+                leg.track = Track::Tapped { number, consent };
+                self.sound(MediaCommand::Tap { leg: leg.id, recording, track: number });
+            }
+        }
+    }
+
+    /// Sets bridge and taps again after media was away; what still stands is not disturbed.
+    pub(super) fn join_again(&mut self, call: &mut Call, bridged: Option<LegId>) {
+        let Stage::Talking(talk) = &call.stage else { return };
+        let with = talk.leg;
+        if bridged != Some(with) {
+            self.sound(MediaCommand::Bridge { leg: call.caller.id, with });
+        }
+        let Some(recording) = call.recording() else { return };
+        for leg in call.legs() {
+            if let (Track::Tapped { number, .. }, Sound::Open) = (&leg.track, &leg.sound) {
+                self.sound(MediaCommand::Tap { leg: leg.id, recording, track: *number });
+            }
+        }
+        self.tap(call);
+    }
+
+    /// No packet for the time that media's settings give.
+    pub(super) fn silent(&mut self, call: &mut Call, id: LegId) {
+        let concerned = match &call.stage {
+            Stage::Talking(talk) => id == call.caller.id || id == talk.leg,
+            Stage::Playing(_) | Stage::Waiting(_) | Stage::Offering(..) => id == call.caller.id,
+            Stage::Arriving(_) | Stage::Ending { .. } => false,
+        };
+        if concerned {
+            call.decide(self.now.utc, "media.silent", format!("nothing came on leg {id}"));
+            let disposition = self.disposition_of_loss(call, route_api::EndedBy::Failure);
+            self.end(call, disposition, Cause::RecoveryOnTimerExpiry);
+        }
+    }
+
+    /// Tells record, once, that nothing more will come.
+    pub(super) fn finish_recording(&mut self, call: &mut Call) {
+        if let Recording::Asked(recording) | Recording::Begun(recording) = call.recording {
+            call.recording = Recording::Finished(recording);
+            if !mutant("route-unfinished-recording") {
+                self.output.push_back(Output::RecordFinish(Finish { recording }));
+            }
+        }
+    }
+}
+
+/// record is ready for the track of this number.
+fn ready(leg: &mut Leg, track: u8) {
+    if let Track::Asked { number, consent } = leg.track.clone()
+        && number == track
+    {
+        leg.track = Track::Ready { number, consent };
+    }
+}
