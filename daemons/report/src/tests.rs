@@ -8,7 +8,9 @@ use crate::{
 use audit_api::{Actor, Append, Audit, Event, EventKind};
 use auth_api::{Assertion, Claims, Role, Roles, SIGNING_ID, SessionId, Verifier};
 use gm::sm2::SigningKey;
-use report_api::{CallRecord, Decision, Disposition, LegRecord, List, NotRecorded, Queued, Recorded, Save, Show};
+use report_api::{
+    CallRecord, Decision, Disposition, LegRecord, List, NotRecorded, Queued, Recorded, Save, Show,
+};
 use route_api::{Cause, EndedBy, Endpoint, Party};
 use serde_json::{Value, json};
 use service::{Client, Connection, RefusalKind};
@@ -21,7 +23,7 @@ use std::{
 };
 use tempfile::TempDir;
 use tokio::net::UnixListener;
-use types::{AgentId, CallId, LegId, Name, Pii, PersonId, QueueId, Uid, Utc};
+use types::{AgentId, CallId, LegId, Name, PersonId, Pii, QueueId, Uid, Utc};
 
 const NUMBER: &str = "13800138000";
 
@@ -233,9 +235,18 @@ async fn lists_are_masked_the_newest_first_and_page() {
 
     let li = || Some(AgentId(name("li")));
     assert_eq!(house.listed(List { agent: li(), ..ask() }).await, [20, 15, 10, 5, 0]);
-    assert_eq!(house.listed(List { agent: li(), limit: Some(2), after: Some(call(15)), ..ask() }).await, [10, 5]);
-    assert_eq!(house.listed(List { agent: li(), queue: Some(QueueId(name("cards"))), ..ask() }).await, [15, 5]);
-    assert_eq!(house.listed(List { from: Some(Utc(10)), until: Some(Utc(12)), ..ask() }).await, [23, 22, 21, 20]);
+    assert_eq!(
+        house.listed(List { agent: li(), limit: Some(2), after: Some(call(15)), ..ask() }).await,
+        [10, 5]
+    );
+    assert_eq!(
+        house.listed(List { agent: li(), queue: Some(QueueId(name("cards"))), ..ask() }).await,
+        [15, 5]
+    );
+    assert_eq!(
+        house.listed(List { from: Some(Utc(10)), until: Some(Utc(12)), ..ask() }).await,
+        [23, 22, 21, 20]
+    );
     let own = list(house.assertion("li", &[Role::Agent]));
     assert_eq!(house.listed(own).await, [20, 15, 10, 5, 0]);
     let officer = list(house.assertion("sun", &[Role::AuditAdministrator]));
@@ -278,16 +289,26 @@ async fn who_may_not_is_refused() {
     house.keep(&record(1, 100, "li", "loans")).await;
     let kind = async |list: List| house.desk.list(list).await.unwrap_err().kind;
     let agent = || house.assertion("wang", &[Role::Agent]);
-    assert_eq!(kind(List { agent: Some(AgentId(name("li"))), ..list(agent()) }).await, RefusalKind::NotPermitted);
+    assert_eq!(
+        kind(List { agent: Some(AgentId(name("li"))), ..list(agent()) }).await,
+        RefusalKind::NotPermitted
+    );
     assert_eq!(kind(List { reason: Some("why".into()), ..list(agent()) }).await, RefusalKind::NotPermitted);
     assert_eq!(kind(list(house.assertion("qian", &[]))).await, RefusalKind::NotPermitted);
     assert_eq!(kind(list("bm9uc2Vuc2U".parse().unwrap())).await, RefusalKind::NotPermitted);
     let number = Some(Pii::new(NUMBER.to_owned()));
     assert_eq!(kind(List { number, ..list(house.supervisor()) }).await, RefusalKind::Invalid);
-    assert_eq!(kind(List { reason: Some("  ".into()), ..list(house.supervisor()) }).await, RefusalKind::Invalid);
+    assert_eq!(
+        kind(List { reason: Some("  ".into()), ..list(house.supervisor()) }).await,
+        RefusalKind::Invalid
+    );
     assert_eq!(kind(List { after: Some(call(9)), ..list(house.supervisor()) }).await, RefusalKind::NotFound);
     let show = async |assertion, number| {
-        house.desk.show(Show { assertion, call: call(number), reason: None }).await.map_err(|refusal| refusal.kind)
+        house
+            .desk
+            .show(Show { assertion, call: call(number), reason: None })
+            .await
+            .map_err(|refusal| refusal.kind)
     };
     assert_eq!(show(agent(), 1).await, Err(RefusalKind::NotFound), "another's call is as good as none");
     assert_eq!(show(house.supervisor(), 2).await, Err(RefusalKind::NotFound));
