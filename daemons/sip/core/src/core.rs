@@ -268,7 +268,7 @@ impl Core {
             }
             for one in happened {
                 match one {
-                    Happened::Response(id, leg, response) => self.responded(now, id, leg, response),
+                    Happened::Response(id, leg, response) => self.responded(now, id, leg, *response),
                     Happened::TimedOut(id, leg) => self.timed_out(now, id, leg),
                 }
             }

@@ -1,5 +1,7 @@
 //! The 49 messages of RFC 4475: each with what it must come to, and what mutants of it must not do.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test may stop at once")]
+
 use proptest::prelude::*;
 use sip_core::message::{Fault, Message, parse};
 use std::path::PathBuf;

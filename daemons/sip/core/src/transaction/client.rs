@@ -57,22 +57,22 @@ impl InviteClient {
         match &mut self.state {
             Calling { .. } | Proceeding if status.is_provisional() => {
                 self.state = Proceeding;
-                actions.push(Action::Deliver(response));
+                actions.push(Action::Deliver(Box::new(response)));
             }
             Calling { .. } | Proceeding if status.is_success() => {
                 self.state = Accepted { m: now.plus(TIMEOUT) };
-                actions.push(Action::Deliver(response));
+                actions.push(Action::Deliver(Box::new(response)));
             }
             Calling { .. } | Proceeding => {
                 let ack = self.ack(&response).to_bytes();
                 actions.push(Action::Send(ack.clone()));
                 self.state = Completed { ack, d: now.plus(self.transport.linger(TIMER_D)) };
-                actions.push(Action::Deliver(response));
+                actions.push(Action::Deliver(Box::new(response)));
             }
             Completed { ack, .. } if !status.is_provisional() && !status.is_success() => {
                 actions.push(Action::Send(ack.clone()));
             }
-            Accepted { .. } if status.is_success() => actions.push(Action::Deliver(response)),
+            Accepted { .. } if status.is_success() => actions.push(Action::Deliver(Box::new(response))),
             Completed { .. } | Accepted { .. } | Terminated => {}
         }
     }
@@ -171,11 +171,11 @@ impl Client {
                     e.slow(T2);
                 }
                 self.state = State::Proceeding { e, f };
-                actions.push(Action::Deliver(response));
+                actions.push(Action::Deliver(Box::new(response)));
             }
             State::Trying { .. } | State::Proceeding { .. } => {
                 self.state = State::Completed { k: now.plus(self.transport.linger(T4)) };
-                actions.push(Action::Deliver(response));
+                actions.push(Action::Deliver(Box::new(response)));
             }
             State::Completed { .. } | State::Terminated => {}
         }

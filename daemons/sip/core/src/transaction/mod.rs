@@ -28,7 +28,7 @@ pub enum Action {
     /// Send these bytes where the transaction's peer is.
     Send(Vec<u8>),
     /// Give this response to the user agent.
-    Deliver(Response),
+    Deliver(Box<Response>),
     /// Tell the user agent that no answer (timers B, F) or no ACK (timer H) came.
     TimedOut,
 }
@@ -48,7 +48,7 @@ pub struct Transaction {
 
 #[derive(Clone, Serialize, Deserialize)]
 enum Machine {
-    InviteClient(InviteClient),
+    InviteClient(Box<InviteClient>),
     Client(Client),
     InviteServer(InviteServer),
     Server(Server),
@@ -58,7 +58,7 @@ enum Machine {
 #[derive(Debug)]
 pub enum Happened {
     /// A response to a request of ours.
-    Response(TransactionId, Option<LegId>, Response),
+    Response(TransactionId, Option<LegId>, Box<Response>),
     /// No final response came in time (timers B and F).
     TimedOut(TransactionId, Option<LegId>),
 }
@@ -107,9 +107,12 @@ impl Transactions {
         let key = Key::Client(branch, request.method.clone());
         let mut actions = Vec::new();
         let machine = match request.method {
-            Method::Invite => {
-                Machine::InviteClient(InviteClient::start(now, request, flow.transport(), &mut actions))
-            }
+            Method::Invite => Machine::InviteClient(Box::new(InviteClient::start(
+                now,
+                request,
+                flow.transport(),
+                &mut actions,
+            ))),
             _ => Machine::Client(Client::start(now, &request, flow.transport(), &mut actions)),
         };
         let id = self.insert(Transaction { key, flow, leg, machine })?;

@@ -59,7 +59,7 @@ impl Core {
         });
         let until = now.plus(RING_LIMIT);
         let offered = Offered { transaction: id, invite: request, flow: source, local_tag, until };
-        self.legs.put(leg, Leg { over, memo: Memo::default(), state: State::Offered(offered) });
+        self.legs.put(leg, Leg { over, memo: Memo::default(), state: State::Offered(Box::new(offered)) });
     }
 
     /// 180: route rings the called side.
@@ -74,7 +74,7 @@ impl Core {
     pub(super) fn answer_offer(&mut self, now: Monotonic, id: LegId, description: SessionDescription) {
         let Some(leg) = self.legs.take(id) else { return };
         let State::Offered(offered) = leg.state else { return self.legs.put(id, leg) };
-        let Offered { transaction, invite, flow, local_tag, .. } = &offered;
+        let Offered { transaction, invite, flow, local_tag, .. } = &*offered;
         let Ok(dialog) = Dialog::uas(invite, local_tag, *flow, reach(&leg.over)) else {
             // Cannot be: the INVITE was refused with 400 if no dialog could be made of it.
             self.refuse_offer(now, &offered, Cause::Interworking);

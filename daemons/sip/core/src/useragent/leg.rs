@@ -41,7 +41,7 @@ pub struct Leg {
 
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) enum State {
-    Offered(Offered),
+    Offered(Box<Offered>),
     Dialing(Dialing),
     Established(Box<Established>),
     Cancelling { transaction: TransactionId, reason: Vec<u8>, sent: bool, until: Monotonic },
@@ -124,9 +124,8 @@ impl Leg {
     /// When the leg has something to do by itself.
     pub(super) fn deadline(&self) -> Option<Monotonic> {
         match &self.state {
-            State::Offered(Offered { until, .. })
-            | State::Dialing(Dialing { until, .. })
-            | State::Cancelling { until, .. } => Some(*until),
+            State::Offered(offered) => Some(offered.until),
+            State::Dialing(Dialing { until, .. }) | State::Cancelling { until, .. } => Some(*until),
             State::Established(established) => {
                 let success = established.success.as_ref().map(Success::deadline);
                 let change = established.change.as_ref().map(|change| change.until);
