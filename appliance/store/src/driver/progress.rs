@@ -95,3 +95,25 @@ impl Progress {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{sync::mpsc, thread};
+
+    #[test]
+    fn a_reader_waits_for_the_group_that_it_may_have_seen_and_no_longer() {
+        let progress = Progress::at(Position(0), Position(0));
+        progress.settle().unwrap();
+        progress.begin();
+        thread::scope(|scope| {
+            let (told, heard) = mpsc::channel();
+            let progress = &progress;
+            scope.spawn(move || told.send(progress.settle().is_ok()).unwrap());
+            assert!(heard.recv_timeout(Duration::from_millis(50)).is_err(), "not durable yet");
+            progress.end(Position(1), Position(0));
+            progress.begin();
+            assert!(heard.recv_timeout(Duration::from_secs(30)).unwrap());
+        });
+    }
+}
