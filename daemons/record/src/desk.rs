@@ -1,0 +1,228 @@
+//! What people ask of recordings: each act is durable in the audit log before it goes on, and none opens a
+//! recording without the ticket that came with its entry.
+
+use crate::{
+    open,
+    recorder::{blocking, unknown},
+    shelf::{About, Shelf},
+};
+use audit_api::{Actor, Append, Audit, Event, EventKind, Outcome, Phase, Ticket, TicketWish};
+use auth_api::{Assertion, Claims, Role, Verifier};
+use envelope::{Dek, Segment};
+use key_api::{Key, Unwrap};
+use mutant::mutant;
+use record_api::{Export, Exported, List, Recording, RecordingList, RecordingState, Show, Verified, Verify};
+use service::{Client, Refusal};
+use std::{collections::BTreeMap, fs::File, io::BufWriter, os::fd::OwnedFd};
+use types::RecordingId;
+
+/// The longest reason, in characters.
+const REASON_LIMIT: usize = 500;
+const PAGE: u32 = 100;
+const LONGEST_PAGE: u32 = 1_000;
+
+/// Answers people.
+pub struct Desk {
+    shelf: Shelf,
+    verifier: Verifier,
+    key: Client<Key>,
+    audit: Client<Audit>,
+}
+
+impl Desk {
+    /// A desk over this shelf.
+    pub fn new(shelf: Shelf, verifier: Verifier, key: Client<Key>, audit: Client<Audit>) -> Self {
+        Self { shelf, verifier, key, audit }
+    }
+
+    /// Recordings, the newest first.
+    ///
+    /// # Errors
+    /// No right, or the disk failed.
+    pub async fn list(&self, list: List) -> Result<RecordingList, Refusal> {
+        let claims = self.may(&list.assertion, SEERS)?;
+        let event = act(EventKind::RecordingsListed, &claims, "", None, Phase::Once, Outcome::Done);
+        self.enter(event, list.assertion, TicketWish::None).await?;
+        let shelf = self.shelf.clone();
+        let mut found: Vec<Recording> =
+            blocking(move || shelf.all()).await?.into_iter().map(|about| about.recording).collect();
+        found.retain(|recording| {
+            list.call.is_none_or(|call| recording.call == call)
+                && list.from.is_none_or(|from| recording.began >= from)
+                && list.until.is_none_or(|until| recording.began < until)
+        });
+        found.sort_by_key(|recording| std::cmp::Reverse((recording.began, recording.recording)));
+        let limit = usize::try_from(list.limit.unwrap_or(PAGE).min(LONGEST_PAGE)).unwrap_or(0);
+        let more = found.len() > limit;
+        found.truncate(limit);
+        Ok(RecordingList { recordings: found, more })
+    }
+
+    /// One recording.
+    ///
+    /// # Errors
+    /// No right, no such recording, or the disk failed.
+    pub async fn show(&self, show: Show) -> Result<Recording, Refusal> {
+        self.may(&show.assertion, SEERS)?;
+        Ok(self.about(show.recording).await?.recording)
+    }
+
+    /// Writes the sound to the descriptor.
+    ///
+    /// # Errors
+    /// No right, no reason, no audit, no key, or a chunk that does not open.
+    pub async fn export(&self, export: Export, descriptor: Option<OwnedFd>) -> Result<Exported, Refusal> {
+        let claims = self.may(&export.assertion, LISTENERS)?;
+        let reason = reason(&export.reason)?;
+        let target = descriptor.ok_or_else(|| {
+            Refusal::invalid("record.no-descriptor", "an export comes with a descriptor to write to")
+        })?;
+        let about = self.about(export.recording).await?;
+        if about.recording.state == RecordingState::Recording {
+            return Err(Refusal::conflict(
+                "record.goes-on",
+                "the recording goes on: export it when it is over",
+            ));
+        }
+        let object = export.recording.to_string();
+        let mut event =
+            act(EventKind::RecordingExported, &claims, &object, Some(reason), Phase::Begun, Outcome::Pending);
+        event.case = export.case.clone();
+        let (sequence, ticket) = self.ticket(event.clone(), export.assertion.clone()).await?;
+        let written = match self.keys(&about, ticket).await {
+            Ok(keys) => {
+                let (shelf, recording) = (self.shelf.clone(), export.recording);
+                blocking(move || {
+                    open::write_wav(&shelf, recording, &keys, BufWriter::new(File::from(target)))
+                })
+                .await
+            }
+            Err(refusal) => Err(refusal),
+        };
+        event.phase = Phase::Ended;
+        event.facts.insert("begun".to_owned(), sequence.to_string());
+        event.outcome = if written.is_ok() { Outcome::Done } else { Outcome::Failed };
+        if let Ok(written) = &written {
+            event = event.with("digest", &written.digest).with("size", written.size);
+        }
+        self.enter(event, export.assertion, TicketWish::None).await?;
+        let written = written?;
+        Ok(Exported { size: written.size, digest: written.digest, sequence, recording: about.recording })
+    }
+
+    /// Opens every chunk.
+    ///
+    /// # Errors
+    /// No right, no reason, no audit or no key.
+    pub async fn verify(&self, verify: Verify) -> Result<Verified, Refusal> {
+        let claims = self.may(&verify.assertion, VERIFIERS)?;
+        let reason = reason(&verify.reason)?;
+        let about = self.about(verify.recording).await?;
+        let object = verify.recording.to_string();
+        let event =
+            act(EventKind::RecordingVerified, &claims, &object, Some(reason), Phase::Begun, Outcome::Pending);
+        let (sequence, ticket) = self.ticket(event.clone(), verify.assertion.clone()).await?;
+        let keys = self.keys(&about, ticket).await?;
+        let (shelf, recording) = (self.shelf.clone(), verify.recording);
+        let found = blocking(move || open::inspect(&shelf, recording, &keys)).await?;
+        let mut ended = event.with("begun", sequence).with("chunks", found.chunks);
+        (ended.phase, ended.outcome) = (Phase::Ended, Outcome::Done);
+        if let Some(byte) = found.first_bad_byte {
+            ended = ended.with("first_bad_byte", byte);
+            ended.outcome = Outcome::Failed;
+        }
+        self.enter(ended, verify.assertion, TicketWish::None).await?;
+        Ok(Verified {
+            chunks: found.chunks,
+            first_bad_byte: found.first_bad_byte,
+            recording: about.recording,
+        })
+    }
+
+    /// The data keys of all segments, each for the ticket.
+    async fn keys(&self, about: &About, ticket: Ticket) -> Result<Vec<Dek>, Refusal> {
+        let recording = about.recording.recording;
+        let mut keys = Vec::new();
+        for segment in (0..about.segments).map(Segment) {
+            let shelf = self.shelf.clone();
+            let wrapped = blocking(move || shelf.key(recording, segment)).await?;
+            let unwrapped = self.key.call(Unwrap::new(&wrapped, ticket.clone())).await?;
+            keys.push(
+                unwrapped.open().map_err(|error| Refusal::unavailable("record.key", error.to_string()))?,
+            );
+        }
+        Ok(keys)
+    }
+
+    async fn ticket(&self, event: Event, assertion: Assertion) -> Result<(u64, Ticket), Refusal> {
+        let appended =
+            self.audit.call(Append { event, assertion: Some(assertion), ticket: TicketWish::Wanted }).await?;
+        let ticket = appended.ticket.ok_or_else(|| {
+            Refusal::unavailable("record.no-ticket", "audit gave no ticket: nothing is opened")
+        })?;
+        Ok((appended.sequence, ticket))
+    }
+
+    async fn enter(&self, event: Event, assertion: Assertion, ticket: TicketWish) -> Result<(), Refusal> {
+        if mutant("export-unaudited") {
+            return Ok(());
+        }
+        self.audit.call(Append { event, assertion: Some(assertion), ticket }).await?;
+        Ok(())
+    }
+
+    async fn about(&self, recording: RecordingId) -> Result<About, Refusal> {
+        let shelf = self.shelf.clone();
+        blocking(move || shelf.about(recording)).await?.ok_or_else(|| unknown(recording))
+    }
+
+    fn may(&self, assertion: &Assertion, roles: &[Role]) -> Result<Claims, Refusal> {
+        let claims = self.verifier.person(assertion)?;
+        if roles.iter().any(|role| claims.roles.contains(*role)) || mutant("roles-unchecked") {
+            return Ok(claims);
+        }
+        let names: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
+        let message = format!("this is for {}: {} is none", names.join(" or "), claims.person);
+        Err(Refusal::not_permitted("record.role", message))
+    }
+}
+
+/// Who sees that there are recordings.
+const SEERS: &[Role] = &[Role::Supervisor, Role::SecurityAdministrator, Role::AuditAdministrator];
+/// Who hears them.
+const LISTENERS: &[Role] = &[Role::Supervisor];
+/// Who may have every chunk opened without hearing it.
+const VERIFIERS: &[Role] = &[Role::Supervisor, Role::AuditAdministrator];
+
+fn reason(text: &str) -> Result<&str, Refusal> {
+    match text.trim() {
+        "" => Err(Refusal::invalid("record.no-reason", "say why: the audit log keeps the reason")),
+        long if long.chars().count() > REASON_LIMIT => Err(Refusal::invalid(
+            "record.long-reason",
+            format!("a reason has at most {REASON_LIMIT} characters"),
+        )),
+        sound => Ok(sound),
+    }
+}
+
+fn act(
+    kind: EventKind,
+    claims: &Claims,
+    object: &str,
+    reason: Option<&str>,
+    phase: Phase,
+    outcome: Outcome,
+) -> Event {
+    Event {
+        kind,
+        phase,
+        actor: Actor::Person(claims.person.to_string()),
+        origin: String::new(),
+        object: object.to_owned(),
+        outcome,
+        reason: reason.map(str::to_owned),
+        case: None,
+        facts: BTreeMap::new(),
+        personal: BTreeMap::new(),
+    }
+}
