@@ -269,8 +269,7 @@ impl Router {
 
     /// Renews the memo of the caller's leg where the call has changed.
     fn remember(&mut self, call: &mut Call) {
-        // Before the answer there is nothing that another life could go on with.
-        if call.caller.answered.is_none() || call.caller.line_over() {
+        if call.caller.line_over() {
             return;
         }
         let memo = memo::of_call(call);

@@ -1,0 +1,352 @@
+//! Random lives: callers, agents, phones, lost edges, lost and repeated events, kills of route itself. After
+//! every step the invariants hold, and in the end nobody is left over.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
+
+mod support;
+
+use proptest::prelude::*;
+use route_api::{
+    AgentState, Cause, EndedBy, Endpoint, Extent, LegState, MediaEvent, MediaRefusal, Quality, Reachability,
+    SignallingEvent, Stage,
+};
+use route_core::{Edge, Input, NotBegun};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+use support::{World, agent, sdp};
+use types::{CallId, LegId};
+
+#[derive(Clone, Debug)]
+enum Act {
+    Call(bool),
+    PartyEnds(u8, u8),
+    PhoneRings(u8),
+    PhoneAnswers(u8),
+    Sip,
+    Media,
+    Record,
+    NoRecord(u8),
+    PromptEnds(u8, bool),
+    MediaRefuses(u8),
+    MediaCloses(u8),
+    Silent(u8),
+    Change(u8),
+    RepeatSip,
+    RepeatMedia,
+    State(bool, u8),
+    SignIn(bool, bool),
+    HangUp(u8),
+    Reachable(bool, bool),
+    Lose(bool),
+    Attach(bool),
+    ForgetLeg(u8, bool),
+    Pass(u16),
+    Restart,
+}
+
+fn act(restarts: bool) -> impl Strategy<Value = Act> {
+    let any8 = any::<u8>();
+    prop_oneof![
+        6 => any::<bool>().prop_map(move |known| Act::Call(known || restarts)),
+        4 => (any8, any8).prop_map(|(leg, cause)| Act::PartyEnds(leg, cause)),
+        3 => any8.prop_map(Act::PhoneRings),
+        8 => any8.prop_map(Act::PhoneAnswers),
+        20 => Just(Act::Sip),
+        20 => Just(Act::Media),
+        8 => Just(Act::Record),
+        1 => any8.prop_map(Act::NoRecord),
+        12 => (any8, any::<bool>()).prop_map(|(leg, whole)| Act::PromptEnds(leg, whole)),
+        1 => any8.prop_map(Act::MediaRefuses),
+        1 => any8.prop_map(Act::MediaCloses),
+        1 => any8.prop_map(Act::Silent),
+        2 => any8.prop_map(Act::Change),
+        3 => Just(Act::RepeatSip),
+        3 => Just(Act::RepeatMedia),
+        8 => (any::<bool>(), any8).prop_map(|(who, state)| Act::State(who, state)),
+        3 => (any::<bool>(), any::<bool>()).prop_map(|(who, inn)| Act::SignIn(who, inn)),
+        1 => any8.prop_map(Act::HangUp),
+        2 => (any::<bool>(), any::<bool>()).prop_map(|(who, yes)| Act::Reachable(who, yes)),
+        2 => any::<bool>().prop_map(Act::Lose),
+        3 => any::<bool>().prop_map(Act::Attach),
+        1 => (any8, any::<bool>()).prop_map(|(leg, edge)| Act::ForgetLeg(leg, edge)),
+        6 => (0_u16..400).prop_map(Act::Pass),
+        (if restarts { 2 } else { 0 }) => Just(Act::Restart),
+    ]
+}
+
+struct Life {
+    world: World,
+    offered: BTreeSet<LegId>,
+    last_sip: Option<SignallingEvent>,
+    last_media: Option<MediaEvent>,
+    order: Vec<CallId>,
+}
+
+fn pick<T: Copy>(from: impl Iterator<Item = T>, at: u8) -> Option<T> {
+    let all: Vec<T> = from.collect();
+    (!all.is_empty()).then(|| all[usize::from(at) % all.len()])
+}
+
+const NAMES: [(&str, &str); 2] = [("alice", "8001"), ("bob", "8002")];
+
+impl Life {
+    fn new() -> Self {
+        let mut world = World::new();
+        world.ready("alice", "8001");
+        Self { world, offered: BTreeSet::new(), last_sip: None, last_media: None, order: Vec::new() }
+    }
+
+    fn live(&mut self, act: Act) {
+        let world = &mut self.world;
+        match act {
+            Act::Call(known) if world.sip_attached => {
+                self.offered.insert(world.call(if known { "95555" } else { "1" }));
+            }
+            Act::Call(_) => {}
+            Act::PartyEnds(at, cause) => {
+                let causes = [
+                    Cause::NormalClearing,
+                    Cause::UserBusy,
+                    Cause::CallRejected,
+                    Cause::NoAnswer,
+                    Cause::DestinationOutOfOrder,
+                    Cause::NetworkOutOfOrder,
+                ];
+                if let Some(leg) = pick(world.sip.keys().copied(), at) {
+                    world.ended(leg, causes[usize::from(cause) % causes.len()]);
+                }
+            }
+            Act::PhoneRings(at) => {
+                if let Some(leg) = self.ringing(at) {
+                    self.world.from_sip.push_back(SignallingEvent::Ringing { leg, description: None });
+                }
+            }
+            Act::PhoneAnswers(at) => {
+                if let Some(leg) = self.ringing(at) {
+                    self.world.sip.get_mut(&leg).unwrap().state = LegState::Established;
+                    self.world.from_sip.push_back(SignallingEvent::Answered { leg, description: sdp("phone") });
+                }
+            }
+            Act::Sip => {
+                self.last_sip = world.from_sip.front().cloned();
+                world.step_sip();
+            }
+            Act::Media => {
+                self.last_media = world.from_media.front().cloned();
+                world.step_media();
+            }
+            Act::Record => {
+                world.step_record();
+            }
+            Act::NoRecord(why) => {
+                if let Some(begin) = world.begins.pop_front() {
+                    let why = [NotBegun::ByRule, NotBegun::Failed, NotBegun::EndCall][usize::from(why) % 3];
+                    world.give(Input::NotBegun(begin.recording, why));
+                } else if let Some(join) = world.joins.pop_front() {
+                    world.give(Input::NotJoined(join.recording, join.track.track));
+                }
+            }
+            Act::PromptEnds(at, whole) => {
+                let playing = world.media.iter().filter(|(_, leg)| leg.playing.is_some()).map(|(leg, _)| *leg);
+                if let Some(leg) = pick(playing, at) {
+                    world.prompt_ends(leg, if whole { Extent::Whole } else { Extent::Part });
+                }
+            }
+            Act::MediaRefuses(at) => {
+                if let Some(leg) = pick(world.media.keys().copied(), at) {
+                    let detail = String::new();
+                    let reason = [MediaRefusal::NotAcceptable, MediaRefusal::NoPort][usize::from(at) % 2];
+                    world.media.remove(&leg);
+                    world.from_media.push_back(MediaEvent::Refused { leg, reason, detail });
+                }
+            }
+            Act::MediaCloses(at) => {
+                if let Some(leg) = pick(world.media.keys().copied(), at) {
+                    world.media.remove(&leg);
+                    world.from_media.push_back(MediaEvent::Closed { leg, quality: Quality::default() });
+                }
+            }
+            Act::Silent(at) => {
+                if let Some(leg) = pick(world.media.keys().copied(), at) {
+                    world.from_media.push_back(MediaEvent::Silent { leg });
+                }
+            }
+            Act::Change(at) => {
+                if let Some(leg) = pick(world.sip.keys().copied(), at) {
+                    world.from_sip.push_back(SignallingEvent::Changing { leg, description: sdp("again") });
+                }
+            }
+            Act::RepeatSip => {
+                if let (true, Some(event)) = (world.sip_attached, self.last_sip.clone()) {
+                    if let SignallingEvent::Offered { leg, .. } = &event {
+                        self.offered.insert(*leg);
+                    }
+                    self.world.give(Input::Signalling(event));
+                }
+            }
+            Act::RepeatMedia => {
+                if let (true, Some(event)) = (world.media_attached, self.last_media.clone()) {
+                    self.world.give(Input::Media(event));
+                }
+            }
+            Act::State(who, state) => {
+                let state = match state % 5 {
+                    0 => AgentState::Aux("tea".to_owned()),
+                    1 => AgentState::SignedOut,
+                    _ => AgentState::Ready,
+                };
+                let _may_be_signed_out = world.router.set_state(world.now, &agent(NAMES[usize::from(who)].0), state);
+                world.drain();
+            }
+            Act::SignIn(who, inn) => {
+                let (name, phone) = NAMES[usize::from(who)];
+                let phone = inn.then(|| phone.parse().unwrap());
+                let _may_be_on_call = world.router.sign_in(world.now, &agent(name), phone);
+                world.drain();
+            }
+            Act::HangUp(at) => {
+                if let Some(call) = pick(world.router.live_calls().iter().map(|call| call.call), at) {
+                    world.router.hang_up(world.now, call).unwrap();
+                    world.drain();
+                }
+            }
+            Act::Reachable(who, yes) => {
+                let endpoint = Endpoint::Phone(NAMES[usize::from(who)].1.parse().unwrap());
+                let reachable = if yes { Reachability::Reachable } else { Reachability::Unreachable };
+                world.from_sip.push_back(SignallingEvent::Reachable { endpoint, reachable });
+            }
+            Act::Lose(true) if world.sip_attached => world.lose(Edge::Signalling),
+            Act::Lose(false) if world.media_attached => world.lose(Edge::Media),
+            Act::Lose(_) => {}
+            Act::Attach(true) if !world.sip_attached => world.attach_sip(),
+            Act::Attach(false) if !world.media_attached => world.attach_media(),
+            Act::Attach(_) => {}
+            Act::ForgetLeg(at, true) if !world.sip_attached => {
+                if let Some(leg) = pick(world.sip.keys().copied(), at) {
+                    world.sip.remove(&leg);
+                }
+            }
+            Act::ForgetLeg(at, false) if !world.media_attached => {
+                if let Some(leg) = pick(world.media.keys().copied(), at) {
+                    world.media.remove(&leg);
+                }
+            }
+            Act::ForgetLeg(..) => {}
+            Act::Pass(tenths) => {
+                let time = Duration::from_millis(u64::from(tenths) * 100);
+                world.now.monotonic = world.now.monotonic.plus(time);
+                world.now.utc = world.now.utc.plus(time);
+                world.give(Input::Tick);
+            }
+            Act::Restart => {
+                world.restart();
+                self.order.clear();
+            }
+        }
+        self.check();
+    }
+
+    fn ringing(&self, at: u8) -> Option<LegId> {
+        let ringing = self.world.sip.iter().filter(|(_, leg)| leg.dialled_by_us && leg.state == LegState::Ringing);
+        pick(ringing.map(|(leg, _)| *leg), at)
+    }
+
+    fn check(&mut self) {
+        let router = &self.world.router;
+        let calls: BTreeMap<_, _> = router.live_calls().into_iter().map(|call| (call.call, call)).collect();
+        let agents = router.agents();
+        for entry in &agents {
+            let busy = matches!(entry.state, AgentState::Offered | AgentState::Talking);
+            assert_eq!(busy, entry.call.is_some(), "{entry:?}");
+            if let Some(id) = entry.call {
+                let call = calls.get(&id).unwrap_or_else(|| panic!("{entry:?} without a live call"));
+                assert_eq!(call.agent.as_ref(), Some(&entry.agent), "{call:?}");
+                let stage = if entry.state == AgentState::Offered { Stage::Offering } else { Stage::Talking };
+                assert_eq!(call.stage, stage, "{entry:?}");
+            }
+        }
+        let waiting = router.queues()[0].waiting.clone();
+        for call in calls.values() {
+            if let Some(id) = &call.agent {
+                let entry = agents.iter().find(|entry| entry.agent == *id);
+                assert_eq!(entry.and_then(|entry| entry.call), Some(call.call), "{call:?}");
+            }
+            let waits = matches!(call.stage, Stage::Waiting | Stage::Offering);
+            assert_eq!(waits, waiting.contains(&call.call), "{call:?}");
+        }
+        let stayed: Vec<_> = self.order.iter().filter(|call| waiting.contains(call)).collect();
+        assert!(stayed.iter().zip(&waiting).all(|(before, now)| *before == now), "{:?} became {waiting:?}", self.order);
+        self.order = waiting;
+        // No deadline lies behind us: the shell would spin.
+        assert!(router.wake().is_none_or(|wake| wake > self.world.now.monotonic), "a deadline was not met");
+        self.check_records();
+    }
+
+    fn check_records(&self) {
+        let mut calls = BTreeSet::new();
+        for record in &self.world.saved {
+            assert!(calls.insert(record.call), "two call records of one call");
+            let legs: BTreeSet<_> = record.legs.iter().map(|leg| leg.leg).collect();
+            assert_eq!(legs.len(), record.legs.len(), "a leg ended twice");
+            assert!(record.legs.iter().all(|leg| leg.began <= leg.ended && record.offered <= record.ended));
+        }
+    }
+
+    /// Everything comes back and everybody hangs up.
+    fn end(&mut self) {
+        for edge in [true, false] {
+            self.live(Act::Attach(edge));
+        }
+        for _ in 0..20 {
+            while let Some(leg) = self.world.sip.keys().next().copied() {
+                self.world.from_sip.push_back(SignallingEvent::Ended {
+                    leg,
+                    cause: Cause::NormalClearing,
+                    by: EndedBy::Peer,
+                });
+                self.world.sip.remove(&leg);
+            }
+            self.world.settle();
+            self.check();
+            self.world.pass(Duration::from_secs(60));
+        }
+        assert!(self.world.router.live_calls().is_empty(), "{:?}", self.world.router.live_calls());
+        assert!(self.world.sip.is_empty() && self.world.media.is_empty(), "legs are left on an edge");
+        for entry in self.world.router.agents() {
+            let settled = matches!(entry.state, AgentState::Ready | AgentState::Aux(_) | AgentState::SignedOut);
+            assert!(settled, "{entry:?}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Every call ends in exactly one call record, whatever happens to the edges.
+    #[test]
+    fn every_call_ends_in_exactly_one_record(acts in prop::collection::vec(act(false), 1..150)) {
+        let mut life = Life::new();
+        for act in acts {
+            life.live(act);
+        }
+        life.end();
+        let recorded: Vec<_> = life.world.saved.iter().map(|record| record.legs[0].leg).collect();
+        let unique: BTreeSet<_> = recorded.iter().copied().collect();
+        prop_assert_eq!(unique.len(), recorded.len());
+        prop_assert_eq!(unique, life.offered);
+        let known: BTreeSet<_> = life.world.saved.iter().flat_map(|record| &record.legs).map(|leg| leg.leg).collect();
+        prop_assert!(life.world.dialled.iter().all(|leg| known.contains(leg)), "a leg is in no call record");
+    }
+
+    /// Kills of route on top: nobody is left over, and what is recorded is recorded once.
+    #[test]
+    fn nobody_is_left_over_when_route_is_killed(acts in prop::collection::vec(act(true), 1..150)) {
+        let mut life = Life::new();
+        for act in acts {
+            life.live(act);
+        }
+        life.end();
+    }
+}

@@ -1,0 +1,200 @@
+//! Waiting, offering and the agents' states.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
+
+mod support;
+
+use report_api::{Disposition, OfferOutcome};
+use route_api::{AgentState, Cause, Endpoint, Extent, Reachability, SignallingEvent, Stage};
+use route_core::{DeskError, Input};
+use std::time::Duration;
+use support::{World, agent};
+
+fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+fn aux(reason: &str) -> AgentState {
+    AgentState::Aux(reason.to_owned())
+}
+
+/// RONA: the agent goes to Aux, the caller keeps its place. Mutant route-lose-place-on-rona.
+#[test]
+fn who_was_not_answered_keeps_the_place() {
+    let mut world = World::new();
+    let first = world.waiting_caller();
+    world.pass(seconds(1));
+    let second = world.waiting_caller();
+    world.ready("alice", "8001");
+    let phone = *world.dialled.last().unwrap();
+    world.give(Input::Signalling(SignallingEvent::Ringing { leg: phone, description: None }));
+    world.pass(seconds(15));
+    assert_eq!(world.state("alice"), aux("no-answer"));
+    assert!(world.hung_up.contains(&(phone, Cause::NoAnswer)));
+    let queue = &world.router.queues()[0];
+    let calls: Vec<_> = world.router.live_calls().iter().map(|call| call.call).collect();
+    assert_eq!(queue.waiting, calls, "the queue is not in the order of arrival");
+    world.ready("bob", "8002");
+    let bobs = world.answer();
+    assert_eq!(world.media[&bobs].bridged, Some(first));
+    world.hang_up(first);
+    let offers: Vec<_> = world.saved[0].queued[0].offers.iter().map(|offer| offer.outcome).collect();
+    assert_eq!(offers, [OfferOutcome::NoAnswer, OfferOutcome::Answered]);
+    assert_eq!(world.router.live_calls()[0].legs[0], second);
+}
+
+/// Mutants route-stuck-agent and route-no-call-record.
+#[test]
+fn a_caller_who_gives_up_while_it_rings_leaves_the_agent_as_they_were() {
+    let mut world = World::new();
+    world.ready("alice", "8001");
+    let caller = world.waiting_caller();
+    assert_eq!(world.state("alice"), AgentState::Offered);
+    let phone = *world.dialled.last().unwrap();
+    world.hang_up(caller);
+    assert_eq!(world.state("alice"), AgentState::Ready);
+    assert!(world.hung_up.contains(&(phone, Cause::NormalClearing)));
+    let [record] = &world.saved[..] else { panic!("{} call records", world.saved.len()) };
+    assert_eq!(record.disposition, Disposition::Abandoned);
+    assert_eq!(record.queued[0].offers[0].outcome, OfferOutcome::Abandoned);
+}
+
+#[test]
+fn an_answer_that_crosses_the_hang_up_joins_nobody() {
+    let mut world = World::new();
+    world.ready("alice", "8001");
+    let caller = world.waiting_caller();
+    let phone = *world.dialled.last().unwrap();
+    world.ended(caller, Cause::NormalClearing);
+    world.step_sip();
+    world.give(Input::Signalling(SignallingEvent::Answered { leg: phone, description: support::sdp("late") }));
+    world.settle();
+    assert_eq!(world.state("alice"), AgentState::Ready);
+    assert_eq!(world.saved.len(), 1);
+    assert!(world.sip.is_empty() && world.media.is_empty());
+}
+
+#[test]
+fn the_highest_skill_counts_then_the_longest_idle() {
+    let mut world = World::new();
+    world.ready("bob", "8002");
+    world.pass(seconds(100));
+    world.ready("alice", "8001");
+    let first = world.waiting_caller();
+    assert_eq!((world.state("alice"), world.state("bob")), (AgentState::Offered, AgentState::Ready));
+    world.waiting_caller();
+    assert_eq!(world.state("bob"), AgentState::Offered);
+    world.hang_up(first);
+    assert_eq!(world.entry("alice").state, AgentState::Ready);
+}
+
+#[test]
+fn a_phone_that_cannot_be_reached_is_not_rung() {
+    let mut world = World::new();
+    world.ready("alice", "8001");
+    let endpoint = || Endpoint::Phone("8001".parse().unwrap());
+    let reachable = |reachable| SignallingEvent::Reachable { endpoint: endpoint(), reachable };
+    world.give(Input::Signalling(reachable(Reachability::Unreachable)));
+    world.waiting_caller();
+    assert_eq!(world.state("alice"), AgentState::Ready);
+    world.give(Input::Signalling(reachable(Reachability::Reachable)));
+    assert_eq!(world.state("alice"), AgentState::Offered);
+}
+
+#[test]
+fn a_phone_that_refuses_sends_its_agent_to_aux_with_the_reason() {
+    for (cause, reason) in [
+        (Cause::UserBusy, "busy"),
+        (Cause::CallRejected, "refused"),
+        (Cause::DestinationOutOfOrder, "phone-failed"),
+    ] {
+        let mut world = World::new();
+        world.ready("alice", "8001");
+        world.waiting_caller();
+        let phone = *world.dialled.last().unwrap();
+        world.ended(phone, cause);
+        world.settle();
+        assert_eq!(world.state("alice"), aux(reason));
+        assert_eq!(world.router.live_calls()[0].stage, Stage::Waiting);
+    }
+}
+
+#[test]
+fn the_longest_wait_ends_with_the_closing_prompt() {
+    let mut world = World::new();
+    let caller = world.waiting_caller();
+    world.pass(seconds(300));
+    assert_eq!(world.playing(caller).as_deref(), Some("closing"));
+    world.prompt_ends(caller, Extent::Whole);
+    world.settle();
+    assert_eq!(world.hung_up, [(caller, Cause::NormalClearing)]);
+    assert_eq!(world.saved[0].disposition, Disposition::Refused);
+    assert_eq!(world.saved[0].queued.len(), 1);
+}
+
+#[test]
+fn a_full_queue_lets_the_next_caller_go_on() {
+    let mut world = World::new();
+    world.plan.queues[0].max_waiting = 1;
+    world.give(Input::Settings(Box::new(world.plan.clone())));
+    world.waiting_caller();
+    let second = world.waiting_caller();
+    assert_eq!(world.playing(second).as_deref(), Some("closing"));
+}
+
+#[test]
+fn what_an_agent_asks_for_while_talking_holds_afterwards() {
+    let mut world = World::new();
+    world.ready("alice", "8001");
+    let caller = world.waiting_caller();
+    world.answer();
+    world.set("alice", aux("lunch"));
+    assert_eq!(world.state("alice"), AgentState::Talking);
+    world.hang_up(caller);
+    assert_eq!(world.state("alice"), aux("lunch"));
+    world.set("alice", AgentState::SignedOut);
+    assert_eq!(world.state("alice"), AgentState::SignedOut);
+}
+
+#[test]
+fn an_offer_is_withdrawn_when_its_agent_goes_to_aux() {
+    let mut world = World::new();
+    world.ready("alice", "8001");
+    world.waiting_caller();
+    world.set("alice", aux("fire"));
+    world.settle();
+    assert_eq!(world.state("alice"), aux("fire"));
+    assert_eq!(world.router.live_calls()[0].stage, Stage::Waiting);
+    assert!(world.sip.len() == 1 && world.media.len() == 1);
+}
+
+#[test]
+fn two_agents_do_not_share_a_phone_and_nobody_else_signs_in() {
+    let mut world = World::new();
+    world.ready("alice", "8001");
+    let mut sign_in = |name: &str, phone: &str| {
+        world.router.sign_in(world.now, &agent(name), Some(phone.parse().unwrap())).err()
+    };
+    assert_eq!(sign_in("bob", "8001"), Some(DeskError::PhoneTaken));
+    assert_eq!(sign_in("bob", "9999"), Some(DeskError::UnknownPhone));
+    assert_eq!(sign_in("mallory", "8002"), Some(DeskError::UnknownAgent));
+    assert_eq!(
+        world.router.set_state(world.now, &agent("bob"), AgentState::Ready).err(),
+        Some(DeskError::SignedOut)
+    );
+    assert_eq!(
+        world.router.set_state(world.now, &agent("alice"), AgentState::Talking).err(),
+        Some(DeskError::NotSettable)
+    );
+}
+
+#[test]
+fn new_settings_reach_those_who_wait() {
+    let mut world = World::new();
+    let caller = world.waiting_caller();
+    world.plan.queues.clear();
+    world.plan.agents.remove(0);
+    world.give(Input::Settings(Box::new(world.plan.clone())));
+    assert_eq!(world.playing(caller).as_deref(), Some("closing"));
+    assert_eq!(world.router.agents().len(), 1);
+}

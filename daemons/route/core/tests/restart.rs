@@ -1,0 +1,179 @@
+//! Edges that break off and come back, and route itself killed in the middle of calls.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
+
+mod support;
+
+use report_api::{Disposition, Recorded};
+use route_api::{AgentState, Cause, Stage};
+use route_core::Edge;
+use std::time::Duration;
+use support::World;
+
+fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+fn attach(world: &mut World, media_first: bool) {
+    if media_first {
+        world.attach_media();
+        world.attach_sip();
+    } else {
+        world.attach_sip();
+        world.attach_media();
+    }
+    world.settle();
+}
+
+#[test]
+fn calls_in_progress_go_on_talking_when_route_begins_anew() {
+    for media_first in [true, false] {
+        let mut world = World::new();
+        let caller = world.waiting_caller();
+        world.ready("alice", "8001");
+        let phone = world.answer();
+        let recording = world.media[&caller].tapped.unwrap().0;
+        world.hung_up.clear();
+        world.restart();
+        attach(&mut world, media_first);
+        assert!(world.hung_up.is_empty(), "{:?}", world.hung_up);
+        let call = &world.router.live_calls()[0];
+        assert_eq!((call.stage, call.recording), (Stage::Talking, Some(recording)));
+        assert_eq!(world.state("alice"), AgentState::Talking);
+        assert_eq!(world.entry("alice").phone, Some("8001".parse().unwrap()));
+        world.hang_up(caller);
+        assert!(world.sip.is_empty() && world.media.is_empty(), "{phone} is left");
+        let [record] = &world.saved[..] else { panic!("{} call records", world.saved.len()) };
+        assert!(matches!(&record.recording, Recorded::Yes { recording: kept, .. } if *kept == recording));
+        assert_eq!((record.legs.len(), record.disposition), (2, Disposition::Answered));
+        assert_eq!(world.finished, [recording]);
+        assert_eq!(world.state("alice"), AgentState::WrapUp);
+    }
+}
+
+#[test]
+fn waiting_callers_keep_their_order_and_ready_agents_stay_ready() {
+    let mut world = World::new();
+    let callers: Vec<_> = (0..5)
+        .map(|_| {
+            world.pass(seconds(1));
+            world.waiting_caller()
+        })
+        .collect();
+    let before = world.router.queues()[0].waiting.clone();
+    world.restart();
+    attach(&mut world, true);
+    assert_eq!(world.router.queues()[0].waiting, before);
+    world.ready("bob", "8002");
+    world.restart();
+    attach(&mut world, false);
+    assert_eq!(world.state("bob"), AgentState::Offered);
+    let phone = world.answer();
+    assert_eq!(world.media[&phone].bridged, Some(callers[0]));
+}
+
+#[test]
+fn a_phone_that_rings_goes_on_ringing() {
+    let mut world = World::new();
+    let caller = world.waiting_caller();
+    world.ready("alice", "8001");
+    let phone = *world.dialled.last().unwrap();
+    world.restart();
+    attach(&mut world, false);
+    assert_eq!(world.state("alice"), AgentState::Offered);
+    assert_eq!(world.answer(), phone);
+    assert_eq!(world.media[&caller].bridged, Some(phone));
+}
+
+#[test]
+fn an_edge_that_comes_back_without_a_leg_ends_its_call() {
+    let mut world = World::new();
+    let caller = world.waiting_caller();
+    world.ready("alice", "8001");
+    let phone = world.answer();
+    world.lose(Edge::Signalling);
+    world.sip.remove(&caller);
+    world.attach_sip();
+    world.settle();
+    assert!(world.hung_up.contains(&(phone, Cause::NormalClearing)));
+    assert_eq!((world.saved.len(), world.state("alice")), (1, AgentState::WrapUp));
+}
+
+#[test]
+fn media_that_lost_a_bridge_sets_it_again() {
+    let mut world = World::new();
+    let caller = world.waiting_caller();
+    world.ready("alice", "8001");
+    let phone = world.answer();
+    world.lose(Edge::Media);
+    for side in world.media.values_mut() {
+        (side.bridged, side.tapped) = (None, None);
+    }
+    world.attach_media();
+    assert_eq!(world.media[&caller].bridged, Some(phone));
+    assert!(world.media[&caller].tapped.is_some() && world.media[&phone].tapped.is_some());
+}
+
+#[test]
+fn an_announcement_that_broke_off_is_played_again() {
+    let mut world = World::new();
+    let caller = world.call("95555");
+    world.settle();
+    world.prompt_ends(caller, route_api::Extent::Whole);
+    world.settle();
+    assert_eq!(world.playing(caller).as_deref(), Some("recorded"));
+    world.lose(Edge::Media);
+    world.media.get_mut(&caller).unwrap().playing = None;
+    world.attach_media();
+    assert_eq!(world.playing(caller).as_deref(), Some("recorded"));
+}
+
+#[test]
+fn an_edge_that_stays_away_ends_its_calls() {
+    for edge in [Edge::Signalling, Edge::Media] {
+        let mut world = World::new();
+        world.waiting_caller();
+        world.lose(edge);
+        world.pass(seconds(14));
+        assert!(world.saved.is_empty());
+        world.pass(seconds(1));
+        world.pass(seconds(60));
+        let [record] = &world.saved[..] else { panic!("{} call records", world.saved.len()) };
+        assert_eq!(record.disposition, Disposition::Failed);
+    }
+}
+
+#[test]
+fn a_call_that_was_recorded_does_not_come_back_by_a_late_memo() {
+    let mut world = World::new();
+    let caller = world.waiting_caller();
+    let memo = world.sip[&caller].memo.clone();
+    world.hang_up(caller);
+    world.lose(Edge::Signalling);
+    let side = support::SipLeg {
+        state: route_api::LegState::Established,
+        memo,
+        dialled_by_us: false,
+        answered_by_us: true,
+    };
+    world.sip.insert(caller, side);
+    world.attach_sip();
+    world.settle();
+    assert_eq!((world.saved.len(), world.sip.len()), (1, 0));
+}
+
+#[test]
+fn a_long_history_still_fits_into_a_memo() {
+    let mut world = World::new();
+    world.plan.queues[0].max_wait = settings::Period::hours(4);
+    world.give(route_core::Input::Settings(Box::new(world.plan.clone())));
+    let caller = world.waiting_caller();
+    for _ in 0..40 {
+        world.ready("alice", "8001");
+        world.pass(seconds(15));
+    }
+    assert!(world.sip[&caller].memo.0.len() <= route_core::MEMO_MOST);
+    world.restart();
+    attach(&mut world, false);
+    assert_eq!(world.router.live_calls()[0].stage, Stage::Waiting);
+}

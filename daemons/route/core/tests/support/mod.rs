@@ -1,0 +1,423 @@
+//! A router between two fake edges, a fake record and a clock that the test moves.
+//!
+//! The fakes keep what a real edge keeps (legs, states, memos), answer commands with events that wait until
+//! the test delivers them, and can break off and come back.
+
+#![allow(dead_code, reason = "each test uses its part")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
+
+use record_api::{Begin, Join};
+use report_api::CallRecord;
+use route_api::{
+    AgentEntry, AgentState, AttachMedia, AttachSignalling, Cause, EndedBy, Endpoint, Extent, LegState,
+    LiveLeg, LiveMedia, MediaCommand, MediaEvent, Memo, Party, Quality, Reachability, SessionDescription,
+    SignallingCommand, SignallingEvent,
+};
+use route_core::{Edge, Input, MEMO_MOST, Moment, Output, Roster, Router};
+use settings::{Settings, route::Route};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+use types::{AgentId, Extension, LegId, Monotonic, Pii, RecordingId, Uid, Utc};
+
+pub const SETTINGS: &str = r#"
+[[sip.phones]]
+extension = "8001"
+password = "Geese-fly-North-1"
+[[sip.phones]]
+extension = "8002"
+password = "Geese-fly-South-2"
+[[route.numbers]]
+dialled = "95555"
+flow = "service"
+[[route.flows]]
+name = "service"
+steps = [{ play = "greeting" }, { announce = "recorded" }, { queue = "service" }, { play = "closing" }]
+[[route.queues]]
+name = "service"
+ring = "15s"
+wrap_up = "5s"
+music = "waiting"
+max_wait = "5m"
+[[route.agents]]
+name = "alice"
+extension = "8001"
+queues = [{ queue = "service", level = 8 }]
+[[route.agents]]
+name = "bob"
+extension = "8002"
+queues = [{ queue = "service", level = 5 }]
+"#;
+
+pub fn plan() -> Route {
+    Settings::parse(SETTINGS).unwrap_or_else(|problems| panic!("{problems:?}")).route
+}
+
+pub struct SipLeg {
+    pub state: LegState,
+    pub memo: Memo,
+    pub dialled_by_us: bool,
+    pub answered_by_us: bool,
+}
+
+#[derive(Default)]
+pub struct SoundLeg {
+    pub memo: Memo,
+    pub bridged: Option<LegId>,
+    pub playing: Option<(u32, String)>,
+    pub tapped: Option<(RecordingId, u8)>,
+}
+
+pub struct World {
+    pub router: Router,
+    pub now: Moment,
+    pub plan: Route,
+    pub sip: BTreeMap<LegId, SipLeg>,
+    pub media: BTreeMap<LegId, SoundLeg>,
+    pub sip_attached: bool,
+    pub media_attached: bool,
+    pub from_sip: VecDeque<SignallingEvent>,
+    pub from_media: VecDeque<MediaEvent>,
+    pub begins: VecDeque<Begin>,
+    pub joins: VecDeque<Join>,
+    pub finished: Vec<RecordingId>,
+    pub saved: Vec<CallRecord>,
+    pub dialled: Vec<LegId>,
+    pub hung_up: Vec<(LegId, Cause)>,
+    pub commands: Vec<String>,
+    legs: u128,
+    seeds: u8,
+}
+
+pub fn agent(name: &str) -> AgentId {
+    name.parse().unwrap()
+}
+
+pub fn sdp(text: &str) -> SessionDescription {
+    SessionDescription(text.to_owned())
+}
+
+impl World {
+    pub fn new() -> Self {
+        let now = Moment { monotonic: Monotonic(1_000_000_000_000), utc: Utc(1_800_000_000_000_000_000) };
+        let plan = plan();
+        let mut world = Self {
+            router: Router::new(now, [1; 16], plan.clone(), Roster::default()),
+            now,
+            plan,
+            sip: BTreeMap::new(),
+            media: BTreeMap::new(),
+            sip_attached: false,
+            media_attached: false,
+            from_sip: VecDeque::new(),
+            from_media: VecDeque::new(),
+            begins: VecDeque::new(),
+            joins: VecDeque::new(),
+            finished: Vec::new(),
+            saved: Vec::new(),
+            dialled: Vec::new(),
+            hung_up: Vec::new(),
+            commands: Vec::new(),
+            legs: 0,
+            seeds: 1,
+        };
+        world.attach_sip();
+        world.attach_media();
+        world
+    }
+
+    pub fn give(&mut self, input: Input) {
+        self.router.handle(self.now, input);
+        self.drain();
+    }
+
+    pub fn drain(&mut self) {
+        while let Some(output) = self.router.poll() {
+            match output {
+                Output::Signalling(command) => self.obey_signalling(command),
+                Output::Media(command) => self.obey_media(command),
+                Output::RecordBegin(begin) => self.begins.push_back(begin),
+                Output::RecordJoin(join) => self.joins.push_back(join),
+                Output::RecordFinish(finish) => self.finished.push(finish.recording),
+                Output::Save(record) => {
+                    let call = record.call;
+                    self.saved.push(*record);
+                    self.router.handle(self.now, Input::Saved(call));
+                }
+            }
+        }
+    }
+
+    fn obey_signalling(&mut self, command: SignallingCommand) {
+        assert!(self.sip_attached, "a command on a broken stream: {command:?}");
+        self.commands.push(format!("{command:?}").split([' ', '{']).next().unwrap().to_owned());
+        let small = |memo: &Memo| assert!(memo.0.len() <= MEMO_MOST, "{} bytes of memo", memo.0.len());
+        match command {
+            SignallingCommand::Answer { leg, memo, .. } => {
+                small(&memo);
+                if let Some(side) = self.sip.get_mut(&leg) {
+                    side.memo = memo;
+                    side.answered_by_us = true;
+                    self.from_sip.push_back(SignallingEvent::Confirmed { leg, description: None });
+                }
+            }
+            SignallingCommand::Dial { leg, memo, .. } => {
+                small(&memo);
+                self.dialled.push(leg);
+                let side = SipLeg { state: LegState::Ringing, memo, dialled_by_us: true, answered_by_us: false };
+                assert!(self.sip.insert(leg, side).is_none(), "dialled twice");
+            }
+            SignallingCommand::Remember { leg, memo } => {
+                small(&memo);
+                if let Some(side) = self.sip.get_mut(&leg) {
+                    side.memo = memo;
+                }
+            }
+            SignallingCommand::HangUp { leg, cause } => {
+                self.hung_up.push((leg, cause));
+                if self.sip.remove(&leg).is_some() {
+                    self.from_sip.push_back(SignallingEvent::Ended { leg, cause, by: EndedBy::House });
+                }
+            }
+            SignallingCommand::Attached {} | SignallingCommand::Ring { .. } | SignallingCommand::Change { .. } => {}
+        }
+    }
+
+    fn obey_media(&mut self, command: MediaCommand) {
+        assert!(self.media_attached, "a command on a broken stream: {command:?}");
+        self.commands.push(format!("{command:?}").split([' ', '{']).next().unwrap().to_owned());
+        match command {
+            MediaCommand::Open { leg, memo, .. } => {
+                self.media.entry(leg).or_default().memo = memo;
+                self.from_media.push_back(MediaEvent::Opened { leg, description: sdp("ours") });
+            }
+            MediaCommand::Accept { leg, .. } if self.media.contains_key(&leg) => {
+                self.from_media.push_back(MediaEvent::Accepted { leg });
+            }
+            MediaCommand::Play { leg, play, prompt, .. } => {
+                if let Some(side) = self.media.get_mut(&leg) {
+                    side.playing = Some((play, prompt.to_string()));
+                }
+            }
+            MediaCommand::Bridge { leg, with } => {
+                for (one, other) in [(leg, with), (with, leg)] {
+                    if let Some(side) = self.media.get_mut(&one) {
+                        side.bridged = Some(other);
+                        side.playing = None;
+                    }
+                }
+            }
+            MediaCommand::Tap { leg, recording, track } => {
+                if let Some(side) = self.media.get_mut(&leg) {
+                    side.tapped = Some((recording, track));
+                }
+            }
+            MediaCommand::Close { leg } => {
+                if self.media.remove(&leg).is_some() {
+                    let quality = Quality { received: 50, ..Quality::default() };
+                    self.from_media.push_back(MediaEvent::Closed { leg, quality });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub fn attach_sip(&mut self) {
+        self.sip_attached = true;
+        let legs = self
+            .sip
+            .iter()
+            .map(|(leg, side)| LiveLeg { leg: *leg, state: side.state, memo: side.memo.clone() })
+            .collect();
+        let phone = |number: &str| (Endpoint::Phone(number.parse().unwrap()), Reachability::Reachable);
+        let endpoints = vec![phone("8001"), phone("8002")];
+        self.give(Input::SignallingAttached(AttachSignalling { legs, endpoints }));
+    }
+
+    pub fn attach_media(&mut self) {
+        self.media_attached = true;
+        let legs = self
+            .media
+            .iter()
+            .map(|(leg, side)| LiveMedia { leg: *leg, bridged: side.bridged, memo: side.memo.clone() })
+            .collect();
+        self.give(Input::MediaAttached(AttachMedia { legs }));
+    }
+
+    /// The stream breaks; what the edge had not said yet is lost.
+    pub fn lose(&mut self, edge: Edge) {
+        match edge {
+            Edge::Signalling => {
+                self.sip_attached = false;
+                self.from_sip.clear();
+            }
+            Edge::Media => {
+                self.media_attached = false;
+                self.from_media.clear();
+            }
+        }
+        self.give(Input::Lost(edge));
+    }
+
+    /// route dies and begins anew with nothing but its roster; both edges have to attach again.
+    pub fn restart(&mut self) {
+        let roster = serde_json::to_string(&self.router.roster()).unwrap();
+        self.seeds += 1;
+        self.router =
+            Router::new(self.now, [self.seeds; 16], self.plan.clone(), serde_json::from_str(&roster).unwrap());
+        self.sip_attached = false;
+        self.media_attached = false;
+        self.from_sip.clear();
+        self.from_media.clear();
+        self.begins.clear();
+        self.joins.clear();
+    }
+
+    /// A caller dials.
+    pub fn call(&mut self, dialled: &str) -> LegId {
+        self.legs += 1;
+        let leg = LegId(Uid(self.legs.to_be_bytes()));
+        if self.sip_attached {
+            let side = SipLeg {
+                state: LegState::Ringing,
+                memo: Memo::default(),
+                dialled_by_us: false,
+                answered_by_us: false,
+            };
+            self.sip.insert(leg, side);
+            self.give(Input::Signalling(self.offered(leg, dialled)));
+        }
+        leg
+    }
+
+    pub fn offered(&self, leg: LegId, dialled: &str) -> SignallingEvent {
+        SignallingEvent::Offered {
+            leg,
+            over: Endpoint::Trunk("carrier".parse().unwrap()),
+            from: Party { number: Pii::new("13800138000".to_owned()), display: None },
+            dialled: dialled.to_owned(),
+            description: Some(sdp("theirs")),
+            reference: format!("dialog-{leg}"),
+        }
+    }
+
+    /// Delivers everything that the edges have to say.
+    pub fn settle(&mut self) {
+        while self.step_sip() || self.step_media() || self.step_record() {}
+    }
+
+    pub fn step_sip(&mut self) -> bool {
+        if !self.sip_attached {
+            return false;
+        }
+        let Some(event) = self.from_sip.pop_front() else { return false };
+        if let SignallingEvent::Confirmed { leg, .. } = &event
+            && let Some(side) = self.sip.get_mut(leg)
+        {
+            side.state = LegState::Established;
+        }
+        self.give(Input::Signalling(event));
+        true
+    }
+
+    pub fn step_media(&mut self) -> bool {
+        if !self.media_attached {
+            return false;
+        }
+        let Some(event) = self.from_media.pop_front() else { return false };
+        self.give(Input::Media(event));
+        true
+    }
+
+    pub fn step_record(&mut self) -> bool {
+        if let Some(begin) = self.begins.pop_front() {
+            self.give(Input::Begun(begin.recording));
+            return true;
+        }
+        if let Some(join) = self.joins.pop_front() {
+            self.give(Input::Joined(join.recording, join.track.track));
+            return true;
+        }
+        false
+    }
+
+    /// What a leg hears comes to its end, or is cut.
+    pub fn prompt_ends(&mut self, leg: LegId, extent: Extent) {
+        let utc = self.now.utc;
+        if let Some((play, prompt)) = self.media.get_mut(&leg).and_then(|side| side.playing.take()) {
+            self.from_media.push_back(MediaEvent::Played {
+                leg,
+                play,
+                prompt: prompt.parse().unwrap(),
+                digest: "ab".repeat(32),
+                began: utc,
+                ended: utc,
+                extent,
+            });
+        }
+    }
+
+    /// A caller who has heard greeting and announcement and waits.
+    pub fn waiting_caller(&mut self) -> LegId {
+        let leg = self.call("95555");
+        self.settle();
+        for prompt in ["greeting", "recorded"] {
+            assert_eq!(self.playing(leg).as_deref(), Some(prompt));
+            self.prompt_ends(leg, Extent::Whole);
+            self.settle();
+        }
+        leg
+    }
+
+    pub fn playing(&self, leg: LegId) -> Option<String> {
+        self.media.get(&leg)?.playing.as_ref().map(|(_, prompt)| prompt.clone())
+    }
+
+    pub fn ready(&mut self, name: &str, phone: &str) {
+        let phone: Extension = phone.parse().unwrap();
+        self.router.sign_in(self.now, &agent(name), Some(phone)).unwrap();
+        self.set(name, AgentState::Ready);
+        self.settle();
+    }
+
+    pub fn set(&mut self, name: &str, state: AgentState) {
+        self.router.set_state(self.now, &agent(name), state).unwrap();
+        self.drain();
+    }
+
+    pub fn state(&self, name: &str) -> AgentState {
+        self.entry(name).state
+    }
+
+    pub fn entry(&self, name: &str) -> AgentEntry {
+        self.router.agents().into_iter().find(|entry| entry.agent == agent(name)).unwrap()
+    }
+
+    /// The phone that rings last answers.
+    pub fn answer(&mut self) -> LegId {
+        let leg = *self.dialled.last().unwrap();
+        self.sip.get_mut(&leg).unwrap().state = LegState::Established;
+        self.from_sip.push_back(SignallingEvent::Answered { leg, description: sdp("phone") });
+        self.settle();
+        leg
+    }
+
+    /// A party hangs up, or its leg ends otherwise.
+    pub fn ended(&mut self, leg: LegId, cause: Cause) {
+        if self.sip.remove(&leg).is_some() {
+            self.from_sip.push_back(SignallingEvent::Ended { leg, cause, by: EndedBy::Peer });
+        }
+    }
+
+    pub fn hang_up(&mut self, leg: LegId) {
+        self.ended(leg, Cause::NormalClearing);
+        self.settle();
+    }
+
+    pub fn pass(&mut self, time: Duration) {
+        self.now = Moment { monotonic: self.now.monotonic.plus(time), utc: self.now.utc.plus(time) };
+        self.give(Input::Tick);
+        self.settle();
+    }
+}
