@@ -70,3 +70,24 @@ pub enum Error {
     #[error(transparent)]
     Gm(#[from] gm::Error),
 }
+
+/// That secret keys cannot be shown or copied: each of these must not compile.
+///
+/// ```compile_fail,E0277
+/// fn can<T: std::fmt::Debug>() {}
+/// can::<envelope::Dek>();
+/// ```
+/// ```compile_fail,E0277
+/// fn can<T: Clone>() {}
+/// can::<envelope::Dek>();
+/// ```
+/// ```compile_fail,E0277
+/// fn can<T: std::fmt::Debug>() {}
+/// can::<envelope::Kek>();
+/// ```
+/// ```compile_fail,E0277
+/// fn can<T: Clone>() {}
+/// can::<envelope::Kek>();
+/// ```
+#[cfg(doctest)]
+struct Secrecy;

@@ -65,3 +65,32 @@ pub enum Error {
     #[error("self-test of {0} failed")]
     SelfTest(&'static str),
 }
+
+/// That secret keys cannot be shown or copied: each of these must not compile.
+///
+/// ```compile_fail,E0277
+/// fn can<T: std::fmt::Debug>() {}
+/// can::<gm::sm4::Key>();
+/// ```
+/// ```compile_fail,E0277
+/// fn can<T: Clone>() {}
+/// can::<gm::sm4::Key>();
+/// ```
+/// ```compile_fail,E0277
+/// fn can<T: std::fmt::Debug>() {}
+/// can::<gm::sm2::SigningKey>();
+/// ```
+/// ```compile_fail,E0277
+/// fn can<T: Clone>() {}
+/// can::<gm::sm2::SigningKey>();
+/// ```
+/// ```compile_fail,E0277
+/// fn can<T: std::fmt::Debug>() {}
+/// can::<gm::sm2::DecryptionKey>();
+/// ```
+/// ```compile_fail,E0277
+/// fn can<T: Clone>() {}
+/// can::<gm::sm2::DecryptionKey>();
+/// ```
+#[cfg(doctest)]
+struct Secrecy;
