@@ -11,10 +11,8 @@ use tokio::sync::oneshot;
 const MOST: usize = 1024;
 
 /// What audit has not confirmed yet, and the stream to audit while there is one.
-#[derive(Default)]
 pub struct Journal(Mutex<State>);
 
-#[derive(Default)]
 struct State {
     next: u64,
     waiting: BTreeMap<u64, Waiting>,
@@ -34,6 +32,19 @@ pub struct Pending {
 }
 
 impl Journal {
+    /// An empty one. Its numbers begin at a random place, so that a late word for an act of an earlier life
+    /// is never taken for the word of one of this life.
+    ///
+    /// # Errors
+    /// The kernel gave no randomness.
+    pub fn new() -> Result<Self, gm::Error> {
+        let mut bytes = [0; 8];
+        gm::random(&mut bytes)?;
+        // 53 bits: whole in every JSON reader, and no life counts through what is left above.
+        let next = u64::from_be_bytes(bytes) >> 11;
+        Ok(Self(Mutex::new(State { next, waiting: BTreeMap::new(), stream: None })))
+    }
+
     /// Whether audit listens.
     pub fn attached(&self) -> bool {
         self.state().stream.is_some()

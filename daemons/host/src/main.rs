@@ -31,7 +31,8 @@ fn main() -> std::process::ExitCode {
         gm::selftest().map_err(|error| Failure::of("test the cryptography", error))?;
         let book = Book::open(house.state_directory(), Files)
             .map_err(|error| Failure::of("open the versions of the settings", error))?;
-        let journal = Arc::new(Journal::default());
+        let journal =
+            Arc::new(Journal::new().map_err(|error| Failure::of("number the acts for audit", error))?);
         journal.once(
             Event::of_daemon(EventKind::ServiceStarted, "host", "host").with("version", house.version()),
         );
