@@ -1,3 +1,85 @@
-//! RTP, prompts, tones, digits and taps: the daemon
+//! RTP, prompts, tones, digits and taps: the daemon.
+//!
+//! Owns the RTP ports and the thread that serves them ([`worker`]); talks to route and record beside it
+//! ([`edge`]), so that no other daemon can delay audio. Holds no key, and writes nothing to a disk.
 
-fn main() {}
+mod contract;
+mod edge;
+mod error;
+mod prompts;
+#[cfg(test)]
+mod tests;
+mod worker;
+
+use media_core::{Core, session::Limits};
+use prompts::Prompts;
+use service::{Context, Failure};
+use std::{os::fd::BorrowedFd, path::Path, thread};
+use worker::{Beginning, Keeper, Kept, Order, Ports, Worker};
+
+fn main() -> std::process::ExitCode {
+    service::run("media", env!("CARGO_PKG_VERSION"), |house| async move {
+        let settings = host_api::follow::<settings::media::Media>(&house, "media").await?;
+        let media = settings.borrow().clone();
+        let (worker, handle, words) = Worker::new(Beginning {
+            core: Core::new(Limits::default()),
+            ports: Ports::new(media.bind, media.ports.first(), media.ports.last()),
+            advertised: media.advertised.unwrap_or(media.bind),
+            keeper: Box::new(Supervisor(house.clone())),
+            kept: kept(&house),
+        })
+        .map_err(|error| Failure::of("begin to serve RTP", error))?;
+        // The working directory lies in the home of the house.
+        let mut prompts = Prompts::of(Path::new("..").join(&media.prompts));
+        prompts.load_all(&handle);
+        audit_api::announce(&house, house.client());
+
+        let (ended, end) = tokio::sync::oneshot::channel();
+        let thread = thread::Builder::new().name("rtp".to_owned()).spawn(move || {
+            // The daemon that waits for it may have ended first.
+            let _gone = ended.send(worker.run());
+        });
+        thread.map_err(|error| Failure::of("start the thread of RTP", error))?;
+        tokio::spawn(edge::listen(words, house.client(), house.client()));
+        tokio::spawn(edge::attach(house.client(), handle.clone(), prompts));
+        house.ready();
+
+        let mut end = end;
+        tokio::select! {
+            () = house.stopping() => handle.order(Order::Stop),
+            outcome = &mut end => return over(outcome.ok()),
+        }
+        over(end.await.ok())
+    })
+}
+
+/// The thread of RTP ended: by the word to stop, by a failure, or by a fault of ours.
+fn over(outcome: Option<Result<(), error::Error>>) -> Result<(), Failure> {
+    match outcome {
+        Some(Ok(())) => Ok(()),
+        Some(Err(error)) => Err(Failure::of("serve RTP", error)),
+        None => Err(Failure("serve RTP: its thread ended without a word".to_owned())),
+    }
+}
+
+/// The supervisor's descriptor store.
+struct Supervisor(Context);
+
+impl Keeper for Supervisor {
+    fn keep(&self, name: &str, descriptor: BorrowedFd<'_>) {
+        self.0.keep(name, &descriptor);
+    }
+
+    fn forget(&self, name: &str) {
+        self.0.forget(name);
+    }
+}
+
+fn kept(house: &Context) -> Kept {
+    let names = house.kept_names();
+    names
+        .into_iter()
+        .filter_map(|name| Some((house.kept(&name).pop()?, name)))
+        .map(|(fd, name)| (name, fd))
+        .collect()
+}

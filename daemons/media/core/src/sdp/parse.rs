@@ -129,6 +129,9 @@ fn connection(value: &str) -> Read<Connection> {
     };
     // Multicast carries a TTL or a count behind a slash.
     let host = host.split('/').next().unwrap_or(host);
+    if host.is_empty() {
+        return Err("c= has no address");
+    }
     match host.parse::<IpAddr>() {
         Ok(address) if address.is_ipv4() == (kind == "IP4") => Ok(Connection::Address(address)),
         Ok(_) => Err("c= names one family and has an address of the other"),

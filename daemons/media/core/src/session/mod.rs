@@ -248,10 +248,10 @@ impl Core {
         Self { limits, ..Self::default() }
     }
 
-    /// Loads prompts by name, in place of all that were loaded: at the start, after a restart, and when
-    /// files changed. A prompt that is being played goes on in its new form.
-    pub fn load(&mut self, prompts: BTreeMap<String, Prompt>) {
-        self.prompts = prompts;
+    /// Loads a prompt under its name, in place of the one that was there: at the start, after a restart, and
+    /// when its file changed. Where it is being played, it goes on in its new form.
+    pub fn load(&mut self, name: String, prompt: Prompt) {
+        self.prompts.insert(name, prompt);
     }
 
     /// Every leg.

@@ -8,7 +8,7 @@ use media_core::{
     rtp::{Packet, PayloadType, Seed, Ssrc},
     session::{Limits, Opening, Port, Prompt, Record, TICK},
 };
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 use types::{LegId, Monotonic, RecordingId, Uid};
 
 pub const PCMU: PayloadType = PayloadType(0);
@@ -49,8 +49,9 @@ impl House {
     }
 
     pub fn load(&mut self, files: &[(&str, Vec<u8>)]) {
-        let read = |(name, file): &(&str, Vec<u8>)| ((*name).to_owned(), Prompt::read(file).unwrap());
-        self.core.load(files.iter().map(read).collect::<BTreeMap<_, _>>());
+        for (name, file) in files {
+            self.core.load((*name).to_owned(), Prompt::read(file).unwrap());
+        }
     }
 
     pub fn handle(&mut self, input: Input<'_>) -> Result<(), Error> {

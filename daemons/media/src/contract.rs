@@ -1,0 +1,80 @@
+//! The core's words in the words of the leg contract.
+
+use media_core::{
+    Error, Event,
+    g711::Law,
+    session::{Extent, Quality, Times},
+};
+use route_api::{MediaEvent, MediaRefusal, SessionDescription};
+use service::clock;
+use types::{Monotonic, Name, Utc};
+
+/// An event as route hears it; `None` for what concerns route not.
+pub fn event(event: Event, now: Monotonic) -> Option<MediaEvent> {
+    Some(match event {
+        Event::Opened { leg, description } => {
+            MediaEvent::Opened { leg, description: SessionDescription(description) }
+        }
+        Event::Accepted { leg } => MediaEvent::Accepted { leg },
+        Event::Played { leg, play, prompt, digest, began, ended, extent } => MediaEvent::Played {
+            leg,
+            play,
+            // It was a name when it was asked for.
+            prompt: prompt.parse::<Name>().ok()?,
+            digest: digest.to_string(),
+            began: utc(began, now),
+            ended: utc(ended, now),
+            extent: match extent {
+                Extent::Whole => route_api::Extent::Whole,
+                Extent::Part => route_api::Extent::Part,
+            },
+        },
+        Event::Digit { leg, digit, .. } => MediaEvent::Digit { leg, digit: digit.into() },
+        Event::Silent { leg } => MediaEvent::Silent { leg },
+        Event::TapEnded { .. } => return None,
+        Event::TapLost { recording, batches } => {
+            MediaEvent::TapLost { recording, batches: u32::try_from(batches).unwrap_or(u32::MAX) }
+        }
+        Event::Closed { leg, quality: figures } => MediaEvent::Closed { leg, quality: quality(&figures) },
+    })
+}
+
+/// How often, in the core's word.
+pub const fn times(times: route_api::Times) -> Times {
+    match times {
+        route_api::Times::Once => Times::Once,
+        route_api::Times::Endless => Times::Endless,
+    }
+}
+
+/// Why a leg cannot be opened, for route.
+pub const fn refusal(error: &Error) -> MediaRefusal {
+    match error {
+        Error::Sdp { .. } => MediaRefusal::Malformed,
+        Error::Full(_) | Error::OddPort(_) => MediaRefusal::NoPort,
+        _ => MediaRefusal::NotAcceptable,
+    }
+}
+
+fn quality(quality: &Quality) -> route_api::Quality {
+    let codec = match quality.law {
+        Some(Law::A) => "PCMA",
+        Some(Law::Mu) => "PCMU",
+        None => "",
+    };
+    route_api::Quality {
+        codec: codec.to_owned(),
+        received: quality.received.received,
+        lost: quality.received.lost,
+        foreign: quality.foreign,
+        sent: quality.sent,
+        jitter_us: u64::try_from(quality.received.jitter.as_micros()).unwrap_or(u64::MAX),
+    }
+}
+
+/// The calendar's word for a moment near `now`.
+fn utc(moment: Monotonic, now: Monotonic) -> Utc {
+    let utc = clock::utc();
+    let nanoseconds = i64::try_from(i128::from(moment.0) - i128::from(now.0)).unwrap_or(0);
+    Utc(utc.0.saturating_add(nanoseconds))
+}

@@ -1,0 +1,84 @@
+//! The ways to route and record: what they want goes to the worker, what the worker says goes to them, in
+//! order and again until it is heard.
+
+use crate::{
+    prompts::Prompts,
+    worker::{Handle, Order, Word},
+};
+use record_api::{Feed, Record};
+use route_api::{AttachMedia, Hear, MediaCommand, MediaEvent, Route};
+use service::Client;
+use std::{os::fd::OwnedFd, time::Duration};
+use tokio::sync::mpsc;
+use types::RecordingId;
+
+const PAUSE: Duration = Duration::from_millis(200);
+/// How often a feed is offered to a record side that is away. Then its end is closed, and the worker, which
+/// notices, makes another.
+const OFFERS: u32 = 50;
+
+/// Attaches to route, and again whenever the stream ends; follows what comes.
+pub async fn attach(route: Client<Route>, worker: Handle, mut prompts: Prompts) {
+    loop {
+        let legs = worker.legs().await;
+        match route.stream(AttachMedia { legs }).await {
+            Ok(mut commands) => loop {
+                match commands.next().await {
+                    Ok(Some(command)) => {
+                        if let MediaCommand::Play { prompt, .. } = &command {
+                            prompts.load(&worker, prompt);
+                        }
+                        worker.order(Order::Media(command));
+                    }
+                    Ok(None) => break,
+                    Err(error) => {
+                        tracing::warn!(%error, "route's commands ended");
+                        break;
+                    }
+                }
+            },
+            Err(error) => tracing::info!(%error, "waiting for route"),
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Passes on what the worker says, until it ends.
+pub async fn listen(mut words: mpsc::Receiver<Word>, route: Client<Route>, record: Client<Record>) {
+    while let Some(word) = words.recv().await {
+        match word {
+            Word::Event(event) => tell(&route, event).await,
+            Word::Feed(recording, descriptor) => {
+                tokio::spawn(hand_over(record.clone(), recording, descriptor));
+            }
+        }
+    }
+}
+
+async fn tell(route: &Client<Route>, event: MediaEvent) {
+    loop {
+        match route.call(Hear { event: event.clone() }).await {
+            Ok(_) => return,
+            Err(service::Error::Refused(refusal)) => {
+                tracing::error!(%refusal, "route refused an event");
+                return;
+            }
+            Err(error) => tracing::warn!(%error, "route is away: the event waits"),
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn hand_over(record: Client<Record>, recording: RecordingId, descriptor: OwnedFd) {
+    for _ in 0..OFFERS {
+        let Ok(copy) = descriptor.try_clone() else { break };
+        match record.call_with(Feed { recording }, vec![copy], Duration::from_secs(5)).await {
+            Ok(_) => return,
+            Err(error) => {
+                tracing::warn!(%recording, %error, "the record side took no feed: it is offered again")
+            }
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    tracing::error!(%recording, "the record side took no feed");
+}
