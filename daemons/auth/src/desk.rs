@@ -90,9 +90,11 @@ impl Shared {
     pub(crate) async fn name_officers(&self, setup: Setup, local: bool) -> Result<Done, Refusal> {
         let Setup { password, system, security, audit, origin } = setup;
         let origin = seen(origin, local);
+        self.guard.admits(origin)?;
+        let hand = self.hashing.hand().await?;
         let challenge = self.guard.challenge_set_up(origin)?;
         let policy = self.guard.directory().policy().clone();
-        let hashed = self.hashing.work(move || -> Result<_, Refusal> {
+        let hashed = hand.work(move || -> Result<_, Refusal> {
             let officers = Officers {
                 system: first_password(&policy, system)?,
                 security: first_password(&policy, security)?,
@@ -109,8 +111,10 @@ impl Shared {
     pub(crate) async fn log_in(&self, login: Login, local: bool) -> Result<LoggedIn, Refusal> {
         let Login { person, password, origin } = login;
         let origin = seen(origin, local);
+        self.guard.admits(origin)?;
+        let hand = self.hashing.hand().await?;
         let challenge = self.guard.challenge(&person, origin)?;
-        let proof = self.hashing.work(move || challenge.answer(&password)).await?;
+        let proof = hand.work(move || challenge.answer(&password)).await?;
         let token = secrets::token()?;
         let act = Act::LogIn { proof, origin, session: token.session() };
         match self.guard.act(act, None).await? {
@@ -128,9 +132,11 @@ impl Shared {
     pub(crate) async fn change_password(&self, change: ChangePassword, local: bool) -> Result<Done, Refusal> {
         let ChangePassword { person, old, new, origin } = change;
         let origin = seen(origin, local);
-        let challenge = self.guard.challenge(&person, origin)?;
         let salt = secrets::salt()?;
-        let replaced = self.hashing.work(move || challenge.replace(&old, &new, salt)).await?;
+        self.guard.admits(origin)?;
+        let hand = self.hashing.hand().await?;
+        let challenge = self.guard.challenge(&person, origin)?;
+        let replaced = hand.work(move || challenge.replace(&old, &new, salt)).await?;
         let replacement = replaced.map_err(Error::from)?;
         let voucher = SessionId(secrets::uid()?);
         let act = Act::ChangePassword { replacement, origin, voucher };

@@ -83,24 +83,30 @@ impl Guard {
         }
     }
 
-    /// What this person's password is to be checked against, if passwords from there are looked at now.
+    /// Whether passwords from there are looked at now.
     ///
     /// # Errors
     /// Too many failures from there.
+    pub fn admits(&self, origin: Origin) -> Result<(), Refusal> {
+        self.directory().admits(clock::monotonic(), origin).map_err(|refusal| told(&refusal))
+    }
+
+    /// What this person's password is to be checked against.
+    ///
+    /// # Errors
+    /// As [`Guard::admits`].
     pub fn challenge(&self, person: &PersonId, origin: Origin) -> Result<Challenge, Refusal> {
-        let directory = self.directory();
-        directory.admits(clock::monotonic(), origin).map_err(|refusal| told(&refusal))?;
-        Ok(directory.challenge(now(), person))
+        self.admits(origin)?;
+        Ok(self.directory().challenge(now(), person))
     }
 
     /// What the set-up password is to be checked against.
     ///
     /// # Errors
-    /// Too many failures from there.
+    /// As [`Guard::admits`].
     pub fn challenge_set_up(&self, origin: Origin) -> Result<Challenge, Refusal> {
-        let directory = self.directory();
-        directory.admits(clock::monotonic(), origin).map_err(|refusal| told(&refusal))?;
-        Ok(directory.challenge_set_up())
+        self.admits(origin)?;
+        Ok(self.directory().challenge_set_up())
     }
 
     /// Puts other rules in force, once no act is under way.

@@ -4,17 +4,25 @@
 use crate::error::Error;
 use service::Refusal;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Hashes that run at the same time; each takes 64 MiB.
 const HANDS: usize = 2;
-/// Hashes that wait for a hand, at a tenth to a third of a second each; the next one is told Busy.
-const WAITING: usize = 24;
+/// Hashes that wait for a hand, at a tenth to half a second each: the last of them is still answered in time.
+/// The next one is told Busy.
+const WAITING: usize = 16;
 
 /// Does the work of passwords.
 pub struct Hashing {
     places: Arc<Semaphore>,
     hands: Arc<Semaphore>,
+}
+
+/// The right to do one piece of work.
+#[must_use]
+pub struct Hand {
+    _place: OwnedSemaphorePermit,
+    _hand: OwnedSemaphorePermit,
 }
 
 impl Default for Hashing {
@@ -24,14 +32,11 @@ impl Default for Hashing {
 }
 
 impl Hashing {
-    /// Does the work on another thread.
+    /// Waits for a hand. Whoever has one looks again whether the work is still wanted.
     ///
     /// # Errors
-    /// Busy when too much work waits already.
-    pub async fn work<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, Refusal> {
+    /// Busy when too many wait already.
+    pub async fn hand(&self) -> Result<Hand, Refusal> {
         let busy = "too many passwords are being checked: try again in some seconds";
         let place =
             Arc::clone(&self.places).try_acquire_owned().map_err(|_full| Refusal::busy("auth.busy", busy))?;
@@ -39,12 +44,25 @@ impl Hashing {
             .acquire_owned()
             .await
             .map_err(|closed| Error::Worker(closed.to_string()))?;
+        Ok(Hand { _place: place, _hand: hand })
+    }
+}
+
+impl Hand {
+    /// Does the work on another thread.
+    ///
+    /// # Errors
+    /// The work panicked.
+    pub async fn work<T: Send + 'static>(
+        self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
         let done = tokio::task::spawn_blocking(move || {
-            // Both are given back when the work is done, also where nobody waits for it any more.
-            let _held = (place, hand);
+            // Given back when the work is done, also where nobody waits for it any more.
+            let _held = self;
             work()
         });
-        Ok(done.await.map_err(|panicked| Error::Worker(panicked.to_string()))?)
+        done.await.map_err(|panicked| Error::Worker(panicked.to_string()))
     }
 }
 
@@ -62,13 +80,15 @@ mod tests {
             .map(|_| {
                 let hashing = Arc::clone(&hashing);
                 tokio::spawn(async move {
-                    hashing
+                    let hand = hashing.hand().await?;
+                    let done = hand
                         .work(|| {
                             MOST.fetch_max(RUNNING.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                             std::thread::sleep(std::time::Duration::from_millis(5));
                             RUNNING.fetch_sub(1, Ordering::SeqCst);
                         })
-                        .await
+                        .await;
+                    done.map_err(Refusal::from)
                 })
             })
             .collect();
@@ -80,6 +100,6 @@ mod tests {
             }
         }
         assert_eq!((done, MOST.load(Ordering::SeqCst)), (HANDS + WAITING, HANDS));
-        hashing.work(|| ()).await.unwrap();
+        hashing.hand().await.unwrap().work(|| ()).await.unwrap();
     }
 }

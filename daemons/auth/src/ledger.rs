@@ -82,12 +82,21 @@ fn entry(event: &Event, kind: EventKind, proven: bool) -> Entry {
         phase: Phase::Once,
         actor: if proven && !by.is_empty() { Actor::Person(by.clone()) } else { Actor::Claimed(by.clone()) },
         origin: event.origin.map(|origin| origin.to_string()).unwrap_or_default(),
-        object: event.on.as_ref().map(name).unwrap_or(by),
+        object: event.on.as_ref().map(name).unwrap_or_else(|| own(event.what, by)),
         outcome,
         reason: None,
         case: None,
         facts: facts.collect(),
         personal: BTreeMap::new(),
+    }
+}
+
+/// What an act without another person is done on: oneself, or all.
+fn own(what: What, by: String) -> String {
+    match what {
+        What::List => "accounts".to_owned(),
+        What::OriginLockOut | What::SetUp => String::new(),
+        _ => by,
     }
 }
 

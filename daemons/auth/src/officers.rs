@@ -99,7 +99,7 @@ async fn act(desk: &Shared, assertion: &Assertion, deed: Deed) -> Result<Done, R
 
 async fn hash(desk: &Shared, password: auth_api::Password) -> Result<PasswordHash, Refusal> {
     let (salt, cost) = (secrets::salt()?, desk.guard.directory().policy().cost);
-    let hashed = desk.hashing.work(move || PasswordHash::new(&password, salt, cost)).await?;
+    let hashed = desk.hashing.hand().await?.work(move || PasswordHash::new(&password, salt, cost)).await?;
     Ok(hashed.map_err(Error::from)?)
 }
 
