@@ -120,6 +120,7 @@ impl Home {
     pub fn install(&self, config: Option<&Path>, privileges: Privileges) -> Result<(), Failure> {
         if let Some(config) = config
             && let Some(host) = house::daemon("host")
+            && !self.state(host).join("current.toml").exists()
         {
             let seed = self.state(host).join("seed.toml");
             copy(config, &seed)?;
@@ -136,6 +137,11 @@ impl Home {
             }
         }
         Ok(())
+    }
+
+    /// The one-time set-up password, while the officers are not named.
+    pub fn set_up_password(&self) -> Option<String> {
+        fs::read_to_string(self.0.join("auth/set-up-password")).ok().map(|text| text.trim().to_owned())
     }
 
     /// Writes the status for `ym status`, whole or not at all.

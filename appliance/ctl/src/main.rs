@@ -3,10 +3,17 @@
 //! Human output by default, `--json` for programs; exit status 0 done, 1 failed, 2 wrong usage, 3 not
 //! permitted, 4 not found, 5 the house or a daemon is not there.
 
+mod centre;
+mod config;
+mod evidence;
 mod failure;
 mod home;
 mod output;
+mod person;
+mod session;
 mod status;
+mod terminal;
+mod time;
 mod up;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -14,7 +21,9 @@ use clap_complete::Shell;
 use failure::Failure;
 use home::Home;
 use output::Form;
+use session::Session;
 use std::{path::PathBuf, process::ExitCode};
+use types::PersonId;
 
 /// Yanmen 雁门: a contact centre behind the firewall.
 #[derive(Parser)]
@@ -40,6 +49,54 @@ enum Command {
     },
     /// Show every daemon: health, version, start, restarts, last error.
     Status,
+    /// Name the three officers with the one-time set-up password.
+    Setup {
+        /// System administrator 系统管理员.
+        #[arg(long, default_value = "sysadmin")]
+        system: PersonId,
+        /// Security administrator 安全管理员.
+        #[arg(long, default_value = "secadmin")]
+        security: PersonId,
+        /// Audit administrator 审计管理员.
+        #[arg(long, default_value = "auditadmin")]
+        audit: PersonId,
+    },
+    /// Log in; what follows is done in this person's name.
+    Login {
+        /// Who.
+        person: PersonId,
+    },
+    /// Log out.
+    Logout,
+    /// Change a password.
+    Password {
+        /// Whose.
+        person: PersonId,
+    },
+    /// Accounts and roles.
+    #[command(subcommand)]
+    Accounts(person::Deed),
+    /// Calls, as they are and as they were.
+    #[command(subcommand)]
+    Calls(centre::CallDeed),
+    /// Agents and their states.
+    #[command(subcommand)]
+    Agents(centre::AgentDeed),
+    /// Queues and who waits.
+    Queues,
+    /// Trunks and phones.
+    Trunks,
+    /// Recordings.
+    #[command(subcommand)]
+    Recordings(evidence::RecordingDeed),
+    /// The audit log.
+    #[command(subcommand)]
+    Audit(evidence::AuditDeed),
+    /// The public keys of the house.
+    Keys,
+    /// Settings.
+    #[command(subcommand)]
+    Settings(config::Deed),
     /// Print the completion script of a shell.
     Completion {
         /// Which shell.
@@ -71,5 +128,35 @@ fn run(cli: Cli, form: Form) -> Result<ExitCode, Failure> {
         }
         Command::Up { config } => up::run(&Home::at(&cli.home)?, config).map(|()| ExitCode::SUCCESS),
         Command::Status => status::show(&Home::at(&cli.home)?, form),
+        asking => {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .map_err(|error| Failure::new("start the runtime", error))?;
+            let home = Home::at(&cli.home)?;
+            runtime.block_on(ask(&Session::at(&home), form, asking)).map(|()| ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Everything that a daemon answers.
+async fn ask(session: &Session<'_>, form: Form, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Setup { system, security, audit } => person::setup(session, system, security, audit).await,
+        Command::Login { person } => person::login(session, person).await,
+        Command::Logout => session.leave().await,
+        Command::Password { person } => person::change_password(session, person).await,
+        Command::Accounts(deed) => person::accounts(session, form, deed).await,
+        Command::Calls(deed) => centre::calls(session, form, deed).await,
+        Command::Agents(deed) => centre::agents(session, form, deed).await,
+        Command::Queues => centre::queues(session, form).await,
+        Command::Trunks => centre::trunks(session, form).await,
+        Command::Recordings(deed) => evidence::recordings(session, form, deed).await,
+        Command::Audit(deed) => evidence::audit(session, form, deed).await,
+        Command::Keys => evidence::keys(session, form).await,
+        Command::Settings(deed) => config::settings(session, form, deed).await,
+        Command::Up { .. } | Command::Status | Command::Completion { .. } | Command::Launch(_) => {
+            Err(Failure::plain("this is no question to a daemon"))
+        }
     }
 }

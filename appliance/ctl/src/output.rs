@@ -14,10 +14,8 @@ pub enum Form {
 
 /// The language of the person at the terminal, by the locale: Chinese for `zh…`, else English.
 pub fn language() -> words::Lang {
-    let locale = ["LC_ALL", "LC_MESSAGES", "LANG"]
-        .iter()
-        .find_map(|name| std::env::var(name).ok().filter(|v| !v.is_empty()));
-    if locale.is_some_and(|locale| locale.starts_with("zh")) { words::Lang::ZhCn } else { words::Lang::En }
+    let set = |name: &&str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    words::Lang::of_locale(&["LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(set).unwrap_or_default())
 }
 
 /// Writes one line to stdout. A closed pipe ends the output, not the program.

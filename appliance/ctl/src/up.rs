@@ -91,7 +91,7 @@ async fn supervise(
         }
         let status = Status::of(&children);
         home.write_status(&status)?;
-        told.tell(&status);
+        told.tell(home, &status);
         let wake = children.iter().filter_map(Child::due).min().unwrap_or_else(|| Instant::now() + PATIENCE);
         tokio::select! {
             Some((daemon, change)) = changes.recv() => {
@@ -162,14 +162,14 @@ impl Greeting {
         greeting
     }
 
-    fn tell(&mut self, status: &Status) {
+    fn tell(&mut self, home: &Home, status: &Status) {
         if !self.ready && status.ready() {
             self.ready = true;
             self.say("the house is up");
             for line in &self.lines {
                 self.say(line);
             }
-            if let Some(password) = status.set_up_password() {
+            if let Some(password) = home.set_up_password() {
                 self.say(&format!(
                     "one-time set-up password: {password}   (ym setup names the three officers with it)"
                 ));

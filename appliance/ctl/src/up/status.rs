@@ -49,9 +49,4 @@ impl Status {
     pub fn ready(&self) -> bool {
         self.daemons.iter().all(|daemon| daemon.stage == Stage::Running)
     }
-
-    /// The one-time set-up password, which auth says in its status until the officers are named.
-    pub fn set_up_password(&self) -> Option<&str> {
-        self.daemons.iter().find(|daemon| daemon.name == "auth")?.says.strip_prefix("set-up password: ")
-    }
 }

@@ -1,0 +1,310 @@
+//! `ym calls`, `agents`, `queues`, `trunks`: the centre as it is, and as it was.
+
+use crate::{
+    failure::Failure,
+    output::{self, Form},
+    session::Session,
+    time,
+};
+use clap::Subcommand;
+use report_api::{CallRecord, Recorded, Report};
+use route_api::{
+    AgentEntry, AgentState, Agents, Endpoint, Endpoints, HangUp, LiveCalls, Queues, Reachability, Route,
+    SetState, SignIn,
+};
+use types::{AgentId, CallId, Extension, Pii, QueueId};
+
+/// Calls.
+#[derive(Subcommand)]
+pub enum CallDeed {
+    /// Call records, the newest first.
+    List {
+        /// Taken by this agent.
+        #[arg(long)]
+        agent: Option<AgentId>,
+        /// Through this queue.
+        #[arg(long)]
+        queue: Option<QueueId>,
+        /// From this number; needs --reason.
+        #[arg(long)]
+        number: Option<String>,
+        /// Why numbers shall be shown: kept in the audit log.
+        #[arg(long)]
+        reason: Option<String>,
+        /// How many at most.
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+        /// Go on after this call, the last of the page before.
+        #[arg(long)]
+        after: Option<CallId>,
+    },
+    /// One call with its legs, causes and decisions.
+    Show {
+        /// Which.
+        call: CallId,
+        /// Why its number shall be shown: kept in the audit log.
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// The calls of this moment.
+    Live,
+    /// End a call (supervisor).
+    HangUp {
+        /// Which.
+        call: CallId,
+        /// Why: kept in the audit log.
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+/// Agents.
+#[derive(Subcommand)]
+pub enum AgentDeed {
+    /// Every agent and their state.
+    List,
+    /// Sign in at a phone.
+    SignIn {
+        /// Its extension.
+        phone: Extension,
+    },
+    /// Sign out.
+    SignOut,
+    /// Ready for contacts.
+    Ready {
+        /// Whose, as a supervisor.
+        #[arg(long)]
+        agent: Option<AgentId>,
+    },
+    /// Auxiliary work: no contacts, for a reason.
+    Aux {
+        /// The reason.
+        reason: String,
+        /// Whose, as a supervisor.
+        #[arg(long)]
+        agent: Option<AgentId>,
+    },
+}
+
+/// Does a deed on calls.
+///
+/// # Errors
+/// A refusal of report or route.
+pub async fn calls(session: &Session<'_>, form: Form, deed: CallDeed) -> Result<(), Failure> {
+    let assertion = session.assertion().await?;
+    match deed {
+        CallDeed::List { agent, queue, number, reason, limit, after } => {
+            let number = number.map(Pii::new);
+            let (from, until, limit) = (None, None, Some(limit));
+            let list =
+                report_api::List { assertion, from, until, number, agent, queue, limit, after, reason };
+            let reply = session.client::<Report>().call(list).await?;
+            output::show(form, &reply, |reply| {
+                output::table(
+                    &["CALL", "OFFERED", "FROM", "DIALLED", "LASTED", "AGENT", "ENDED", "RECORDING"],
+                    &reply.calls.iter().map(record_row).collect::<Vec<_>>(),
+                    "no call yet",
+                );
+                if let (true, Some(last)) = (reply.more, reply.calls.last()) {
+                    output::say(&format!("there are more: --after {}", last.call));
+                }
+            });
+        }
+        CallDeed::Show { call, reason } => {
+            let record =
+                session.client::<Report>().call(report_api::Show { assertion, call, reason }).await?;
+            output::show(form, &record, show_record);
+        }
+        CallDeed::Live => {
+            let live = session.client::<Route>().call(LiveCalls { assertion }).await?;
+            output::show(form, &live, |live| {
+                let rows: Vec<Vec<String>> = live
+                    .calls
+                    .iter()
+                    .map(|call| {
+                        vec![
+                            call.call.to_string(),
+                            time::local(call.offered),
+                            call.from.clone(),
+                            call.dialled.clone(),
+                            format!("{:?}", call.stage).to_lowercase(),
+                            or_dash(&call.queue),
+                            or_dash(&call.agent),
+                            or_dash(&call.recording),
+                        ]
+                    })
+                    .collect();
+                let headings = ["CALL", "OFFERED", "FROM", "DIALLED", "STAGE", "QUEUE", "AGENT", "RECORDING"];
+                output::table(&headings, &rows, "no call at this moment");
+            });
+        }
+        CallDeed::HangUp { call, reason } => {
+            session.client::<Route>().call(HangUp { assertion, call, reason }).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Does a deed on agents.
+///
+/// # Errors
+/// A refusal of route.
+pub async fn agents(session: &Session<'_>, form: Form, deed: AgentDeed) -> Result<(), Failure> {
+    let (route, assertion) = (session.client::<Route>(), session.assertion().await?);
+    let entry = match deed {
+        AgentDeed::List => {
+            let list = route.call(Agents { assertion }).await?;
+            output::show(form, &list, |list| agent_table(&list.agents));
+            return Ok(());
+        }
+        AgentDeed::SignIn { phone } => route.call(SignIn { assertion, phone: Some(phone) }).await?,
+        AgentDeed::SignOut => route.call(SignIn { assertion, phone: None }).await?,
+        AgentDeed::Ready { agent } => {
+            route.call(SetState { assertion, agent, state: AgentState::Ready }).await?
+        }
+        AgentDeed::Aux { reason, agent } => {
+            route.call(SetState { assertion, agent, state: AgentState::Aux(reason) }).await?
+        }
+    };
+    output::show(form, &entry, |entry| agent_table(std::slice::from_ref(entry)));
+    Ok(())
+}
+
+/// Shows the queues.
+///
+/// # Errors
+/// A refusal of route.
+pub async fn queues(session: &Session<'_>, form: Form) -> Result<(), Failure> {
+    let assertion = session.assertion().await?;
+    let reply = session.client::<Route>().call(Queues { assertion }).await?;
+    output::show(form, &reply, |reply| {
+        let rows: Vec<Vec<String>> = reply
+            .queues
+            .iter()
+            .map(|queue| {
+                let numbers =
+                    [queue.waiting.len().to_string(), queue.ready.to_string(), queue.signed_in.to_string()];
+                [queue.queue.to_string()].into_iter().chain(numbers).collect()
+            })
+            .collect();
+        output::table(&["QUEUE", "WAITING", "READY", "SIGNED IN"], &rows, "no queue in the settings");
+    });
+    Ok(())
+}
+
+/// Shows trunks and phones.
+///
+/// # Errors
+/// A refusal of route.
+pub async fn trunks(session: &Session<'_>, form: Form) -> Result<(), Failure> {
+    let assertion = session.assertion().await?;
+    let reply = session.client::<Route>().call(Endpoints { assertion }).await?;
+    output::show(form, &reply, |reply| {
+        let rows: Vec<Vec<String>> = reply
+            .endpoints
+            .iter()
+            .map(|(endpoint, reachability)| {
+                let (kind, name) = endpoint_words(endpoint);
+                let state = match reachability {
+                    Reachability::Reachable => "reachable",
+                    Reachability::Unreachable => "unreachable",
+                    Reachability::Unknown => "unknown",
+                };
+                vec![kind.to_owned(), name, state.to_owned()]
+            })
+            .collect();
+        output::table(&["KIND", "NAME", "STATE"], &rows, "no trunk and no phone in the settings");
+    });
+    Ok(())
+}
+
+fn agent_table(agents: &[AgentEntry]) {
+    let rows: Vec<Vec<String>> = agents
+        .iter()
+        .map(|agent| {
+            let state = match &agent.state {
+                AgentState::Aux(reason) => format!("aux ({reason})"),
+                other => format!("{other:?}").to_lowercase(),
+            };
+            vec![
+                agent.agent.to_string(),
+                state,
+                time::local(agent.since),
+                or_dash(&agent.phone),
+                or_dash(&agent.call),
+                agent.queues.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+            ]
+        })
+        .collect();
+    output::table(&["AGENT", "STATE", "SINCE", "PHONE", "CALL", "QUEUES"], &rows, "no agent in the settings");
+}
+
+fn record_row(record: &CallRecord) -> Vec<String> {
+    let agent = record.legs.iter().find_map(|leg| leg.answered.and(leg.agent.as_ref()));
+    vec![
+        record.call.to_string(),
+        time::local(record.offered),
+        record.from.number.reveal().clone(),
+        record.dialled.clone(),
+        format!("{} s", record.ended.since(record.offered).as_secs()),
+        agent.map_or_else(|| "–".to_owned(), ToString::to_string),
+        format!("{:?}", record.disposition).to_lowercase(),
+        match &record.recording {
+            Recorded::Yes { recording, .. } => recording.to_string(),
+            Recorded::No { reason } => format!("none: {reason:?}").to_lowercase(),
+        },
+    ]
+}
+
+fn show_record(record: &CallRecord) {
+    output::table(
+        &["CALL", "OFFERED", "FROM", "DIALLED", "LASTED", "AGENT", "ENDED", "RECORDING"],
+        &[record_row(record)],
+        "",
+    );
+    output::say("");
+    let legs: Vec<Vec<String>> = record
+        .legs
+        .iter()
+        .map(|leg| {
+            let (kind, name) = endpoint_words(&leg.over);
+            let quality = leg.quality.as_ref().map_or_else(
+                || "–".to_owned(),
+                |q| {
+                    format!(
+                        "{} {} in, {} out, {} lost, jitter {} µs",
+                        q.codec, q.received, q.sent, q.lost, q.jitter_us
+                    )
+                },
+            );
+            vec![
+                leg.leg.to_string(),
+                format!("{kind} {name}"),
+                time::local(leg.began),
+                leg.answered.map_or_else(|| "–".to_owned(), time::local),
+                time::local(leg.ended),
+                format!("{} {:?} by {:?}", leg.cause.q850(), leg.cause, leg.by).to_lowercase(),
+                quality,
+            ]
+        })
+        .collect();
+    output::table(&["LEG", "OVER", "BEGAN", "ANSWERED", "ENDED", "CAUSE (Q.850)", "MEDIA"], &legs, "no leg");
+    output::say("");
+    let decisions: Vec<Vec<String>> = record
+        .decisions
+        .iter()
+        .map(|decision| vec![time::local(decision.at), decision.what.clone(), decision.why.clone()])
+        .collect();
+    output::table(&["AT", "DECISION", "WHY"], &decisions, "no decision");
+}
+
+fn endpoint_words(endpoint: &Endpoint) -> (&'static str, String) {
+    match endpoint {
+        Endpoint::Trunk(trunk) => ("trunk", trunk.to_string()),
+        Endpoint::Phone(extension) => ("phone", extension.to_string()),
+    }
+}
+
+fn or_dash(value: &Option<impl ToString>) -> String {
+    value.as_ref().map_or_else(|| "–".to_owned(), ToString::to_string)
+}

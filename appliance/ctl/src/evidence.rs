@@ -1,0 +1,286 @@
+//! `ym recordings`, `ym audit`, `ym keys`: what was said, and what can be proved of it.
+
+use crate::{
+    failure::{Failure, Status},
+    output::{self, Form},
+    session::Session,
+    time,
+};
+use audit_api::{Actor, Audit, Event, EventKind};
+use clap::Subcommand;
+use key_api::{Key, PublicKeys};
+use record_api::{Record, Recording};
+use std::{fs::OpenOptions, os::fd::OwnedFd, os::unix::fs::OpenOptionsExt, path::PathBuf, time::Duration};
+use types::{CallId, RecordingId};
+
+/// How long an export may take: an hour of speech is seconds of work.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Recordings.
+#[derive(Subcommand)]
+pub enum RecordingDeed {
+    /// Recordings, the newest first.
+    List {
+        /// Of this call.
+        #[arg(long)]
+        call: Option<CallId>,
+        /// How many at most.
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+    },
+    /// One recording, its parties and their consent.
+    Show {
+        /// Which.
+        recording: RecordingId,
+    },
+    /// Write the sound as a two-channel WAV: customer left, agent right (supervisor).
+    Export {
+        /// Which.
+        recording: RecordingId,
+        /// Why: kept in the audit log.
+        #[arg(long)]
+        reason: String,
+        /// The case.
+        #[arg(long)]
+        case: Option<String>,
+        /// The file to write; it must not exist.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Open every chunk and say whether the recording is whole (supervisor, audit administrator).
+    Verify {
+        /// Which.
+        recording: RecordingId,
+        /// Why: kept in the audit log.
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+/// The audit log.
+#[derive(Subcommand)]
+pub enum AuditDeed {
+    /// Entries, the newest first (audit administrator).
+    List {
+        /// Of this kind, such as auth.log-in.
+        #[arg(long)]
+        kind: Option<String>,
+        /// By this person.
+        #[arg(long)]
+        person: Option<String>,
+        /// On this object.
+        #[arg(long)]
+        object: Option<String>,
+        /// Before this sequence: the next page.
+        #[arg(long)]
+        before: Option<u64>,
+        /// How many at most.
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+    },
+    /// Read the whole log again and check every hash, order and signature (audit administrator).
+    Verify,
+    /// The newest signed checkpoint, to be kept elsewhere.
+    Checkpoint,
+    /// The proof that an entry is in the log.
+    Proof {
+        /// Which.
+        sequence: u64,
+    },
+}
+
+/// Does a deed on recordings.
+///
+/// # Errors
+/// A refusal of record, or the file cannot be written.
+pub async fn recordings(session: &Session<'_>, form: Form, deed: RecordingDeed) -> Result<(), Failure> {
+    let (record, assertion) = (session.client::<Record>(), session.assertion().await?);
+    match deed {
+        RecordingDeed::List { call, limit } => {
+            let list = record_api::List { assertion, call, from: None, until: None, limit: Some(limit) };
+            let reply = record.call(list).await?;
+            output::show(form, &reply, |reply| {
+                recording_table(&reply.recordings);
+                if reply.more {
+                    output::say("there are more: raise --limit");
+                }
+            });
+        }
+        RecordingDeed::Show { recording } => {
+            let reply = record.call(record_api::Show { assertion, recording }).await?;
+            output::show(form, &reply, |reply| {
+                recording_table(std::slice::from_ref(reply));
+                output::say("");
+                for track in &reply.tracks {
+                    output::say(&format!(
+                        "track {}: {:?}, leg {}: {:?}",
+                        track.track, track.party, track.leg, track.consent
+                    ));
+                }
+                output::say(&format!("SM3 {}", reply.digest));
+            });
+        }
+        RecordingDeed::Export { recording, reason, case, out } => {
+            let file = OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&out)
+                .map_err(|error| Failure::new(&format!("make {}", out.display()), error))?;
+            let export = record_api::Export { assertion, recording, reason, case };
+            let outcome = record.call_with(export, vec![OwnedFd::from(file)], PATIENCE).await;
+            let (exported, _) = outcome.inspect_err(|_| {
+                // Nothing whole is in it; a second try would find it in its way.
+                let _gone = std::fs::remove_file(&out);
+            })?;
+            output::show(form, &exported, |exported| {
+                output::say(&format!(
+                    "{} ({} bytes, SM3 {}), audit entry {}",
+                    out.display(),
+                    exported.size,
+                    exported.digest,
+                    exported.sequence
+                ));
+            });
+        }
+        RecordingDeed::Verify { recording, reason } => {
+            let verify = record_api::Verify { assertion, recording, reason };
+            let (verified, _) = record.call_with(verify, Vec::new(), PATIENCE).await?;
+            output::show(form, &verified, |verified| match verified.first_bad_byte {
+                None => output::say(&format!("every one of {} chunks opens", verified.chunks)),
+                Some(byte) => {
+                    output::say(&format!("{} chunks open; the first bad byte is {byte}", verified.chunks))
+                }
+            });
+            if verified.first_bad_byte.is_some() {
+                return Err(Failure::plain("the recording is damaged"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Does a deed on the audit log.
+///
+/// # Errors
+/// A refusal of audit, or damage.
+pub async fn audit(session: &Session<'_>, form: Form, deed: AuditDeed) -> Result<(), Failure> {
+    let audit = session.client::<Audit>();
+    match deed {
+        AuditDeed::List { kind, person, object, before, limit } => {
+            let kind = kind.map(|text| event_kind(&text)).transpose()?;
+            let assertion = session.assertion().await?;
+            let (from, until, limit) = (None, None, Some(limit));
+            let list = audit_api::List { assertion, from, until, kind, person, object, before, limit };
+            output::show(form, &audit.call(list).await?, entry_table);
+        }
+        AuditDeed::Verify => {
+            let verify = audit_api::Verify { assertion: session.assertion().await? };
+            let (verified, _) = audit.call_with(verify, Vec::new(), PATIENCE).await?;
+            output::show(form, &verified, |verified| {
+                output::say(&format!(
+                    "{} entries, {} checkpoints, root {}: {}",
+                    verified.entries,
+                    verified.checkpoints,
+                    verified.root,
+                    if verified.damage.is_some() { "不通过 damaged" } else { "通过 all hold" }
+                ));
+            });
+            if let Some(damage) = verified.damage {
+                return Err(Failure::plain(format!("the audit log is damaged: {damage}")));
+            }
+        }
+        AuditDeed::Checkpoint => {
+            let checkpoint = audit.call(audit_api::Checkpoint {}).await?;
+            output::show(form, &checkpoint, |checkpoint| output::say(checkpoint.note.trim_end()));
+        }
+        AuditDeed::Proof { sequence } => {
+            let proof = audit.call(audit_api::Proof { sequence }).await?;
+            output::show(form, &proof, |proof| {
+                output::say(&format!("leaf {}", proof.leaf));
+                proof.path.iter().for_each(|hash| output::say(&format!("     {hash}")));
+                output::say(proof.checkpoint.note.trim_end());
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Shows the public keys.
+///
+/// # Errors
+/// A refusal of key.
+pub async fn keys(session: &Session<'_>, form: Form) -> Result<(), Failure> {
+    let reply = session.client::<Key>().call(PublicKeys {}).await?;
+    output::show(form, &reply, |reply| {
+        output::say(&reply.token);
+        for key in &reply.keys {
+            output::say(&format!("{:?}\n{}", key.purpose, key.pem.trim_end()));
+        }
+    });
+    Ok(())
+}
+
+fn recording_table(recordings: &[Recording]) {
+    let rows: Vec<Vec<String>> = recordings
+        .iter()
+        .map(|recording| {
+            let lasted = recording.ended.map_or_else(
+                || "goes on".to_owned(),
+                |ended| format!("{} s", ended.since(recording.began).as_secs()),
+            );
+            vec![
+                recording.recording.to_string(),
+                recording.call.to_string(),
+                time::local(recording.began),
+                lasted,
+                format!("{:?}", recording.state).to_lowercase(),
+                recording.packets.to_string(),
+                recording.lost.to_string(),
+                format!("{} KiB", recording.size.div_ceil(1024)),
+            ]
+        })
+        .collect();
+    let headings = ["RECORDING", "CALL", "BEGAN", "LASTED", "STATE", "PACKETS", "LOST", "SIZE"];
+    output::table(&headings, &rows, "no recording yet");
+}
+
+fn entry_table(reply: &audit_api::EntryList) {
+    let rows: Vec<Vec<String>> = reply
+        .entries
+        .iter()
+        .map(|entry| {
+            vec![
+                entry.sequence.to_string(),
+                time::local(entry.at),
+                words::text(output::language(), &format!("audit.{}", entry.event.kind.text()), &[]),
+                format!("{:?}", entry.event.phase).to_lowercase(),
+                actor(&entry.event),
+                entry.event.object.clone(),
+                format!("{:?}", entry.event.outcome).to_lowercase(),
+                entry.event.reason.clone().unwrap_or_default(),
+            ]
+        })
+        .collect();
+    let headings = ["NO.", "AT", "WHAT", "PHASE", "WHO", "ON", "RESULT", "REASON"];
+    output::table(&headings, &rows, "no entry fits");
+    if let (true, Some(last)) = (reply.more, reply.entries.last()) {
+        output::say(&format!("there are more: --before {}", last.sequence));
+    }
+}
+
+fn actor(event: &Event) -> String {
+    match &event.actor {
+        Actor::Person(name) => name.clone(),
+        Actor::Daemon(name) => format!("[{name}]"),
+        Actor::Claimed(name) => format!("{name}?"),
+    }
+}
+
+fn event_kind(text: &str) -> Result<EventKind, Failure> {
+    EventKind::ALL.iter().copied().find(|kind| kind.text() == text).ok_or_else(|| {
+        let known: Vec<&str> = EventKind::ALL.iter().map(|kind| kind.text()).collect();
+        Failure::plain(format!("{text} is no kind of entry: it is one of {}", known.join(", ")))
+            .with(Status::NotFound)
+    })
+}

@@ -1,0 +1,207 @@
+//! `ym setup`, `login`, `logout`, `password`, `accounts …`: who may do what.
+
+use crate::{
+    failure::Failure,
+    output::{self, Form},
+    session::Session,
+    terminal, time,
+};
+use auth_api::{
+    Accounts, ApproveRecovery, Auth, ChangePassword, Create, Disable, Grant, NewOfficer, Origin,
+    RequestRecovery, Revoke, Role, Setup, Unlock,
+};
+use clap::Subcommand;
+use types::{PersonId, Uid};
+
+/// Accounts and roles.
+#[derive(Subcommand)]
+pub enum Deed {
+    /// Every account and every pending recovery (officers).
+    List,
+    /// Create an account without a role; shows its one-time password (system administrator).
+    Create {
+        /// Whose.
+        person: PersonId,
+    },
+    /// Give a role (security administrator).
+    Grant {
+        /// To whom.
+        person: PersonId,
+        /// Which: supervisor, agent, or an officer's.
+        role: String,
+    },
+    /// Take a role away (security administrator).
+    Revoke {
+        /// From whom.
+        person: PersonId,
+        /// Which.
+        role: String,
+    },
+    /// Close an account (system administrator).
+    Disable {
+        /// Whose.
+        person: PersonId,
+    },
+    /// End a lock-out before its time (security administrator).
+    Unlock {
+        /// Whose.
+        person: PersonId,
+    },
+    /// Ask that an officer's lost password be replaced (another officer).
+    Recover {
+        /// Whose.
+        person: PersonId,
+    },
+    /// Agree to a recovery that another officer asked for (the third officer).
+    Approve {
+        /// Whose.
+        person: PersonId,
+        /// The request, as `ym accounts list` shows it.
+        recovery: Uid,
+    },
+}
+
+/// Names the three officers with the set-up password.
+///
+/// # Errors
+/// A refusal of auth, or nothing to read.
+pub async fn setup(
+    session: &Session<'_>,
+    system: PersonId,
+    security: PersonId,
+    audit: PersonId,
+) -> Result<(), Failure> {
+    let password = terminal::password("One-time set-up password")?;
+    let officer = |person: PersonId, office: &str| -> Result<NewOfficer, Failure> {
+        let password = terminal::new_password(&format!("First password of {person}, {office}"))?;
+        Ok(NewOfficer { person, password })
+    };
+    let setup = Setup {
+        password,
+        system: officer(system, "system administrator 系统管理员")?,
+        security: officer(security, "security administrator 安全管理员")?,
+        audit: officer(audit, "audit administrator 审计管理员")?,
+        origin: Origin::Local,
+    };
+    session.client::<Auth>().call(setup).await?;
+    output::say(
+        "The three officers are named. Each first password opens nothing but its own change: ym password NAME",
+    );
+    Ok(())
+}
+
+/// Logs in.
+///
+/// # Errors
+/// A refusal of auth, or nothing to read.
+pub async fn login(session: &Session<'_>, person: PersonId) -> Result<(), Failure> {
+    let password = terminal::password("Password")?;
+    let claims = session.enter(person, password).await?;
+    let roles: Vec<&str> = claims.roles.iter().map(Role::as_str).collect();
+    let roles = if roles.is_empty() { "no role yet".to_owned() } else { roles.join(", ") };
+    output::say(&format!("{} is logged in: {roles}", claims.person));
+    Ok(())
+}
+
+/// Changes a password.
+///
+/// # Errors
+/// A refusal of auth, or nothing to read.
+pub async fn change_password(session: &Session<'_>, person: PersonId) -> Result<(), Failure> {
+    let old = terminal::password("Present password")?;
+    let new = terminal::new_password("New password")?;
+    session.client::<Auth>().call(ChangePassword { person, old, new, origin: Origin::Local }).await?;
+    output::say("The password is changed; sessions with the old one are over.");
+    Ok(())
+}
+
+/// Does a deed on accounts.
+///
+/// # Errors
+/// A refusal of auth.
+pub async fn accounts(session: &Session<'_>, form: Form, deed: Deed) -> Result<(), Failure> {
+    let (auth, assertion) = (session.client::<Auth>(), session.assertion().await?);
+    match deed {
+        Deed::List => output::show(form, &auth.call(Accounts { assertion }).await?, list),
+        Deed::Create { person } => {
+            let created = auth.call(Create { assertion, person: person.clone() }).await?;
+            output::show(form, &created, |created| {
+                output::say(&format!(
+                    "One-time password of {person}, shown this once: {}",
+                    created.password.reveal()
+                ));
+            });
+        }
+        Deed::Grant { person, role } => {
+            auth.call(Grant { assertion, person, role: self::role(&role)? }).await?;
+        }
+        Deed::Revoke { person, role } => {
+            auth.call(Revoke { assertion, person, role: self::role(&role)? }).await?;
+        }
+        Deed::Disable { person } => {
+            auth.call(Disable { assertion, person }).await?;
+        }
+        Deed::Unlock { person } => {
+            auth.call(Unlock { assertion, person }).await?;
+        }
+        Deed::Recover { person } => {
+            let requested = auth.call(RequestRecovery { assertion, person: person.clone() }).await?;
+            output::show(form, &requested, |requested| {
+                output::say(&format!(
+                    "Request {}. First half of the one-time password, for {person} alone: {}",
+                    requested.recovery,
+                    requested.first_half.reveal()
+                ));
+            });
+        }
+        Deed::Approve { person, recovery } => {
+            let approved = auth.call(ApproveRecovery { assertion, person: person.clone(), recovery }).await?;
+            output::show(form, &approved, |approved| {
+                output::say(&format!(
+                    "Second half of the one-time password, for {person} alone: {} (it is FIRST-SECOND)",
+                    approved.second_half.reveal()
+                ));
+            });
+        }
+    }
+    Ok(())
+}
+
+fn list(reply: &auth_api::AccountList) {
+    let rows: Vec<Vec<String>> = reply
+        .accounts
+        .iter()
+        .map(|account| {
+            let roles: Vec<&str> = account.roles.iter().map(Role::as_str).collect();
+            vec![
+                account.person.to_string(),
+                if roles.is_empty() { "–".to_owned() } else { roles.join(", ") },
+                format!("{:?}", account.standing).to_lowercase(),
+                time::local(account.password_set),
+                account.entered.map_or_else(|| "never".to_owned(), time::local),
+                account.sessions.to_string(),
+            ]
+        })
+        .collect();
+    output::table(
+        &["PERSON", "ROLES", "STANDING", "PASSWORD SET", "LAST LOG-IN", "SESSIONS"],
+        &rows,
+        "no account yet: ym setup",
+    );
+    for recovery in &reply.recoveries {
+        output::say(&format!(
+            "recovery {} of {} requested by {} at {}",
+            recovery.recovery,
+            recovery.person,
+            recovery.by,
+            time::local(recovery.requested)
+        ));
+    }
+}
+
+fn role(text: &str) -> Result<Role, Failure> {
+    Role::ALL.into_iter().find(|role| role.as_str() == text).ok_or_else(|| {
+        let known: Vec<&str> = Role::ALL.iter().map(|role| role.as_str()).collect();
+        Failure::plain(format!("{text} is no role: it is one of {}", known.join(", ")))
+    })
+}
