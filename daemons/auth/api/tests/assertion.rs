@@ -39,6 +39,15 @@ fn says_what_was_signed() {
 }
 
 #[test]
+fn the_form_never_changes() {
+    let hex: String = Assertion::message(&claims()).iter().map(|byte| format!("{byte:02x}")).collect();
+    let prefix = "79616e6d656e20617373657274696f6e20763100"; // "yanmen assertion v1\0"
+    let session = "09".repeat(16);
+    // Version 1, session, 2027-01-15T08:00:00Z and five minutes later, agent and supervisor, 张三.
+    assert_eq!(hex, format!("{prefix}01{session}18fae27693b4000018fae2bc6d18b80018e5bca0e4b889"));
+}
+
+#[test]
 fn ends_at_its_last_moment() {
     let assertion = signed(&claims(), &house());
     let last = Utc(claims().expires.0 - 1);

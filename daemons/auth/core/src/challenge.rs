@@ -71,3 +71,37 @@ impl Challenge {
         Ok(Replacement { proof, new })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        Account, Cost, Directory, Lock, Nature, Now, PasswordHash, Policy, Salt, SetUp, Snapshot, Standing,
+    };
+    use auth_api::Roles;
+    use types::{Monotonic, PersonId, Utc};
+
+    /// A stranger who measures the time learns neither who has an account nor, while it is closed, whether
+    /// the password is right: the real hash is looked at only where it could open something.
+    #[test]
+    fn only_an_open_account_shows_its_hash() {
+        let cost = Cost { memory_kib: 8, passes: 1, lanes: 1 };
+        let now = Now { monotonic: Monotonic(1), utc: Utc(1) };
+        let hash =
+            PasswordHash::new(&"Some#Pass1".to_owned().try_into().unwrap(), Salt([1; 16]), cost).unwrap();
+        let account = |name: &str| {
+            let person = PersonId(name.parse().unwrap());
+            Account::new(person, Roles::none(), hash.clone(), Nature::Chosen, now.utc)
+        };
+        let locked = Account { lock: Lock::Locked { until: Monotonic(9) }, ..account("locked") };
+        let disabled = Account { standing: Standing::Disabled, ..account("disabled") };
+        let accounts = vec![account("open"), locked, disabled];
+        let snapshot = Snapshot { set_up: SetUp::Done, accounts, sessions: vec![], recoveries: vec![] };
+        let policy = Policy { cost, ..Policy::default() };
+        let directory = Directory::restore(policy, snapshot, now.monotonic);
+        let challenged = |name: &str| directory.challenge(now, &PersonId(name.parse().unwrap())).current;
+        assert_eq!(challenged("open"), hash);
+        for closed in ["locked", "disabled", "unknown"] {
+            assert_eq!(challenged(closed), PasswordHash::decoy(cost), "{closed}");
+        }
+    }
+}
