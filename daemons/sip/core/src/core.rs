@@ -1,7 +1,7 @@
 //! The core's one entrance and one exit.
 
 use crate::{
-    Flow, Settings,
+    Flow, Phone, Settings,
     counters::Counters,
     digest::Nonces,
     message::{Malformed, Message, Method, Name, Request, Response, Status, Uri, Via, parse},
@@ -15,7 +15,7 @@ use route_api::{
     AttachSignalling, Cause, EndedBy, Endpoint, LiveLeg, Reachability, SignallingCommand, SignallingEvent,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use types::{Extension, LegId, Monotonic};
 
 /// What a carrier may send us.
@@ -122,11 +122,28 @@ impl Core {
                     }
                 }
                 Change::Transaction(id, transaction) => core.transactions.restore(id, transaction),
-                Change::Bindings(extension, bindings) => core.registrar.restore(extension, bindings),
+                Change::Bindings(extension, bindings) => core.registrar.replace(extension, bindings),
             }
         }
         core.changes();
         core
+    }
+
+    /// Takes other settings: phones that are gone lose their bindings, trunks and passwords hold from now on.
+    /// The listeners stay those of the start.
+    pub fn obey(&mut self, settings: Settings) {
+        let old = std::mem::replace(&mut self.settings, settings);
+        self.settings.listeners = old.listeners;
+        let extensions = |phones: &[Phone]| -> BTreeSet<Extension> {
+            phones.iter().map(|phone| phone.extension.clone()).collect()
+        };
+        let (before, after) = (extensions(&old.phones), extensions(&self.settings.phones));
+        for gone in before.difference(&after) {
+            self.registrar.replace(gone.clone(), Vec::new());
+        }
+        for changed in before.symmetric_difference(&after) {
+            self.reachable(changed.clone(), Reachability::Unreachable);
+        }
     }
 
     /// Takes one input. Then drain [`Core::poll`], keep [`Core::changes`], and come back at

@@ -132,8 +132,8 @@ impl Registrar {
         touched.into_iter().map(|e| (e.clone(), self.bindings(&e).to_vec())).collect()
     }
 
-    /// Puts bindings back as [`Self::changes`] gave them.
-    pub fn restore(&mut self, extension: Extension, bindings: Vec<Binding>) {
+    /// Puts other bindings in place, as [`Self::changes`] gave them.
+    pub fn replace(&mut self, extension: Extension, bindings: Vec<Binding>) {
         self.set(extension, bindings);
     }
 

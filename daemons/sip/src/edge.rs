@@ -1,0 +1,104 @@
+//! The edge to route: one stream on which its commands come back, and events down, one after another.
+
+use route_api::{AttachSignalling, Route, Signal, SignallingCommand, SignallingEvent};
+use service::{Client, Stream};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+/// What the edge tells the engine.
+pub enum Order {
+    /// Gives what is alive now, and the events from now on.
+    Attach(oneshot::Sender<(AttachSignalling, mpsc::Receiver<SignallingEvent>)>),
+    /// Route has taken what is alive.
+    Attached,
+    /// Route wants something.
+    Command(SignallingCommand),
+    /// Route is gone.
+    Detached,
+}
+
+/// The engine is gone, and the daemon with it.
+struct Over;
+
+/// Attaches to route for as long as the engine lives.
+pub async fn attend(route: Client<Route>, engine: mpsc::Sender<Order>) {
+    let mut pause = Duration::from_millis(20);
+    loop {
+        let attached = attach(&route, &engine).await;
+        if engine.send(Order::Detached).await.is_err() {
+            return;
+        }
+        match attached {
+            Err(Over) => return,
+            Ok(Attached::Once) => pause = Duration::from_millis(20),
+            Ok(Attached::Never) => pause = (2 * pause).min(Duration::from_secs(1)),
+        }
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// Whether route was there at all.
+enum Attached {
+    Once,
+    Never,
+}
+
+async fn attach(route: &Client<Route>, engine: &mpsc::Sender<Order>) -> Result<Attached, Over> {
+    let (ask, told) = oneshot::channel();
+    engine.send(Order::Attach(ask)).await.map_err(|_| Over)?;
+    let (alive, events) = told.await.map_err(|_| Over)?;
+    let legs = alive.legs.len();
+    let mut commands = match route.stream(alive).await {
+        Ok(commands) => commands,
+        Err(error) => {
+            tracing::debug!(%error, "waiting for route");
+            return Ok(Attached::Never);
+        }
+    };
+    match commands.next().await {
+        Ok(Some(SignallingCommand::Attached {})) => {}
+        Ok(other) => {
+            tracing::warn!(ended = other.is_none(), "route did not begin the stream as agreed");
+            return Ok(Attached::Never);
+        }
+        Err(error) => {
+            tracing::debug!(%error, "waiting for route");
+            return Ok(Attached::Never);
+        }
+    }
+    tracing::info!(legs, "attached to route");
+    engine.send(Order::Attached).await.map_err(|_| Over)?;
+    tokio::select! {
+        outcome = obey(&mut commands, engine) => outcome?,
+        () = tell(route, events) => {}
+    }
+    Ok(Attached::Once)
+}
+
+/// Passes commands on until the stream ends.
+async fn obey(commands: &mut Stream<AttachSignalling>, engine: &mpsc::Sender<Order>) -> Result<(), Over> {
+    loop {
+        match commands.next().await {
+            Ok(Some(command)) => engine.send(Order::Command(command)).await.map_err(|_| Over)?,
+            Ok(None) => {
+                tracing::warn!("route ended the stream of its commands");
+                return Ok(());
+            }
+            Err(error) => {
+                tracing::warn!(%error, "lost the stream of route's commands");
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Passes events on, each after the one before was heard; ends when one was not. Then route is told
+/// everything anew.
+async fn tell(route: &Client<Route>, mut events: mpsc::Receiver<SignallingEvent>) {
+    while let Some(event) = events.recv().await {
+        if let Err(error) = route.call(Signal { event }).await {
+            tracing::warn!(%error, "route did not hear an event");
+            return;
+        }
+    }
+}
