@@ -69,6 +69,7 @@ pub struct Log<D> {
     levels: Levels,
     /// The size that the last published checkpoint covers.
     covered: u64,
+    latest: Option<Checkpoint>,
     /// What was last given out to be signed.
     offered: Option<Head>,
     staged: Vec<Staged>,
@@ -95,7 +96,7 @@ impl<D: Disk> Log<D> {
     /// one. [`Error::Tampered`] where what was acknowledged is damaged: nothing is changed then.
     pub fn open(disk: Arc<D>, settings: Settings) -> Result<(Self, Option<Torn>), Error> {
         let found = recovery::recover(&*disk, &settings)?;
-        let Recovered { edge, last, segments, length, notes_length, covered, levels, torn } = found;
+        let Recovered { edge, last, segments, length, notes_length, covered, latest, levels, torn } = found;
         let first = segments.last().copied().unwrap_or(0);
         let personal_length = personal::mend(&*disk, first)?;
         let log = Self {
@@ -107,6 +108,7 @@ impl<D: Disk> Log<D> {
             segment: Segment { first, length, notes_length, personal_length },
             levels,
             covered,
+            latest,
             offered: None,
             staged: Vec::new(),
             personal: Vec::new(),
@@ -214,6 +216,7 @@ impl<D: Disk> Log<D> {
         }
         self.segment.notes_length += text.len() as u64;
         self.covered = head.size;
+        self.latest = Some(checkpoint.clone());
         self.offered = None;
         if self.segment.personal_length > 0 {
             self.sync(&personal::name(self.segment.first))?;
@@ -234,6 +237,11 @@ impl<D: Disk> Log<D> {
     /// The size that the last published checkpoint covers.
     pub const fn covered(&self) -> u64 {
         self.covered
+    }
+
+    /// The last published checkpoint.
+    pub const fn latest(&self) -> Option<&Checkpoint> {
+        self.latest.as_ref()
     }
 
     /// Erases a personal value and its salt: nobody can tell any more what the digest in the log stands for.

@@ -55,6 +55,11 @@ impl<D: Disk> Reader<D> {
         Self { disk, extent }
     }
 
+    /// The disk that holds the log; what is on it above [`Reader::size`] is being written.
+    pub fn disk(&self) -> &D {
+        &self.disk
+    }
+
     /// The number of durable entries.
     pub fn size(&self) -> u64 {
         self.extent.durable.load(Ordering::Acquire)
@@ -63,6 +68,12 @@ impl<D: Disk> Reader<D> {
     /// The entry of this sequence.
     pub fn entry(&self, sequence: u64) -> Result<Entry, Error> {
         Ok(self.frame(sequence)?.entry)
+    }
+
+    /// The entry of this sequence and its leaf hash.
+    pub fn entry_and_leaf(&self, sequence: u64) -> Result<(Entry, Digest), Error> {
+        let Frame { entry, leaf, .. } = self.frame(sequence)?;
+        Ok((entry, leaf))
     }
 
     /// The leaf hash of the entry, and the path from it to the root of the tree of `size` entries.

@@ -31,6 +31,7 @@ pub(crate) struct Recovered {
     pub(crate) notes_length: u64,
     /// The size that the last checkpoint covers.
     pub(crate) covered: u64,
+    pub(crate) latest: Option<Checkpoint>,
     pub(crate) levels: Levels,
     pub(crate) torn: Option<Torn>,
 }
@@ -38,7 +39,7 @@ pub(crate) struct Recovered {
 pub(crate) fn recover<D: Disk>(on: &D, settings: &Settings) -> Result<Recovered, Error> {
     let mut segments = index::segments(on)?;
     let notes_length = mend_notes(on, &segments)?;
-    let covering = covering(on, &segments, settings)?;
+    let (covering, latest) = covering(on, &segments, settings)?;
     let covered = covering.last_key_value().map_or(0, |(size, _root)| *size);
     if segments.is_empty() {
         create(on, &Frontier::default())?;
@@ -100,7 +101,7 @@ pub(crate) fn recover<D: Disk>(on: &D, settings: &Settings) -> Result<Recovered,
     on.truncate(&offsets_name, 0).map_err(disk("cutting", &offsets_name))?;
     on.write(&offsets_name, 0, &offsets).map_err(disk("writing", &offsets_name))?;
     levels.write(on)?;
-    Ok(Recovered { edge, last, segments, length, notes_length, covered, levels, torn })
+    Ok(Recovered { edge, last, segments, length, notes_length, covered, latest, levels, torn })
 }
 
 /// Makes the segment that continues `edge`, durably. Returns its length.
@@ -136,8 +137,13 @@ fn mend_notes<D: Disk>(on: &D, segments: &[u64]) -> Result<u64, Error> {
     Ok(found.length)
 }
 
-/// The sizes and roots of the newest checkpoint file that has any; the newest signature is verified.
-fn covering<D: Disk>(on: &D, segments: &[u64], settings: &Settings) -> Result<BTreeMap<u64, Digest>, Error> {
+/// The sizes and roots of the newest checkpoint file that has any, and the newest checkpoint, whose signature
+/// is verified.
+fn covering<D: Disk>(
+    on: &D,
+    segments: &[u64],
+    settings: &Settings,
+) -> Result<(BTreeMap<u64, Digest>, Option<Checkpoint>), Error> {
     for first in segments.iter().rev() {
         let name = index::checkpoints(*first);
         let found = scan::notes(on, &name)?;
@@ -157,10 +163,10 @@ fn covering<D: Disk>(on: &D, segments: &[u64], settings: &Settings) -> Result<BT
                 return Err(alarm(&name, *offset, &NoteError::Origin.to_string()));
             }
             let head = |(_offset, note): &(u64, Checkpoint)| (note.body.head.size, note.body.head.root);
-            return Ok(found.notes.iter().map(head).collect());
+            return Ok((found.notes.iter().map(head).collect(), Some(newest.clone())));
         }
     }
-    Ok(BTreeMap::new())
+    Ok((BTreeMap::new(), None))
 }
 
 /// The levels below the entry `first`, taken from disk or made again from the `sealed` segments before it.

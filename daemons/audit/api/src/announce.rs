@@ -10,7 +10,8 @@ pub fn announce(house: &Context, audit: Client<Audit>) {
     let (daemon, version) = (house.daemon(), house.version());
     let refused = house.refused();
     tokio::spawn(async move {
-        append(&audit, Event::of_daemon(EventKind::ServiceStarted, daemon, daemon).with("version", version)).await;
+        append(&audit, Event::of_daemon(EventKind::ServiceStarted, daemon, daemon).with("version", version))
+            .await;
         let Some(mut refused) = refused else { return };
         while let Some(refusal) = refused.recv().await {
             let mut event = Event::of_daemon(EventKind::CallRefused, daemon, refusal.method)

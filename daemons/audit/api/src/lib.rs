@@ -97,6 +97,10 @@ pub struct EntryList {
     pub entries: Vec<Entry>,
     /// Whether there are more.
     pub more: bool,
+    /// Where there are more: `before` of the next page. A page may be short or empty and have a next one,
+    /// for one call looks through a bounded part of the log.
+    #[serde(default)]
+    pub next: Option<u64>,
 }
 
 /// One entry as it stands in the log.
