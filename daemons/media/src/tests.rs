@@ -10,12 +10,19 @@ use media_core::{
     sdp::{self, Description},
     session::{Limits, Prompt},
 };
-use nix::sys::socket::{MsgFlags, recv};
+use nix::sys::{
+    memfd::{MFdFlags, memfd_create},
+    socket::{MsgFlags, recv},
+};
 use record_api::tap;
 use route_api::{Extent, MediaCommand, MediaEvent, Memo, SessionDescription, Times};
 use std::{
+    fs::File,
     net::{Ipv4Addr, SocketAddr, UdpSocket},
-    os::fd::{AsRawFd, BorrowedFd, OwnedFd},
+    os::{
+        fd::{AsRawFd, BorrowedFd, OwnedFd},
+        unix::fs::FileExt,
+    },
     sync::{Arc, Mutex},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -45,6 +52,20 @@ impl Store {
     fn copies(&self) -> Kept {
         let kept = self.0.lock().unwrap();
         kept.iter().map(|(name, descriptor)| (name.clone(), descriptor.try_clone().unwrap())).collect()
+    }
+
+    /// What there is at this moment: later writings into the snapshots are not in it.
+    fn frozen(&self) -> Self {
+        let mut kept = self.copies();
+        for (_, descriptor) in kept.iter_mut().filter(|(name, _)| name.starts_with("snapshot")) {
+            let written = File::from(descriptor.try_clone().unwrap());
+            let mut bytes = vec![0; written.metadata().unwrap().len() as usize];
+            written.read_exact_at(&mut bytes, 0).unwrap();
+            let copy = File::from(memfd_create("copy", MFdFlags::empty()).unwrap());
+            copy.write_all_at(&bytes, 0).unwrap();
+            *descriptor = copy.into();
+        }
+        Self(Arc::new(Mutex::new(kept)))
     }
 }
 
@@ -246,11 +267,15 @@ fn a_killed_worker_s_next_life_goes_on_with_sockets_bridge_and_tap() {
     }
     // At least one tick: what route ordered is in the snapshot.
     thread::sleep(Duration::from_millis(100));
+    let kept = house.store.frozen();
+    for _ in 0..10 {
+        a.speak();
+        b.hear();
+    }
     // The process is gone: what the supervisor kept is all that is left, and the phones speak on.
-    let last = Packet::parse(&b.heard[19]).map(|packet| packet.sequence).unwrap();
-    let kept = Store(Arc::new(Mutex::new(house.store.copies())));
     house.stop();
-    drain(&feed);
+    assert_eq!(drain(&feed).len(), 30, "a clean end hands over what it has");
+    let last = Packet::parse(&b.heard[29]).map(|packet| packet.sequence).unwrap();
     a.speak();
 
     let mut house = House::begin(28_300, kept);
@@ -258,7 +283,7 @@ fn a_killed_worker_s_next_life_goes_on_with_sockets_bridge_and_tap() {
     let next = Packet::parse(b.hear()).map(|packet| (packet.sequence, packet.payload.to_vec())).unwrap();
     assert_eq!(
         next,
-        (last.wrapping_add(1), a.payload(20)),
+        (last.wrapping_add(1), a.payload(30)),
         "the packet that came meanwhile waited in the socket"
     );
     b.speak();
@@ -367,4 +392,119 @@ fn what_cannot_be_opened_is_refused_and_leaves_nothing_behind() {
     assert!(matches!(house.event(), MediaEvent::Refused { .. }));
     assert!(matches!(house.event(), MediaEvent::Closed { leg: A, .. }));
     assert_eq!(house.stop().copies().len(), 2, "the snapshots alone");
+}
+
+/// Route and record as they are on the wire (Varlink): what they want reaches the worker, what it says
+/// reaches them, also when they come later than we.
+#[tokio::test(flavor = "current_thread")]
+async fn the_edge_speaks_with_route_and_record() {
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("route");
+    let mut house = House::begin(28_700, Store::default());
+    let words = std::mem::replace(&mut house.words, mpsc::channel(1).1);
+    let prompts = crate::prompts::Prompts::of(directory.path().to_owned());
+    tokio::spawn(crate::edge::attach(service::Client::at(path.clone()), house.handle.clone(), prompts));
+    tokio::spawn(crate::edge::listen(
+        words,
+        service::Client::at(path.clone()),
+        service::Client::at(directory.path().join("record")),
+    ));
+    tokio::time::sleep(Duration::from_millis(50)).await;
+
+    let route = tokio::net::UnixListener::bind(&path).unwrap();
+    let (mut commands, _) = route.accept().await.unwrap();
+    let mut asked = vec![];
+    BufReader::new(&mut commands).read_until(0, &mut asked).await.unwrap();
+    let asked = String::from_utf8(asked).unwrap();
+    assert!(asked.contains("cn.yanmen.route.AttachMedia") && asked.contains("\"legs\":[]"), "{asked}");
+    for command in [
+        MediaCommand::Attached {},
+        MediaCommand::Open {
+            leg: A,
+            offer: Some(SessionDescription(Phone::new().offer())),
+            memo: Memo::default(),
+        },
+    ] {
+        let command = serde_json::to_string(&command).unwrap();
+        let reply = format!("{{\"parameters\":{command},\"continues\":true}}\0");
+        commands.write_all(reply.as_bytes()).await.unwrap();
+    }
+    let (mut events, _) = route.accept().await.unwrap();
+    let mut told = vec![];
+    BufReader::new(&mut events).read_until(0, &mut told).await.unwrap();
+    let told = String::from_utf8(told).unwrap();
+    assert!(
+        told.contains("cn.yanmen.route.Hear") && told.contains("opened") && told.contains("m=audio 28700"),
+        "{told}"
+    );
+    house.stop();
+}
+
+/// CPU of the worker for one call (two phones, 20 ms, bridged, both tapped) and second, in milliseconds.
+/// `cargo test --release -p media -- --ignored --nocapture cost_of_a_call`
+#[test]
+#[ignore = "a measurement"]
+fn cost_of_a_call() {
+    const CALLS: usize = 100;
+    const SECONDS: u32 = 10;
+    let (worker, handle, words) = Worker::new(Beginning {
+        core: Core::new(Limits::default()),
+        ports: Ports::new(Ipv4Addr::LOCALHOST.into(), 21_000, 21_999),
+        advertised: Ipv4Addr::LOCALHOST.into(),
+        keeper: Box::new(Store::default()),
+        kept: Kept::new(),
+    })
+    .unwrap();
+    let thread = thread::spawn(move || {
+        worker.run().unwrap();
+        let time = nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap();
+        Duration::new(time.tv_sec() as u64, time.tv_nsec() as u32)
+    });
+    let mut house = House { handle, words, store: Store::default(), thread: None };
+    let mut feeds = vec![];
+    let mut phones: Vec<Phone> = (0..2 * CALLS).map(|_| Phone::new()).collect();
+    for call in 0..CALLS {
+        let ids = [2 * call, 2 * call + 1].map(|number| LegId(Uid((number as u128).to_be_bytes())));
+        for (leg, phone) in ids.into_iter().zip(&mut phones[2 * call..]) {
+            house.open(leg, phone);
+        }
+        house.order(MediaCommand::Bridge { leg: ids[0], with: ids[1] });
+        for (track, leg) in (0..).zip(ids) {
+            house.order(MediaCommand::Tap { leg, recording: RecordingId(Uid([call as u8; 16])), track });
+        }
+        let Word::Feed(_, feed) = house.word() else { panic!("no feed") };
+        feeds.push(feed);
+    }
+    let (mut received, mut buffer) = (0u64, vec![0; tap::MAX_BATCH]);
+    let begin = Instant::now();
+    for packet in 0..SECONDS * 50 {
+        for phone in &mut phones {
+            phone.speak();
+        }
+        for phone in &phones {
+            phone.socket.set_nonblocking(true).unwrap();
+            while phone.socket.recv_from(&mut buffer).is_ok() {
+                received += 1;
+            }
+        }
+        for feed in feeds.iter().filter(|_| packet % 10 == 0) {
+            while recv(feed.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT).is_ok() {}
+        }
+        thread::sleep((Duration::from_millis(20) * (packet + 1)).saturating_sub(begin.elapsed()));
+    }
+    thread::sleep(Duration::from_millis(50));
+    for phone in &phones {
+        while phone.socket.recv_from(&mut buffer).is_ok() {
+            received += 1;
+        }
+    }
+    house.handle.order(Order::Stop);
+    let cpu = thread.join().unwrap();
+    let sent = u64::from(SECONDS * 50) * phones.len() as u64;
+    println!(
+        "{:.3} ms a call-second, {received} of {sent} packets",
+        cpu.as_secs_f64() * 1000.0 / f64::from(SECONDS) / CALLS as f64
+    );
+    assert_eq!(received, sent);
 }

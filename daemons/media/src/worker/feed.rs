@@ -58,8 +58,13 @@ impl Feeds {
     }
 
     /// Ends a hand-over: the record side reads to the end and sees it.
-    pub fn close(&mut self, recording: RecordingId) {
-        self.0.remove(&recording);
+    pub fn close(&mut self, now: Monotonic, recording: RecordingId) {
+        let missing = self.0.remove(&recording).filter(|feed| feed.missing > 0);
+        if let Some(mut feed) = missing
+            && !feed.put_missing(now)
+        {
+            tracing::error!(%recording, frames = feed.missing, "frames are missing, and the record side was not told");
+        }
     }
 
     /// Hands a batch over, or drops it.
@@ -86,7 +91,7 @@ impl Feeds {
 
 impl Feed {
     fn send(&mut self, now: Monotonic, packet: &[u8], frames: u32) -> Delivery {
-        let told = self.missing == 0 || self.put(&tap::Batch::dropped(self.missing, now.0));
+        let told = self.missing == 0 || self.put_missing(now);
         if told {
             self.missing = 0;
         }
@@ -95,6 +100,10 @@ impl Feed {
         }
         self.missing = self.missing.saturating_add(frames);
         Delivery::Dropped
+    }
+
+    fn put_missing(&mut self, now: Monotonic) -> bool {
+        self.put(&tap::Batch::dropped(self.missing, now.0))
     }
 
     fn put(&mut self, packet: &[u8]) -> bool {

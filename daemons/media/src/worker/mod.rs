@@ -228,6 +228,7 @@ impl Worker {
                     TIMER => self.tick()?,
                     WAKE => {
                         if self.take_orders() == Turn::Over {
+                            self.follow(clock::monotonic(), Input::Flush);
                             return self.snapshot.write(&self.core);
                         }
                     }
@@ -458,7 +459,7 @@ impl Worker {
                 Event::TapEnded { recording, track, totals } => {
                     tracing::info!(%recording, track = track.0, records = totals.records, late = totals.late, "track ended");
                     if self.core.legs().all(|leg| leg.tapped != Some(recording)) {
-                        self.feeds.close(recording);
+                        self.feeds.close(now, recording);
                     }
                 }
                 event => {

@@ -84,6 +84,8 @@ pub enum Input<'a> {
     TapRefused(RecordingId),
     /// Time went on; comes every [`TICK`].
     Tick,
+    /// The process is about to end and the legs are not: hands over every batch as it is.
+    Flush,
 }
 
 /// What a core wants done.
@@ -337,6 +339,10 @@ impl Core {
                 self.tick(now);
                 Ok(())
             }
+            Input::Flush => {
+                self.flush(now);
+                Ok(())
+            }
         }
     }
 
@@ -445,6 +451,17 @@ impl Core {
             && let Some(peer) = self.legs.get_mut(&with)
         {
             peer.relay(now, number, &heard, &mut self.outbox);
+        }
+    }
+
+    fn flush(&mut self, now: Monotonic) {
+        for tap in self.legs.values_mut().filter_map(|leg| leg.tap.as_mut()) {
+            if let Some(pending) = self.recordings.get_mut(&tap.recording) {
+                tap.flush(now, pending);
+            }
+        }
+        for (recording, pending) in &mut self.recordings {
+            self.outbox.batch(*recording, pending);
         }
     }
 
