@@ -118,6 +118,16 @@ mod tests {
     }
 
     #[test]
+    fn every_kind_has_words() {
+        for lang in [words::Lang::ZhCn, words::Lang::En] {
+            for kind in EventKind::ALL {
+                let code = format!("audit.{}", kind.text());
+                assert_ne!(words::text(lang, &code, &[]), code);
+            }
+        }
+    }
+
+    #[test]
     fn the_clock_s_kind_is_the_same_in_both_vocabularies() {
         assert_eq!(Kind::CLOCK_STEPPED, Kind(EventKind::ClockStepped.code()));
     }
