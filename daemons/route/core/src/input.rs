@@ -5,7 +5,7 @@ use report_api::CallRecord;
 use route_api::{
     AttachMedia, AttachSignalling, MediaCommand, MediaEvent, SignallingCommand, SignallingEvent,
 };
-use settings::route::Route;
+use settings::{record::Record, route::Route};
 use types::{CallId, Monotonic, RecordingId, Utc};
 
 /// One moment on both clocks.
@@ -42,6 +42,8 @@ pub enum Input {
     Saved(CallId),
     /// New settings hold.
     Settings(Box<Route>),
+    /// A new rule of recording holds.
+    Rule(Box<Record>),
     /// Time went on.
     Tick,
 }
@@ -75,12 +77,10 @@ pub enum Edge {
 /// Why record has not begun a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotBegun {
-    /// The settings say that nothing is recorded.
-    ByRule,
-    /// It could not: disk, key or audit. The call goes on.
+    /// It could not: key, audit or record itself.
     Failed,
-    /// It could not, and the settings want no unrecorded call: the call ends.
-    EndCall,
+    /// There is no room: the settings say what becomes of the call.
+    DiskFull,
 }
 
 /// Why a person's request is refused.

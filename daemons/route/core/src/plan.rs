@@ -3,29 +3,33 @@
 
 use settings::{
     Prompt,
+    record::Record,
     route::{Agent, Flow, Queue, Route},
 };
 use types::{AgentId, Name, QueueId};
 
-/// The section `[route]`.
+/// The section `[route]`, and the rule of recording.
 #[derive(Clone, Debug)]
-pub struct Plan(pub Route);
+pub struct Plan {
+    pub route: Route,
+    pub rule: Record,
+}
 
 impl Plan {
     /// The flow behind a dialled number.
     pub fn flow(&self, dialled: &str) -> Option<&Flow> {
-        let number = self.0.numbers.iter().find(|number| number.dialled.as_str() == dialled)?;
-        self.0.flows.iter().find(|flow| flow.name == number.flow)
+        let number = self.route.numbers.iter().find(|number| number.dialled.as_str() == dialled)?;
+        self.route.flows.iter().find(|flow| flow.name == number.flow)
     }
 
     /// A queue.
     pub fn queue(&self, name: &QueueId) -> Option<&Queue> {
-        self.0.queues.iter().find(|queue| queue.name == *name)
+        self.route.queues.iter().find(|queue| queue.name == *name)
     }
 
     /// An agent.
     pub fn agent(&self, name: &AgentId) -> Option<&Agent> {
-        self.0.agents.iter().find(|agent| agent.name == *name)
+        self.route.agents.iter().find(|agent| agent.name == *name)
     }
 
     /// How well an agent serves a queue, 1 to 10; `None` where not at all.
@@ -35,7 +39,7 @@ impl Plan {
 
     /// How many calls may be alive.
     pub fn max_calls(&self) -> usize {
-        usize::try_from(self.0.max_calls).unwrap_or(usize::MAX)
+        usize::try_from(self.route.max_calls).unwrap_or(usize::MAX)
     }
 }
 

@@ -22,7 +22,7 @@ use mutant::mutant;
 use route_api::{
     Cause, Endpoint, LiveMedia, MediaCommand, MediaEvent, Reachability, SignallingCommand, SignallingEvent,
 };
-use settings::route::Route;
+use settings::{record::Record, route::Route};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
@@ -42,6 +42,8 @@ const PROMPT: Duration = Duration::from_secs(600);
 const RETURN: Duration = Duration::from_secs(15);
 /// How long after a failure of the house the next offer is made; times the failures, at most a minute.
 const HOLD: Duration = Duration::from_secs(2);
+/// How long a full disk is taken for full before the next call tries it.
+const FULL: Duration = Duration::from_secs(10);
 /// Call records that report has not taken: above this many no call is taken at all.
 const UNSAVED: usize = 10_000;
 /// Calls that are over and must not come back by a late memo.
@@ -67,6 +69,8 @@ pub struct Router {
     finished: VecDeque<CallId>,
     unsaved: BTreeSet<CallId>,
     agenda: BTreeSet<(Monotonic, Timer)>,
+    /// Where the settings want no unrecorded call: none is taken before this moment.
+    full_until: Monotonic,
     orders: u64,
     output: VecDeque<Output>,
 }
@@ -88,11 +92,12 @@ enum Timer {
 
 impl Router {
     /// A router that knows its settings and, after a restart, its agents. `seed` is random.
-    pub fn new(now: Moment, seed: [u8; 16], settings: Route, roster: Roster) -> Self {
+    pub fn new(now: Moment, seed: [u8; 16], settings: Route, rule: Record, roster: Roster) -> Self {
         let away = Link::Away { since: now.monotonic };
         let mut router = Self {
             ids: Ids::new(seed),
-            plan: Plan(settings),
+            plan: Plan { route: settings, rule },
+            full_until: Monotonic::default(),
             now,
             signalling: away,
             media: away,
@@ -131,9 +136,10 @@ impl Router {
                 self.unsaved.remove(&call);
             }
             Input::Settings(route) => {
-                self.plan = Plan(*route);
+                self.plan.route = *route;
                 self.follow_plan();
             }
+            Input::Rule(rule) => self.plan.rule = *rule,
             Input::Tick => {}
         }
         self.dispatch();
@@ -175,6 +181,9 @@ impl Router {
                 self.offered(leg, over, from, dialled, description, reference);
             }
             SignallingEvent::Ringing { leg, .. } => self.with_leg(leg, Self::rings),
+            SignallingEvent::Answered { leg, .. } if !self.legs.contains_key(&leg) => {
+                self.signal(SignallingCommand::HangUp { leg, cause: Cause::NormalClearing });
+            }
             SignallingEvent::Answered { leg, description } => {
                 self.with_leg(leg, |router, call, leg| router.answered(call, leg, description));
             }
@@ -197,6 +206,9 @@ impl Router {
 
     fn heard(&mut self, event: MediaEvent) {
         match event {
+            MediaEvent::Opened { leg, .. } if !self.legs.contains_key(&leg) => {
+                self.sound(MediaCommand::Close { leg });
+            }
             MediaEvent::Opened { leg, description } => {
                 self.with_leg(leg, |router, call, leg| router.opened(call, leg, description));
             }
@@ -395,7 +407,7 @@ impl Router {
 
     /// Agents come and go with the settings; who is on a call stays until its end.
     fn follow_plan(&mut self) {
-        for agent in &self.plan.0.agents {
+        for agent in &self.plan.route.agents {
             self.agents.entry(agent.name.clone()).or_insert_with(|| Agent::signed_out(self.now.utc));
         }
         let plan = &self.plan;

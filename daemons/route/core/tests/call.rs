@@ -8,6 +8,7 @@ use record_api::Consent;
 use report_api::{Disposition, NotRecorded, OfferOutcome, Recorded};
 use route_api::{AgentState, Cause, EndedBy, Extent, MediaEvent, MediaRefusal, SignallingEvent, Stage};
 use route_core::{Input, NotBegun};
+use settings::record::{OnDiskFull, Record, When};
 use std::time::Duration;
 use support::World;
 
@@ -41,9 +42,13 @@ fn a_caller_hears_the_announcement_waits_talks_and_is_recorded() {
 
     let [record] = &world.saved[..] else { panic!("{} call records", world.saved.len()) };
     assert_eq!((record.disposition, record.flow.as_str()), (Disposition::Answered, "service"));
-    let Recorded::Yes { recording: kept, consents } = &record.recording else { panic!("{:?}", record.recording) };
+    let Recorded::Yes { recording: kept, consents } = &record.recording else {
+        panic!("{:?}", record.recording)
+    };
     assert_eq!((*kept, consents.len()), (recording, 2));
-    assert!(matches!(&consents[0], (leg, Consent::Announced { prompt, .. }) if *leg == caller && prompt.as_str() == "recorded"));
+    assert!(
+        matches!(&consents[0], (leg, Consent::Announced { prompt, .. }) if *leg == caller && prompt.as_str() == "recorded")
+    );
     assert_eq!(consents[1], (phone, Consent::Employed {}));
     assert_eq!(record.queued[0].left.since(record.queued[0].entered), seconds(10));
     assert_eq!(record.queued[0].offers[0].outcome, OfferOutcome::Answered);
@@ -88,7 +93,8 @@ fn a_description_that_media_cannot_meet_is_cause_65() {
     let mut world = World::new();
     let caller = world.call("95555");
     world.from_media.clear();
-    let refused = MediaEvent::Refused { leg: caller, reason: MediaRefusal::NotAcceptable, detail: "G.729".into() };
+    let refused =
+        MediaEvent::Refused { leg: caller, reason: MediaRefusal::NotAcceptable, detail: "G.729".into() };
     world.give(Input::Media(refused));
     world.settle();
     assert_eq!(world.hung_up, [(caller, Cause::BearerCapabilityNotImplemented)]);
@@ -151,7 +157,10 @@ fn the_bridge_does_not_wait_for_record() {
     world.set("alice", AgentState::Ready);
     while world.step_sip() || world.step_media() {}
     let phone = *world.dialled.last().unwrap();
-    world.give(Input::Signalling(SignallingEvent::Answered { leg: phone, description: support::sdp("phone") }));
+    world.give(Input::Signalling(SignallingEvent::Answered {
+        leg: phone,
+        description: support::sdp("phone"),
+    }));
     while world.step_media() {}
     assert_eq!(world.media[&caller].bridged, Some(phone));
     assert!(world.media[&caller].tapped.is_none());
@@ -163,13 +172,16 @@ fn the_bridge_does_not_wait_for_record() {
 
 #[test]
 fn why_there_is_no_recording_stands_in_the_call_record() {
-    for (why, reason) in [(NotBegun::ByRule, NotRecorded::ByRule), (NotBegun::Failed, NotRecorded::Failed)] {
+    for (when, reason) in [(When::Never, NotRecorded::ByRule), (When::Announced, NotRecorded::Failed)] {
         let mut world = World::new();
+        world.give(Input::Rule(Box::new(Record { when, ..Record::default() })));
         let caller = world.waiting_caller();
         world.router.sign_in(world.now, &support::agent("alice"), Some("8001".parse().unwrap())).unwrap();
         world.set("alice", AgentState::Ready);
-        let begin = world.begins.pop_front().unwrap();
-        world.give(Input::NotBegun(begin.recording, why));
+        assert_eq!(world.begins.is_empty(), when == When::Never);
+        if let Some(begin) = world.begins.pop_front() {
+            world.give(Input::NotBegun(begin.recording, NotBegun::DiskFull));
+        }
         world.settle();
         world.answer();
         world.hang_up(caller);
@@ -179,29 +191,42 @@ fn why_there_is_no_recording_stands_in_the_call_record() {
 }
 
 #[test]
-fn a_house_that_wants_no_unrecorded_call_ends_it() {
+fn a_house_that_wants_no_unrecorded_call_ends_it_and_takes_none_while_the_disk_is_full() {
     let mut world = World::new();
+    world.give(Input::Rule(Box::new(Record { on_disk_full: OnDiskFull::EndCalls, ..Record::default() })));
     let caller = world.waiting_caller();
     world.router.sign_in(world.now, &support::agent("alice"), Some("8001".parse().unwrap())).unwrap();
     world.set("alice", AgentState::Ready);
     let begin = world.begins.pop_front().unwrap();
-    world.give(Input::NotBegun(begin.recording, NotBegun::EndCall));
+    world.give(Input::NotBegun(begin.recording, NotBegun::DiskFull));
     world.settle();
     assert!(world.hung_up.contains(&(caller, Cause::TemporaryFailure)));
     assert_eq!((world.saved[0].disposition, world.state("alice")), (Disposition::Failed, AgentState::Ready));
+    let next = world.call("95555");
+    assert_eq!(world.hung_up.last(), Some(&(next, Cause::NoCircuitAvailable)));
+    world.pass(seconds(10));
+    let later = world.call("95555");
+    assert!(world.sip.contains_key(&later));
 }
 
 #[test]
 fn a_re_invite_is_answered_by_media_or_refused_and_the_call_goes_on() {
     let mut world = World::new();
     let caller = world.waiting_caller();
-    world.give(Input::Signalling(SignallingEvent::Changing { leg: caller, description: support::sdp("hold") }));
+    world.give(Input::Signalling(SignallingEvent::Changing {
+        leg: caller,
+        description: support::sdp("hold"),
+    }));
     world.settle();
     let changes = |world: &World| world.commands.iter().filter(|command| *command == "Change").count();
     assert_eq!(changes(&world), 1);
-    world.give(Input::Signalling(SignallingEvent::Changing { leg: caller, description: support::sdp("video") }));
+    world.give(Input::Signalling(SignallingEvent::Changing {
+        leg: caller,
+        description: support::sdp("video"),
+    }));
     world.from_media.clear();
-    let refused = MediaEvent::Refused { leg: caller, reason: MediaRefusal::NotAcceptable, detail: String::new() };
+    let refused =
+        MediaEvent::Refused { leg: caller, reason: MediaRefusal::NotAcceptable, detail: String::new() };
     world.give(Input::Media(refused));
     assert_eq!(changes(&world), 2);
     assert_eq!(world.router.live_calls()[0].stage, Stage::Waiting);

@@ -8,6 +8,7 @@ use crate::{
 };
 use report_api::Disposition;
 use route_api::{Cause, Endpoint, MediaCommand, MediaRefusal, Party, SessionDescription, SignallingCommand};
+use settings::record::OnDiskFull;
 use std::collections::VecDeque;
 use types::{CallId, LegId, Pii};
 
@@ -72,6 +73,12 @@ impl Router {
                 let why = format!("{live} calls are alive, {} may be", self.plan.max_calls());
                 self.refuse(&mut call, Disposition::Refused, Cause::NoCircuitAvailable, why);
             }
+            Some(_)
+                if now.monotonic < self.full_until && self.plan.rule.on_disk_full == OnDiskFull::EndCalls =>
+            {
+                let why = "no recording can be kept, and no unrecorded call is wanted".to_owned();
+                self.refuse(&mut call, Disposition::Refused, Cause::NoCircuitAvailable, why);
+            }
             Some(_) if self.media != Link::Attached => {
                 let why = "media is away".to_owned();
                 self.refuse(&mut call, Disposition::Failed, Cause::TemporaryFailure, why);
@@ -103,9 +110,11 @@ impl Router {
         if self.offer_opened(call, id, &description) {
             return;
         }
-        if let Some(leg) = call.leg(id)
-            && leg.negotiation == Negotiation::Changing
-        {
+        let Some(leg) = call.leg(id) else { return };
+        if leg.sound_over() {
+            // Its end and our wish crossed on the way: nobody wants it any more.
+            self.sound(MediaCommand::Close { leg: id });
+        } else if leg.negotiation == Negotiation::Changing {
             leg.negotiation = Negotiation::Settled;
             self.signal(SignallingCommand::Change { leg: id, description: Some(description) });
         }

@@ -230,11 +230,7 @@ impl Router {
                 (Sound::Closing, false) => silence(call, id),
                 (Sound::Opening, _) => self.open_again(call, id),
                 (Sound::Open, true) => self.refuse_change(call, id),
-                (Sound::Open, false) => {
-                    silence(call, id);
-                    self.sound(MediaCommand::Close { leg: id });
-                    self.sound_lost(call, id);
-                }
+                (Sound::Open, false) => self.give_up_sound(call, id),
             }
         }
         if self.media == Link::Attached {
@@ -250,8 +246,7 @@ impl Router {
         let offer = match &call.stage {
             Stage::Arriving(Arrival::Opening { offer: None, offerer: Offerer::Caller, .. }) => {
                 // An earlier life had the offer.
-                silence(call, id);
-                self.sound_lost(call, id);
+                self.give_up_sound(call, id);
                 return;
             }
             Stage::Arriving(Arrival::Opening { offer, .. }) if id == call.caller.id => offer.clone(),
@@ -260,9 +255,15 @@ impl Router {
         if self.media == Link::Attached {
             self.sound(MediaCommand::Open { leg: id, offer, memo });
         } else {
-            silence(call, id);
-            self.sound_lost(call, id);
+            self.give_up_sound(call, id);
         }
+    }
+
+    /// What media has of the leg is of no use any more, if it has anything.
+    fn give_up_sound(&mut self, call: &mut Call, id: LegId) {
+        silence(call, id);
+        self.sound(MediaCommand::Close { leg: id });
+        self.sound_lost(call, id);
     }
 
     fn accept_again(&mut self, call: &mut Call) {

@@ -23,7 +23,7 @@ impl Router {
 
     /// The queues, by name.
     pub fn queues(&self) -> Vec<QueueEntry> {
-        let mut names: Vec<&QueueId> = self.plan.0.queues.iter().map(|queue| &queue.name).collect();
+        let mut names: Vec<&QueueId> = self.plan.route.queues.iter().map(|queue| &queue.name).collect();
         names.extend(self.queues.keys().filter(|name| self.plan.queue(name).is_none()));
         names.sort_unstable();
         names.into_iter().map(|name| self.queue_entry(name)).collect()

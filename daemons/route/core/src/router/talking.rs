@@ -8,7 +8,7 @@
 //!                Tap each party ◄──────────┘     as soon as record is ready for its track
 //! ```
 
-use super::{MEDIA, Router};
+use super::{FULL, MEDIA, Router};
 use crate::{
     agent::{Next, State},
     call::{Call, NotRecordedFor, OfferStep, Recording, Stage, Talk},
@@ -19,6 +19,7 @@ use mutant::mutant;
 use record_api::{Begin, Consent, Finish, Join, PartyRole, Track as RecordTrack};
 use report_api::{Disposition, OfferOutcome, OfferRecord};
 use route_api::{Cause, MediaCommand, SessionDescription};
+use settings::record::{OnDiskFull, When};
 use types::{LegId, RecordingId};
 
 impl Router {
@@ -67,6 +68,11 @@ impl Router {
             return;
         }
         let Some(consent) = call.consent.clone() else { return };
+        if self.plan.rule.when == When::Never {
+            call.recording = Recording::Failed(NotRecordedFor::Rule);
+            call.decide(self.now.utc, "recording.none", "the settings say so");
+            return;
+        }
         let recording = RecordingId(self.ids.next());
         call.recording = Recording::Asked(recording);
         call.caller.track = Track::Asked { number: 0, consent: consent.clone() };
@@ -126,15 +132,16 @@ impl Router {
             if call.recording != Recording::Asked(recording) {
                 return;
             }
-            let (reason, text) = match why {
-                NotBegun::ByRule => (NotRecordedFor::Rule, "the settings say so"),
-                NotBegun::Failed | NotBegun::EndCall => (NotRecordedFor::Failure, "record could not begin"),
-            };
-            call.recording = Recording::Failed(reason);
+            call.recording = Recording::Failed(NotRecordedFor::Failure);
             call.legs_mut().for_each(|leg| leg.track = Track::Off);
+            let text = match why {
+                NotBegun::Failed => "record could not begin",
+                NotBegun::DiskFull => "there is no room for it",
+            };
             call.decide(router.now.utc, "recording.none", text);
-            if why == NotBegun::EndCall && !matches!(call.stage, Stage::Ending { .. }) {
-                let why = "no unrecorded calls are wanted".to_owned();
+            if why == NotBegun::DiskFull && router.plan.rule.on_disk_full == OnDiskFull::EndCalls {
+                router.full_until = router.now.monotonic.plus(FULL);
+                let why = "no unrecorded call is wanted".to_owned();
                 router.refuse(call, Disposition::Failed, Cause::TemporaryFailure, why);
             }
         });

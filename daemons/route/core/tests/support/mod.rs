@@ -14,7 +14,7 @@ use route_api::{
     SignallingCommand, SignallingEvent,
 };
 use route_core::{Edge, Input, MEMO_MOST, Moment, Output, Roster, Router};
-use settings::{Settings, route::Route};
+use settings::{Settings, record::Record, route::Route};
 use std::{
     collections::{BTreeMap, VecDeque},
     time::Duration,
@@ -103,7 +103,7 @@ impl World {
         let now = Moment { monotonic: Monotonic(1_000_000_000_000), utc: Utc(1_800_000_000_000_000_000) };
         let plan = plan();
         let mut world = Self {
-            router: Router::new(now, [1; 16], plan.clone(), Roster::default()),
+            router: Router::new(now, [1; 16], plan.clone(), Record::default(), Roster::default()),
             now,
             plan,
             sip: BTreeMap::new(),
@@ -142,7 +142,11 @@ impl World {
                 Output::RecordFinish(finish) => self.finished.push(finish.recording),
                 Output::Save(record) => {
                     let call = record.call;
-                    self.saved.push(*record);
+                    // report keeps the first: only another life of route may say it again.
+                    let known = self.saved.iter().any(|saved| saved.call == call);
+                    if !known || self.seeds == 1 {
+                        self.saved.push(*record);
+                    }
                     self.router.handle(self.now, Input::Saved(call));
                 }
             }
@@ -165,7 +169,8 @@ impl World {
             SignallingCommand::Dial { leg, memo, .. } => {
                 small(&memo);
                 self.dialled.push(leg);
-                let side = SipLeg { state: LegState::Ringing, memo, dialled_by_us: true, answered_by_us: false };
+                let side =
+                    SipLeg { state: LegState::Ringing, memo, dialled_by_us: true, answered_by_us: false };
                 assert!(self.sip.insert(leg, side).is_none(), "dialled twice");
             }
             SignallingCommand::Remember { leg, memo } => {
@@ -180,7 +185,9 @@ impl World {
                     self.from_sip.push_back(SignallingEvent::Ended { leg, cause, by: EndedBy::House });
                 }
             }
-            SignallingCommand::Attached {} | SignallingCommand::Ring { .. } | SignallingCommand::Change { .. } => {}
+            SignallingCommand::Attached {}
+            | SignallingCommand::Ring { .. }
+            | SignallingCommand::Change { .. } => {}
         }
     }
 
@@ -213,11 +220,9 @@ impl World {
                     side.tapped = Some((recording, track));
                 }
             }
-            MediaCommand::Close { leg } => {
-                if self.media.remove(&leg).is_some() {
-                    let quality = Quality { received: 50, ..Quality::default() };
-                    self.from_media.push_back(MediaEvent::Closed { leg, quality });
-                }
+            MediaCommand::Close { leg } if self.media.remove(&leg).is_some() => {
+                let quality = Quality { received: 50, ..Quality::default() };
+                self.from_media.push_back(MediaEvent::Closed { leg, quality });
             }
             _ => {}
         }
@@ -264,8 +269,13 @@ impl World {
     pub fn restart(&mut self) {
         let roster = serde_json::to_string(&self.router.roster()).unwrap();
         self.seeds += 1;
-        self.router =
-            Router::new(self.now, [self.seeds; 16], self.plan.clone(), serde_json::from_str(&roster).unwrap());
+        self.router = Router::new(
+            self.now,
+            [self.seeds; 16],
+            self.plan.clone(),
+            Record::default(),
+            serde_json::from_str(&roster).unwrap(),
+        );
         self.sip_attached = false;
         self.media_attached = false;
         self.from_sip.clear();

@@ -1,0 +1,225 @@
+//! What people ask: who they are is in their assertion, what they may is decided here, and what is
+//! privileged stands in the audit log before it takes effect.
+//!
+//! | request             | who                         | in the log                          |
+//! |---------------------|-----------------------------|-------------------------------------|
+//! | live state          | anyone signed in            | no                                  |
+//! | sign in, sign out   | the agent                   | route.agent-signed-in               |
+//! | one's own state     | the agent                   | no                                  |
+//! | another's state     | a supervisor                | route.agent-state-forced            |
+//! | hang up             | the agent who talks         | no: it is their call                |
+//! | hang up             | a supervisor, with a reason | route.call-hung-up                  |
+
+use crate::switch::Word;
+use audit_api::{Actor, Append, Audit, Event, EventKind, Outcome, Phase, TicketWish};
+use auth_api::{Assertion, Claims, Role, Verifier};
+use mutant::mutant;
+use route_api::{AgentEntry, AgentState, HangUp, SetState, SignIn};
+use route_core::{DeskError, Moment, Router};
+use service::{Client, Refusal};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+use types::{AgentId, CallId, Extension};
+
+/// The longest reason of an act, in characters.
+const REASON: usize = 500;
+/// The longest reason of auxiliary work, in characters.
+const AUX: usize = 64;
+
+/// Verifies, permits and enters.
+#[derive(Clone)]
+pub struct Desk {
+    verifier: Verifier,
+    audit: Client<Audit>,
+}
+
+/// An act on the live state.
+#[derive(Clone, Debug)]
+pub enum Act {
+    /// Sign in at a phone, or out.
+    SignIn(AgentId, Option<Extension>),
+    /// Set a state.
+    SetState(AgentId, AgentState),
+    /// End a call.
+    HangUp(CallId),
+}
+
+/// An act that its asker may do.
+pub struct Permitted {
+    act: Act,
+    entry: Option<(Event, Assertion)>,
+}
+
+impl Act {
+    /// Does it.
+    pub fn apply(self, router: &mut Router, now: Moment) -> Result<Option<AgentEntry>, Refusal> {
+        let outcome = match self {
+            Self::SignIn(agent, phone) => router.sign_in(now, &agent, phone).map(Some),
+            Self::SetState(agent, state) => router.set_state(now, &agent, state).map(Some),
+            Self::HangUp(call) => router.hang_up(now, call).map(|()| None),
+        };
+        outcome.map_err(refusal)
+    }
+}
+
+impl Desk {
+    /// A desk that believes assertions of this verifier.
+    pub fn new(verifier: Verifier, audit: Client<Audit>) -> Self {
+        Self { verifier, audit }
+    }
+
+    /// Whether someone of the house asks.
+    pub fn signed_in(&self, assertion: &Assertion) -> Result<(), Refusal> {
+        self.verifier.person(assertion).map(|_claims| ())
+    }
+
+    /// Permits an agent to sign in or out.
+    pub fn sign_in(&self, ask: &SignIn) -> Result<Permitted, Refusal> {
+        let claims = self.verifier.person(&ask.assertion)?;
+        let agent = own(&claims)?;
+        let seat = ask.phone.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
+        let event = event(&claims, EventKind::AgentSignedIn, agent.to_string()).with("phone", seat);
+        let act = Act::SignIn(agent, ask.phone.clone());
+        Ok(Permitted { act, entry: Some((event, ask.assertion.clone())) })
+    }
+
+    /// Permits a state: one's own as an agent, another's as a supervisor.
+    pub fn set_state(&self, ask: &SetState) -> Result<Permitted, Refusal> {
+        let claims = self.verifier.person(&ask.assertion)?;
+        let state = sound(&ask.state)?;
+        let act = |agent| Act::SetState(agent, ask.state.clone());
+        match &ask.agent {
+            Some(other) if other.0 != claims.person.0 => {
+                supervisor(&claims)?;
+                let event =
+                    event(&claims, EventKind::AgentStateForced, other.to_string()).with("state", state);
+                Ok(Permitted { act: act(other.clone()), entry: Some((event, ask.assertion.clone())) })
+            }
+            _ => Ok(Permitted { act: act(own(&claims)?), entry: None }),
+        }
+    }
+
+    /// Permits the end of a call: one's own as an agent, any as a supervisor with a reason.
+    pub fn hang_up(&self, ask: &HangUp, router: &Router) -> Result<Permitted, Refusal> {
+        let claims = self.verifier.person(&ask.assertion)?;
+        let act = Act::HangUp(ask.call);
+        if own(&claims).is_ok_and(|agent| router.talks(&agent, ask.call)) {
+            return Ok(Permitted { act, entry: None });
+        }
+        supervisor(&claims)?;
+        let reason = ask.reason.trim();
+        if reason.is_empty() || reason.chars().count() > REASON {
+            let message = format!("say why in 1 to {REASON} characters: the audit log keeps the reason");
+            return Err(Refusal::invalid("route.reason", message));
+        }
+        let mut event = event(&claims, EventKind::CallHungUp, ask.call.to_string());
+        event.reason = Some(reason.to_owned());
+        Ok(Permitted { act, entry: Some((event, ask.assertion.clone())) })
+    }
+
+    /// Enters an act, has it done, and enters how it ended.
+    pub async fn perform(
+        &self,
+        permitted: Permitted,
+        switch: &mpsc::Sender<Word>,
+    ) -> Result<Option<AgentEntry>, Refusal> {
+        let Permitted { act, entry } = permitted;
+        let begun = match &entry {
+            Some((event, assertion)) if !mutant("route-act-before-entry") => {
+                Some(self.enter(event.clone(), assertion.clone()).await?)
+            }
+            _ => None,
+        };
+        let outcome = done(act, switch).await;
+        if let (Some((event, assertion)), Some(sequence)) = (entry, begun) {
+            let mut event = event.with("begun", sequence);
+            event.phase = Phase::Ended;
+            event.outcome = if outcome.is_ok() { Outcome::Done } else { Outcome::Failed };
+            tokio::spawn(self.clone().enter_at_last(event, assertion));
+        }
+        outcome
+    }
+
+    async fn enter(&self, event: Event, assertion: Assertion) -> Result<u64, Refusal> {
+        let append = Append { event, assertion: Some(assertion), ticket: TicketWish::None };
+        Ok(self.audit.call(append).await?.sequence)
+    }
+
+    /// The end of an act that stands: while the assertion lives it is tried again.
+    async fn enter_at_last(self, event: Event, assertion: Assertion) {
+        let mut pause = Duration::from_millis(100);
+        for _ in 0..10 {
+            match self.enter(event.clone(), assertion.clone()).await {
+                Ok(_) => return,
+                Err(error) => tracing::warn!(%error, "the end of an act is not in the log yet"),
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+        tracing::error!(object = event.object, "the end of an act is not in the log");
+    }
+}
+
+async fn done(act: Act, switch: &mpsc::Sender<Word>) -> Result<Option<AgentEntry>, Refusal> {
+    let (reply, outcome) = oneshot::channel();
+    let stopping = || Refusal::unavailable("route.stopping", "route is stopping: ask again in a moment");
+    switch.send(Word::Act(act, reply)).await.map_err(|_| stopping())?;
+    outcome.await.map_err(|_| stopping())?
+}
+
+/// The agent who asks.
+fn own(claims: &Claims) -> Result<AgentId, Refusal> {
+    if claims.roles.contains(Role::Agent) {
+        Ok(AgentId(claims.person.0.clone()))
+    } else {
+        Err(Refusal::not_permitted("route.not-agent", "only an agent takes contacts: ask for the role"))
+    }
+}
+
+fn supervisor(claims: &Claims) -> Result<(), Refusal> {
+    if claims.roles.contains(Role::Supervisor) || mutant("route-role-unchecked") {
+        Ok(())
+    } else {
+        Err(Refusal::not_permitted("route.not-supervisor", "only a supervisor does this to others"))
+    }
+}
+
+/// The state's word for the log.
+fn sound(state: &AgentState) -> Result<String, Refusal> {
+    match state {
+        AgentState::Aux(reason) if reason.trim().is_empty() || reason.chars().count() > AUX => {
+            Err(Refusal::invalid(
+                "route.aux-reason",
+                format!("auxiliary work needs a reason of 1 to {AUX} characters"),
+            ))
+        }
+        AgentState::Aux(reason) => Ok(format!("aux: {reason}")),
+        AgentState::Ready => Ok("ready".to_owned()),
+        AgentState::SignedOut => Ok("signed-out".to_owned()),
+        AgentState::Offered | AgentState::Talking | AgentState::WrapUp => {
+            Err(refusal(DeskError::NotSettable))
+        }
+    }
+}
+
+fn event(claims: &Claims, kind: EventKind, object: String) -> Event {
+    let mut event = Event::of_daemon(kind, "route", object);
+    event.actor = Actor::Person(claims.person.to_string());
+    event.phase = Phase::Begun;
+    event.outcome = Outcome::Pending;
+    event
+}
+
+fn refusal(error: DeskError) -> Refusal {
+    let message = error.to_string();
+    match error {
+        DeskError::UnknownAgent => Refusal::not_found("route.unknown-agent", message),
+        DeskError::UnknownPhone => Refusal::not_found("route.unknown-phone", message),
+        DeskError::UnknownCall => Refusal::not_found("route.unknown-call", message),
+        DeskError::PhoneTaken => Refusal::conflict("route.phone-taken", message),
+        DeskError::SignedOut => Refusal::conflict("route.signed-out", message),
+        DeskError::OnCall => Refusal::conflict("route.on-call", message),
+        DeskError::NotSettable => Refusal::invalid("route.not-settable", message),
+        _ => Refusal::conflict("route.refused", message),
+    }
+}

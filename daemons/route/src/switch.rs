@@ -1,0 +1,215 @@
+//! The one task that owns the core: whatever happens comes in here, and whatever the core wants goes out.
+
+use crate::{
+    desk::{self, Desk},
+    now,
+    recordings::Recordings,
+    saving::Saving,
+    seats::Seats,
+    streams::{Epoch, Stream},
+};
+use host_api::Settings;
+use record_api::Record as RecordDaemon;
+use report_api::Report;
+use route_api::{
+    AgentEntry, AgentList, Call, EndpointList, Heard, LiveCallList, MediaCommand, QueueList, Route,
+    SignallingCommand,
+};
+use route_core::{Edge, Input, Output, Router};
+use service::{Calls, Client, Context, Failure, Refusal, Reply};
+use settings::{record::Record, route::Route as Plan};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+/// Words that wait for the switch; who brings one more waits.
+const WAITING: usize = 1024;
+/// The longest sleep while nothing is due.
+const IDLE: Duration = Duration::from_secs(3600);
+
+/// What other tasks tell the switch.
+pub enum Word {
+    /// Something for the core.
+    Input(Input),
+    /// The stream to an edge ended; of an old stream it says nothing.
+    Ended(Edge, Epoch),
+    /// A person's act, permitted and in the log.
+    Act(desk::Act, oneshot::Sender<Result<Option<AgentEntry>, Refusal>>),
+}
+
+/// The core and everything that it speaks through.
+pub struct Switch {
+    router: Router,
+    seats: Seats,
+    desk: Desk,
+    recordings: Recordings,
+    saving: Saving,
+    signalling: Stream<SignallingCommand>,
+    media: Stream<MediaCommand>,
+    words: mpsc::Receiver<Word>,
+    teller: mpsc::Sender<Word>,
+}
+
+impl Switch {
+    /// A switch with no edge attached.
+    pub fn new(
+        router: Router,
+        seats: Seats,
+        record: Client<RecordDaemon>,
+        report: Client<Report>,
+        desk: Desk,
+    ) -> Self {
+        let (teller, words) = mpsc::channel(WAITING);
+        Self {
+            router,
+            seats,
+            desk,
+            recordings: Recordings::new(record, teller.clone()),
+            saving: Saving::new(report, teller.clone()),
+            signalling: Stream::new(Edge::Signalling, teller.clone()),
+            media: Stream::new(Edge::Media, teller.clone()),
+            words,
+            teller,
+        }
+    }
+
+    /// Runs until the word to stop; then what is in hand is saved, for a short while.
+    pub async fn run(
+        mut self,
+        house: &Context,
+        mut calls: Calls<Route>,
+        mut plan: Settings<Plan>,
+        mut rule: Settings<Record>,
+    ) -> Result<(), Failure> {
+        loop {
+            let due = self.router.wake().map_or(IDLE, |wake| wake.since(now().monotonic)).min(IDLE);
+            tokio::select! {
+                () = house.stopping() => break,
+                Some(request) = calls.next() => self.call(request.call),
+                Some(word) = self.words.recv() => self.word(word),
+                Ok(()) = plan.changed() => {
+                    let plan = plan.borrow_and_update().clone();
+                    self.give(Input::Settings(Box::new(plan)));
+                }
+                Ok(()) = rule.changed() => {
+                    let rule = rule.borrow_and_update().clone();
+                    self.give(Input::Rule(Box::new(rule)));
+                }
+                () = tokio::time::sleep(due) => self.give(Input::Tick),
+            }
+        }
+        // The edges keep their calls and bring them to the next life: only call records are in danger.
+        self.saving.drain().await;
+        Ok(())
+    }
+
+    fn give(&mut self, input: Input) {
+        self.router.handle(now(), input);
+        self.drain();
+    }
+
+    fn word(&mut self, word: Word) {
+        match word {
+            Word::Input(input) => self.give(input),
+            Word::Ended(edge, epoch) => {
+                let current = match edge {
+                    Edge::Signalling => self.signalling.ended(epoch),
+                    Edge::Media => self.media.ended(epoch),
+                };
+                if current {
+                    tracing::warn!(?edge, "the stream to an edge ended: it is expected back");
+                    self.give(Input::Lost(edge));
+                }
+            }
+            Word::Act(act, reply) => {
+                let outcome = act.apply(&mut self.router, now());
+                self.drain();
+                // Who asked may be gone; the act stands.
+                let _gone = reply.send(outcome);
+            }
+        }
+    }
+
+    fn call(&mut self, call: Call) {
+        match call {
+            Call::AttachSignalling(attach, replies) => {
+                tracing::info!(legs = attach.legs.len(), "the signalling edge attached");
+                self.signalling.attach(replies, SignallingCommand::Attached {});
+                self.give(Input::SignallingAttached(attach));
+            }
+            Call::AttachMedia(attach, replies) => {
+                tracing::info!(legs = attach.legs.len(), "the media edge attached");
+                self.media.attach(replies, MediaCommand::Attached {});
+                self.give(Input::MediaAttached(attach));
+            }
+            Call::Signal(signal, reply) => {
+                self.give(Input::Signalling(signal.event));
+                reply.send(Ok(Heard {}));
+            }
+            Call::Hear(hear, reply) => {
+                self.give(Input::Media(hear.event));
+                reply.send(Ok(Heard {}));
+            }
+            Call::LiveCalls(ask, reply) => {
+                let seen = self.desk.signed_in(&ask.assertion);
+                reply.send(seen.map(|()| LiveCallList { calls: self.router.live_calls() }));
+            }
+            Call::Agents(ask, reply) => {
+                let seen = self.desk.signed_in(&ask.assertion);
+                reply.send(seen.map(|()| AgentList { agents: self.router.agents() }));
+            }
+            Call::Queues(ask, reply) => {
+                let seen = self.desk.signed_in(&ask.assertion);
+                reply.send(seen.map(|()| QueueList { queues: self.router.queues() }));
+            }
+            Call::Endpoints(ask, reply) => {
+                let seen = self.desk.signed_in(&ask.assertion);
+                reply.send(seen.map(|()| EndpointList { endpoints: self.router.endpoints() }));
+            }
+            Call::SignIn(ask, reply) => self.perform(self.desk.sign_in(&ask), reply, entry),
+            Call::SetState(ask, reply) => self.perform(self.desk.set_state(&ask), reply, entry),
+            Call::HangUp(ask, reply) => {
+                let permitted = self.desk.hang_up(&ask, &self.router);
+                self.perform(permitted, reply, |_| Ok(Heard {}));
+            }
+        }
+    }
+
+    /// Has an act entered into the log and done, beside the switch.
+    fn perform<T: serde::Serialize + Send + 'static>(
+        &self,
+        permitted: Result<desk::Permitted, Refusal>,
+        reply: Reply<T>,
+        answer: fn(Option<AgentEntry>) -> Result<T, Refusal>,
+    ) {
+        let (desk, switch) = (self.desk.clone(), self.teller.clone());
+        tokio::spawn(async move {
+            let outcome = match permitted {
+                Ok(permitted) => desk.perform(permitted, &switch).await,
+                Err(refusal) => Err(refusal),
+            };
+            reply.send(outcome.and_then(answer));
+        });
+    }
+
+    /// Carries out what the core wants.
+    fn drain(&mut self) {
+        while let Some(output) = self.router.poll() {
+            match output {
+                Output::Signalling(command) => self.signalling.send(command),
+                Output::Media(command) => self.media.send(command),
+                Output::RecordBegin(begin) => self.recordings.begin(begin),
+                Output::RecordJoin(join) => self.recordings.join(join),
+                Output::RecordFinish(finish) => self.recordings.finish(finish),
+                Output::Save(record) => {
+                    tracing::info!(call = %record.call, disposition = ?record.disposition, "call over");
+                    self.saving.save(*record);
+                }
+            }
+        }
+        self.seats.keep(&self.router.roster());
+    }
+}
+
+fn entry(entry: Option<AgentEntry>) -> Result<AgentEntry, Refusal> {
+    entry.ok_or_else(|| Refusal::unavailable("route.no-entry", "the act left no entry: ask again"))
+}
