@@ -46,6 +46,9 @@ enum Command {
         /// The settings of a first start.
         #[arg(long)]
         config: Option<PathBuf>,
+        /// Show all that the daemons write, not only what needs a person.
+        #[arg(long, short)]
+        verbose: bool,
     },
     /// Show every daemon: health, version, start, restarts, last error.
     Status,
@@ -126,7 +129,10 @@ fn run(cli: Cli, form: Form) -> Result<ExitCode, Failure> {
             clap_complete::generate(shell, &mut Cli::command(), "ym", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)
         }
-        Command::Up { config } => up::run(&Home::at(&cli.home)?, config).map(|()| ExitCode::SUCCESS),
+        Command::Up { config, verbose } => {
+            let log = if verbose { up::Log::Everything } else { up::Log::Warnings };
+            up::run(&Home::at(&cli.home)?, config, log).map(|()| ExitCode::SUCCESS)
+        }
         Command::Status => status::show(&Home::at(&cli.home)?, form),
         asking => {
             let runtime = tokio::runtime::Builder::new_current_thread()

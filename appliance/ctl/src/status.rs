@@ -37,9 +37,18 @@ fn row(daemon: &DaemonStatus) -> Vec<String> {
         up,
         daemon.restarts.to_string(),
         or_dash(&daemon.version),
-        daemon.says.clone(),
-        or_dash(&daemon.last_error),
+        short(&daemon.says),
+        short(&or_dash(&daemon.last_error)),
     ]
+}
+
+/// As much as a line of a table bears; `--json` has all of it.
+fn short(text: &str) -> String {
+    const MOST: usize = 60;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 /// A span in its two largest units.

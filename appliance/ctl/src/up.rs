@@ -48,11 +48,30 @@ impl Privileges {
     }
 }
 
+/// How much of what the daemons write is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Log {
+    /// What needs a person.
+    Warnings,
+    /// All of it.
+    Everything,
+}
+
+impl Log {
+    /// Tells the daemons, unless `YANMEN_LOG` does so already.
+    fn level(self) -> &'static str {
+        match self {
+            Self::Warnings => "warn",
+            Self::Everything => "info",
+        }
+    }
+}
+
 /// Runs the house until SIGINT or SIGTERM.
 ///
 /// # Errors
 /// What keeps the house from starting, in one sentence with its remedy.
-pub fn run(home: &Home, config: Option<PathBuf>) -> Result<(), Failure> {
+pub fn run(home: &Home, config: Option<PathBuf>, log: Log) -> Result<(), Failure> {
     let privileges = Privileges::here();
     let lock = home.lock()?;
     let settings = preflight::check(home, config.as_deref())?;
@@ -62,7 +81,7 @@ pub fn run(home: &Home, config: Option<PathBuf>) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::new("start the runtime", error))?;
-    let outcome = runtime.block_on(supervise(home, privileges, &settings));
+    let outcome = runtime.block_on(supervise(home, privileges, &settings, log));
     drop(lock);
     outcome
 }
@@ -80,9 +99,7 @@ async fn supervise(
     let (news, mut changes) = mpsc::channel(64);
     let mut children = Vec::new();
     for daemon in house::DAEMONS.iter().rev().filter(|daemon| daemon.runs()) {
-        if home.program(daemon).is_ok() {
-            children.push(Child::new(home, daemon, privileges, news.clone())?);
-        }
+        children.push(Child::new(home, daemon, privileges, log, news.clone())?);
     }
     let mut told = Greeting::new(home, privileges, settings);
     loop {

@@ -1,7 +1,7 @@
 //! One daemon and its lives.
 
 use super::{
-    Privileges, edges,
+    Log, Privileges, edges,
     notify::{Notification, NotifySocket},
     status::DaemonStatus,
 };
@@ -72,6 +72,7 @@ pub struct Child {
     program: PathBuf,
     directory: PathBuf,
     privileges: Privileges,
+    log: Log,
     listeners: Vec<(String, OwnedFd)>,
     kept: BTreeMap<String, Vec<OwnedFd>>,
     notify: Arc<NotifySocket>,
@@ -103,6 +104,7 @@ impl Child {
         home: &Home,
         daemon: &'static house::Daemon,
         privileges: Privileges,
+        log: Log,
         news: mpsc::Sender<(&'static str, News)>,
     ) -> Result<Self, Failure> {
         let notify =
@@ -114,6 +116,7 @@ impl Child {
             program: home.program(daemon)?,
             directory: home.state(daemon),
             privileges,
+            log,
             listeners: edges::of(home, daemon, privileges)?,
             kept: BTreeMap::new(),
             notify,
@@ -223,6 +226,7 @@ impl Child {
             .env("LISTEN_FDS", names.len().to_string())
             .env("LISTEN_FDNAMES", names.join(":"))
             .env("YANMEN_PRIVILEGES", privileges_word(self.privileges))
+            .env("YANMEN_LOG", std::env::var("YANMEN_LOG").unwrap_or_else(|_| self.log.level().to_owned()))
             .env_remove("WATCHDOG_PID")
             .env_remove("JOURNAL_STREAM")
             .stdin(Stdio::null())
