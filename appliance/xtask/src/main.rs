@@ -1,3 +1,96 @@
-//! The one front door behind make
+//! The one front door behind `make`: runs what a change must pass and makes what follows from
+//! `configs/house.toml`.
+//!
+//! It knows the repository, never the product: no daemon and no core depends on it.
 
-fn main() {}
+mod cores;
+mod failure;
+mod fuzz;
+mod gate;
+mod imports;
+mod links;
+mod manifest;
+mod mutants;
+mod packaging;
+mod repository;
+mod shell;
+mod units;
+
+use clap::{Parser, Subcommand};
+use failure::Failure;
+use repository::Repository;
+use std::{process::ExitCode, time::Duration};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The one front door behind make")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Everything that a change must pass, one line a step, until the first that fails.
+    Test {
+        /// How long fuzzing may take, shared among all targets.
+        #[arg(long, value_name = "SECONDS", default_value_t = 240)]
+        fuzz_seconds: u64,
+    },
+    /// The steps of `test` that run nothing of the product.
+    Lint,
+    /// Builds and runs fuzz targets: those named, or all.
+    Fuzz {
+        /// How long to fuzz, shared among the targets.
+        #[arg(long, default_value_t = 240)]
+        seconds: u64,
+        names: Vec<String>,
+    },
+    /// Switches deliberate faults on, those named or all: each must turn its test red.
+    Mutants { names: Vec<String> },
+    /// Makes the files of packaging/ anew from configs/house.toml.
+    Packaging,
+    /// What the house can bear, in release builds.
+    Bench,
+    /// The whole house in the foreground with the demonstration's settings; its home is .home.
+    Run,
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Told) => ExitCode::FAILURE,
+        Err(failure) => {
+            shell::complain(&failure.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    let repository = Repository::here()?;
+    match command {
+        Command::Test { fuzz_seconds } => gate::test(&repository, Duration::from_secs(fuzz_seconds)),
+        Command::Lint => gate::lint(&repository),
+        Command::Fuzz { seconds, names } => fuzz::run(&repository, &names, Duration::from_secs(seconds))
+            .map(|told| shell::say(&told.to_string())),
+        Command::Mutants { names } => mutants::run(&repository, &names),
+        Command::Packaging => packaging::write(&repository),
+        Command::Bench => shell::watched(&repository.cargo([
+            "run",
+            "--quiet",
+            "--release",
+            "--package",
+            "bench",
+            "--bin",
+            "store",
+        ])),
+        Command::Run => run_house(&repository),
+    }
+}
+
+fn run_house(repository: &Repository) -> Result<(), Failure> {
+    shell::watched(&repository.cargo(["build", "--release", "--workspace", "--bins"]))?;
+    let mut ym = shell::Order::new(repository.target().join("release/ym"), repository.root());
+    ym = ym.args(["--home", ".home", "up", "--config", "configs/demo/appliance.toml"]);
+    shell::watched(&ym)
+}

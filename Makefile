@@ -1,0 +1,35 @@
+# The front door. Each target first sees to what the machine lacks, then hands over to `cargo xtask`.
+#
+#   make run        the whole house in the foreground, with the demonstration's settings, its home in .home
+#   make test       everything a change must pass (what .ci/run does)
+#   make lint       the part of it that runs nothing
+#   make fuzz       the fuzz targets; FUZZ_SECONDS=600 shares out ten minutes among them
+#   make mutants    every deliberate fault must turn its test red; MUTANTS="name name" chooses
+#   make bench      what the house can bear, each figure as a table
+#   make packaging  units, users and directories, made anew from configs/house.toml
+
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+FUZZ_SECONDS ?= 240
+
+.PHONY: run test bench lint fuzz mutants packaging
+run:
+	@sh appliance/xtask/ready.sh run
+	@cargo xtask run
+test:
+	@sh appliance/xtask/ready.sh test
+	@cargo xtask test --fuzz-seconds $(FUZZ_SECONDS)
+lint:
+	@sh appliance/xtask/ready.sh test
+	@cargo xtask lint
+fuzz:
+	@sh appliance/xtask/ready.sh test
+	@cargo xtask fuzz --seconds $(FUZZ_SECONDS)
+mutants:
+	@sh appliance/xtask/ready.sh test
+	@cargo xtask mutants $(MUTANTS)
+bench:
+	@sh appliance/xtask/ready.sh run
+	@cargo xtask bench
+packaging:
+	@sh appliance/xtask/ready.sh run
+	@cargo xtask packaging
