@@ -19,10 +19,15 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn table(house: &law::House) -> Result<String, std::fmt::Error> {
-    let mut code = format!("/// The floors, the most exposed first.\npub const FLOORS: &[&str] = &{:?};\n", house.floors);
+    let mut code = format!(
+        "/// The floors, the most exposed first.\npub const FLOORS: &[&str] = &{:?};\n",
+        house.floors
+    );
     code += "/// Every row of the table, by floor, then by name.\npub const DAEMONS: &[Daemon] = &[\n";
     let mut rows: Vec<_> = house.daemon.iter().collect();
-    rows.sort_by_key(|(name, daemon)| (house.floors.iter().position(|floor| *floor == daemon.floor), name.as_str()));
+    rows.sort_by_key(|(name, daemon)| {
+        (house.floors.iter().position(|floor| *floor == daemon.floor), name.as_str())
+    });
     for (name, daemon) in rows {
         writeln!(
             code,

@@ -51,7 +51,10 @@ pub struct Exception {
 pub fn broken(house: &House) -> Vec<String> {
     let depth = |name: &str| house.floors.iter().position(|floor| floor == name);
     let excepted = |caller: &str, callee: &str| {
-        house.exceptions.iter().any(|e| e.caller == caller && e.callee == callee && !e.reason.trim().is_empty())
+        house
+            .exceptions
+            .iter()
+            .any(|e| e.caller == caller && e.callee == callee && !e.reason.trim().is_empty())
     };
     let mut broken = Vec::new();
     for (caller, row) in &house.daemon {
@@ -65,7 +68,9 @@ pub fn broken(house: &House) -> Vec<String> {
                 Some(Some(to)) if to <= from && !excepted(caller, callee) => {
                     broken.push(format!("{caller} calls {callee}, which is not on a lower floor"));
                 }
-                Some(_) if methods.is_empty() => broken.push(format!("{caller} calls {callee} with no method")),
+                Some(_) if methods.is_empty() => {
+                    broken.push(format!("{caller} calls {callee} with no method"))
+                }
                 Some(_) => {}
             }
         }

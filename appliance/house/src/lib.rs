@@ -81,9 +81,12 @@ mod tests {
     #[test]
     fn what_the_table_does_not_give_is_refused() {
         assert!(permits("record", "key", "Unwrap"));
-        for (caller, callee, method) in
-            [("console", "key", "Unwrap"), ("media", "key", "NewDek"), ("sip", "route", "Hear"), ("", "key", "Sign")]
-        {
+        for (caller, callee, method) in [
+            ("console", "key", "Unwrap"),
+            ("media", "key", "NewDek"),
+            ("sip", "route", "Hear"),
+            ("", "key", "Sign"),
+        ] {
             assert!(!permits(caller, callee, method), "{caller} → {callee}.{method}");
         }
     }
@@ -98,7 +101,12 @@ mod tests {
         };
         let broken = |text: &str| law::broken(&toml::from_str(text).unwrap());
         assert_eq!(broken(&text("")), ["a calls b, which is not on a lower floor"]);
-        assert!(broken(&text("exceptions = [{ caller = \"a\", callee = \"b\", reason = \"why\" }]")).is_empty());
-        assert_eq!(broken(&text("exceptions = [{ caller = \"a\", callee = \"b\", reason = \" \" }]")).len(), 1);
+        assert!(
+            broken(&text("exceptions = [{ caller = \"a\", callee = \"b\", reason = \"why\" }]")).is_empty()
+        );
+        assert_eq!(
+            broken(&text("exceptions = [{ caller = \"a\", callee = \"b\", reason = \" \" }]")).len(),
+            1
+        );
     }
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 /// Nanoseconds of CLOCK_MONOTONIC: the same line for every process of one boot, so a moment outlives the
 /// process that took it. Cores reckon in these alone.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct Monotonic(pub u64);
 
@@ -25,7 +27,9 @@ impl Monotonic {
 
 /// Nanoseconds since 1970-01-01T00:00:00Z without leap seconds, as CLOCK_REALTIME gives them: for people
 /// and for evidence, never for reckoning a wait.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct Utc(pub i64);
 

@@ -87,7 +87,8 @@ impl Batch {
     /// The packet that tells of `frames` dropped frames at `media_time`.
     pub fn dropped(frames: u32, media_time: u64) -> Vec<u8> {
         let mut batch = Self::default();
-        let frame = Frame { track: 0, payload_type: 0, sequence: 0, timestamp: frames, media_time, payload: &[] };
+        let frame =
+            Frame { track: 0, payload_type: 0, sequence: 0, timestamp: frames, media_time, payload: &[] };
         // An empty batch has room for one frame.
         let _fits = batch.push(&frame);
         let mut bytes = batch.take();
