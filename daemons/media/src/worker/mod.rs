@@ -9,7 +9,9 @@
 //!           └── wake ──► orders ──────┘
 //! ```
 
+mod command;
 mod feed;
+mod place;
 mod snapshot;
 mod transport;
 
@@ -19,9 +21,7 @@ use crate::{contract, error::Error};
 use feed::{Delivery, Feeds};
 use media_core::{
     Core, Event, Input, Output,
-    g711::Law,
-    rtp::{Seed, Ssrc},
-    session::{Opening, Play, Port, Prompt, TICK, Track},
+    session::{Port, Prompt, TICK},
 };
 use nix::sys::{
     epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
@@ -29,6 +29,7 @@ use nix::sys::{
     time::{TimeSpec, TimeValLike},
     timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags},
 };
+use place::Place;
 use route_api::{LiveMedia, MediaCommand, MediaEvent, Memo};
 use service::clock;
 use snapshot::Snapshot;
@@ -39,7 +40,6 @@ use std::{
     sync::{Arc, mpsc},
 };
 use tokio::sync::{mpsc as words, oneshot};
-use transport::Transport;
 use types::{LegId, Monotonic, RecordingId};
 
 const WAKE: u64 = u64::MAX;
@@ -143,13 +143,6 @@ pub struct Worker {
     buffer: Box<[u8; DATAGRAM]>,
     events: Vec<Event>,
     refused: Vec<RecordingId>,
-}
-
-/// A leg's descriptors; its place in the list is its token.
-struct Place {
-    leg: LegId,
-    port: u16,
-    transport: Transport,
 }
 
 /// Whether the loop goes on.
@@ -283,139 +276,6 @@ impl Worker {
         Turn::On
     }
 
-    fn obey(&mut self, command: MediaCommand) {
-        let now = clock::monotonic();
-        match command {
-            MediaCommand::Attached {} => {}
-            MediaCommand::Open { leg, offer, memo } => {
-                let offer = offer.map(|description| description.0);
-                self.open(now, leg, offer.as_deref().map(str::as_bytes), &memo.0);
-            }
-            MediaCommand::Accept { leg, answer } => {
-                if let Err(error) = self.handle(now, Input::Accept(leg, answer.0.as_bytes())) {
-                    self.say(MediaEvent::Refused {
-                        leg,
-                        reason: contract::refusal(&error),
-                        detail: error.to_string(),
-                    });
-                    self.follow(now, Input::Close(leg));
-                }
-            }
-            MediaCommand::Play { leg, play, prompt, times } => {
-                let wish = Play { number: play, prompt: prompt.as_str(), times: contract::times(times) };
-                match self.handle(now, Input::Play(leg, wish)) {
-                    Ok(()) | Err(media_core::Error::NoLeg(_)) => {}
-                    Err(error) => {
-                        self.say(MediaEvent::NotPlayed { leg, play, prompt, detail: error.to_string() });
-                    }
-                }
-            }
-            MediaCommand::Stop { leg } => self.follow(now, Input::Stop(leg)),
-            MediaCommand::Bridge { leg, with } => self.follow(now, Input::Bridge(leg, with)),
-            MediaCommand::Part { leg } => self.follow(now, Input::Part(leg)),
-            MediaCommand::Tap { leg, recording, track } => {
-                if self.handle(now, Input::Tap(leg, recording, Track(track))).is_ok() {
-                    self.feed(recording);
-                }
-            }
-            MediaCommand::Untap { leg } => self.follow(now, Input::Untap(leg)),
-            MediaCommand::Remember { leg, memo } => self.follow(now, Input::Remember(leg, &memo.0)),
-            MediaCommand::Close { leg } => self.follow(now, Input::Close(leg)),
-        }
-    }
-
-    fn open(&mut self, now: Monotonic, leg: LegId, offer: Option<&[u8]>, memo: &str) {
-        let known = self.by_leg.contains_key(&leg);
-        let opened = self.prepare(leg, known).map_err(|error| {
-            let detail = error.to_string();
-            MediaEvent::Refused { leg, reason: route_api::MediaRefusal::NoPort, detail }
-        });
-        let outcome = opened.and_then(|(port, seed, session)| {
-            let address = (self.advertised, port).into();
-            let opening = Opening { offer, memo, address, session, seed, preferred: Law::A };
-            self.handle(now, Input::Open(leg, opening)).map_err(|error| MediaEvent::Refused {
-                leg,
-                reason: contract::refusal(&error),
-                detail: error.to_string(),
-            })
-        });
-        match outcome {
-            Ok(()) if known => self.follow(now, Input::Remember(leg, memo)),
-            Ok(()) => {}
-            Err(refused) => {
-                // A leg that stood before an offer it cannot meet goes on as it was (RFC 3261 §14.1).
-                if !known {
-                    self.release(leg);
-                }
-                self.say(refused);
-            }
-        }
-    }
-
-    /// Ports and random beginnings for a leg; those of a known one are not looked at.
-    fn prepare(&mut self, leg: LegId, known: bool) -> Result<(u16, Seed, u64), Error> {
-        let mut random = [0; 18];
-        gm::random(&mut random).map_err(|error| {
-            Error::system("drawing random numbers")(std::io::Error::other(error.to_string()))
-        })?;
-        let [s0, s1, s2, s3, q0, q1, t0, t1, t2, t3, session @ ..] = random;
-        let seed = Seed {
-            ssrc: Ssrc(u32::from_be_bytes([s0, s1, s2, s3])),
-            sequence: u16::from_be_bytes([q0, q1]),
-            timestamp: u32::from_be_bytes([t0, t1, t2, t3]),
-        };
-        // 63 bits: some peers read it as a signed number.
-        let session = u64::from_be_bytes(session) >> 1;
-        if known {
-            return Ok((self.ports_of(leg), seed, session));
-        }
-        let (port, transport) = self.ports.open()?;
-        self.keeper.keep(&name(leg, Port::Rtp), transport.descriptor(Port::Rtp));
-        self.keeper.keep(&name(leg, Port::Rtcp), transport.descriptor(Port::Rtcp));
-        self.place(leg, port, transport)?;
-        Ok((port, seed, session))
-    }
-
-    fn ports_of(&self, leg: LegId) -> u16 {
-        let place = self.by_leg.get(&leg).and_then(|at| self.places.get(*at)?.as_ref());
-        place.map_or(0, |place| place.port)
-    }
-
-    fn place(&mut self, leg: LegId, port: u16, transport: Transport) -> Result<(), Error> {
-        let at = self.places.iter().position(Option::is_none).unwrap_or(self.places.len());
-        transport.watch(&self.epoll, at as u64 * 2)?;
-        let place = Some(Place { leg, port, transport });
-        match self.places.get_mut(at) {
-            Some(free) => *free = place,
-            None => self.places.push(place),
-        }
-        self.by_leg.insert(leg, at);
-        Ok(())
-    }
-
-    /// Closes a leg's descriptors, here and where they are kept.
-    fn release(&mut self, leg: LegId) {
-        let place = self.by_leg.remove(&leg).and_then(|at| self.places.get_mut(at)?.take());
-        if let Some(place) = place {
-            self.keeper.forget(&name(leg, Port::Rtp));
-            self.keeper.forget(&name(leg, Port::Rtcp));
-            self.ports.release(place.port);
-        }
-    }
-
-    /// Makes sure that a recording has a way to the record side.
-    fn feed(&mut self, recording: RecordingId) {
-        match self.feeds.open(recording) {
-            Ok(None) => {}
-            Ok(Some(theirs)) => {
-                if self.words.try_send(Word::Feed(recording, theirs)).is_err() {
-                    tracing::error!(%recording, "the record side's end of a feed is lost");
-                }
-            }
-            Err(error) => tracing::error!(%error, %recording, "no feed: its batches are dropped and counted"),
-        }
-    }
-
     fn handle(&mut self, now: Monotonic, input: Input<'_>) -> Result<(), media_core::Error> {
         let outcome = self.core.handle(now, input);
         self.drain(now);
@@ -489,35 +349,6 @@ impl Worker {
         self.core.legs().map(live).collect()
     }
 
-    /// Gives each leg of the kept state its kept sockets; a leg without sockets and sockets without a leg end.
-    fn take_over(&mut self, mut kept: Kept) -> Result<(), Error> {
-        let legs: Vec<_> = self.core.legs().map(|leg| (leg.leg, leg.tapped)).collect();
-        for (leg, tapped) in legs {
-            let [rtp, rtcp] = [Port::Rtp, Port::Rtcp].map(|port| kept.remove(&name(leg, port)));
-            let reopened = rtp.zip(rtcp).map(|(rtp, rtcp)| self.ports.reopen(rtp, rtcp));
-            match reopened {
-                Some(Ok((port, transport))) => {
-                    self.place(leg, port, transport)?;
-                    if let Some(recording) = tapped {
-                        self.feed(recording);
-                    }
-                }
-                Some(Err(error)) => {
-                    tracing::error!(%leg, %error, "a leg ends: its sockets cannot be used");
-                    self.follow(clock::monotonic(), Input::Close(leg));
-                }
-                None => {
-                    tracing::error!(%leg, "a leg ends: its sockets were not kept");
-                    self.follow(clock::monotonic(), Input::Close(leg));
-                }
-            }
-        }
-        for name in kept.keys() {
-            self.keeper.forget(name);
-        }
-        Ok(())
-    }
-
     /// One timer for all legs, on the grid of absolute time: a late tick delays none after it.
     fn start_timer(&self) -> Result<(), Error> {
         let tick = TICK.as_nanos() as u64;
@@ -526,13 +357,5 @@ impl Worker {
         self.timer
             .set(Expiration::IntervalDelayed(spec(first), spec(tick)), TimerSetTimeFlags::TFD_TIMER_ABSTIME)
             .map_err(Error::errno("setting the timer"))
-    }
-}
-
-/// The name under which a leg's descriptor is kept.
-fn name(leg: LegId, port: Port) -> String {
-    match port {
-        Port::Rtp => format!("rtp.{leg}"),
-        Port::Rtcp => format!("rtcp.{leg}"),
     }
 }

@@ -12,6 +12,7 @@ use super::{
     Event, Extent, Opening, Play, Port, Prompt, Quality,
     outbox::Outbox,
     player::{Player, Turn},
+    report::Reports,
     tap::{Pending, Tap},
 };
 use crate::{
@@ -25,11 +26,6 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 use types::{LegId, Monotonic};
-
-/// RFC 3550 §6.2: reports go every five seconds.
-const REPORT: Duration = Duration::from_secs(5);
-/// A name that says nothing of the house (RFC 7022).
-const CNAME: &str = "media";
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Leg {
@@ -51,7 +47,7 @@ pub(super) struct Leg {
     pub tap: Option<Tap>,
     heard: Monotonic,
     silence: Silence,
-    report: Report,
+    reports: Reports,
     dropped: Dropped,
 }
 
@@ -67,15 +63,6 @@ enum Negotiation {
 enum Silence {
     Watched,
     Told,
-}
-
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-struct Report {
-    next: Option<Monotonic>,
-    /// The party's last sender report: the middle of its NTP timestamp, and when it came.
-    last: Option<(u32, Monotonic)>,
-    packets_then: u32,
-    round_trip: Option<Duration>,
 }
 
 /// Datagrams that were not heard, by reason.
@@ -144,7 +131,7 @@ impl Leg {
             tap: None,
             heard: now,
             silence: Silence::Watched,
-            report: Report::default(),
+            reports: Reports::default(),
             dropped: Dropped::default(),
         };
         Ok((leg, description.to_string()))
@@ -337,16 +324,15 @@ impl Leg {
             self.silence = Silence::Told;
             outbox.event(Event::Silent { leg: self.id });
         }
-        if self.report.next.is_some_and(|next| now >= next) {
-            self.report.next = Some(now.plus(REPORT));
-            self.write_report(now, outbox, false);
+        if self.reports.take_due(now) {
+            self.report(now, outbox, false);
         }
     }
 
     /// The last words: the prompt's end and a goodbye.
     pub fn close(&mut self, now: Monotonic, outbox: &mut Outbox) {
         self.stop(Extent::Part, outbox);
-        self.write_report(now, outbox, true);
+        self.report(now, outbox, true);
     }
 
     pub fn quality(&self) -> Quality {
@@ -355,7 +341,7 @@ impl Leg {
             received: self.reception.as_ref().map(Reception::totals).unwrap_or_default(),
             foreign: self.lock.refused(),
             sent: u64::from(self.sending.sent().0),
-            round_trip: self.report.round_trip,
+            round_trip: self.reports.round_trip(),
             dropped: self.dropped,
         }
     }
@@ -368,19 +354,8 @@ impl Leg {
             self.dropped.foreign_rtcp += 1;
             return;
         }
-        for report in rtcp::parse(datagram) {
-            match report {
-                Ok(rtcp::Report::Report { sent, block, .. }) => {
-                    if let Some(sent) = sent {
-                        self.report.last = Some((rtcp::middle(sent.ntp), now));
-                    }
-                    let ours = block.filter(|block| block.ssrc == self.sending.ssrc());
-                    self.report.round_trip =
-                        ours.and_then(|block| rtcp::round_trip(now, &block)).or(self.report.round_trip);
-                }
-                Ok(rtcp::Report::Goodbye | rtcp::Report::Other(_)) => {}
-                Err(_) => self.dropped.malformed += 1,
-            }
+        if self.reports.hear(now, datagram, &self.sending).is_err() {
+            self.dropped.malformed += 1;
         }
     }
 
@@ -388,13 +363,13 @@ impl Leg {
         self.lock.announce(agreed.remote);
         self.heard = now;
         self.silence = Silence::Watched;
-        self.report.next.get_or_insert(now.plus(REPORT));
+        self.reports.start(now);
         self.negotiation = Negotiation::Agreed { agreed, reoffering: false };
     }
 
     /// The first packet under a lock: of the same stream, or of a new one.
     fn locked(&mut self, now: Monotonic, packet: &Packet<'_>) -> Arrival {
-        self.report.next.get_or_insert(now.plus(REPORT));
+        self.reports.start(now);
         match &mut self.reception {
             Some(reception) if reception.ssrc() == packet.ssrc => reception.arrive(now, packet),
             Some(reception) => reception.succeed(now, packet),
@@ -464,32 +439,14 @@ impl Leg {
         }
     }
 
-    fn write_report(&mut self, now: Monotonic, outbox: &mut Outbox, goodbye: bool) {
+    fn report(&mut self, now: Monotonic, outbox: &mut Outbox, goodbye: bool) {
         let Some(to) = self.rtcp_destination() else { return };
-        let (packets, octets) = self.sending.sent();
-        if goodbye && packets == 0 && self.reception.is_none() {
+        let silent = self.sending.sent().0 == 0 && self.reception.is_none();
+        if goodbye && silent {
             return;
         }
-        let sent = (packets != self.report.packets_then).then(|| rtcp::Sent {
-            ntp: rtcp::ntp(now),
-            timestamp: self.sending.timestamp(now),
-            packets,
-            octets,
-        });
-        self.report.packets_then = packets;
-        let last = self.report.last;
-        let block = self.reception.as_mut().map(|reception| rtcp::Block {
-            ssrc: reception.ssrc(),
-            fraction_lost: reception.take_fraction_lost(),
-            lost: i32::try_from(reception.lost()).unwrap_or(i32::MAX),
-            highest: reception.highest(),
-            jitter: reception.jitter(),
-            last_report: last.map_or(0, |(middle, _)| middle),
-            delay: last
-                .map_or(0, |(_, came)| (rtcp::ntp(Monotonic(now.0.saturating_sub(came.0))) >> 16) as u32),
-        });
         let datagram = outbox.datagram();
-        rtcp::write_report(datagram, self.sending.ssrc(), sent, block, CNAME);
+        self.reports.write(now, &self.sending, self.reception.as_mut(), datagram);
         if goodbye {
             rtcp::write_goodbye(datagram, self.sending.ssrc());
         }

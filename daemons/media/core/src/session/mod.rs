@@ -5,231 +5,28 @@
 //! with the next sequence numbers (relayed packets carry their place in themselves, prompts follow the
 //! clock), so a snapshot may be a second old.
 
+mod input;
 mod leg;
 mod outbox;
+mod output;
 mod player;
+mod report;
 mod tap;
 
+pub use input::{Input, Limits, Opening};
 pub use leg::Dropped;
 pub use outbox::Port;
+pub use output::{Event, Output, Quality, Standing};
 pub use player::{Extent, Play, Prompt, PromptDigest, TICK, Times};
 pub use tap::{BATCH, Batch, DEPTH, PATIENCE, Record, Track, TrackTotals};
 
-use crate::{
-    Error,
-    dtmf::Digit,
-    g711::Law,
-    rtp::{Seed, Totals},
-    sdp::Coding,
-};
+use crate::{Error, sdp::Coding};
 use leg::{Heard, Leg};
 use outbox::Outbox;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr};
 use tap::{Pending, Tap};
 use types::{LegId, Monotonic, RecordingId};
-
-/// How a leg is opened.
-#[derive(Clone, Copy, Debug)]
-pub struct Opening<'a> {
-    /// The party's offer; without it the leg makes one.
-    pub offer: Option<&'a [u8]>,
-    /// Opaque: kept for the asker over restarts.
-    pub memo: &'a str,
-    /// The leg's RTP address, with an even port; RTCP is one above.
-    pub address: SocketAddr,
-    /// The session id of `o=` (RFC 8866 §5.2), unique.
-    pub session: u64,
-    /// Random beginnings of the stream sent.
-    pub seed: Seed,
-    /// Which law an offer of ours names first.
-    pub preferred: Law,
-}
-
-/// What happens to a core.
-#[derive(Clone, Copy, Debug)]
-pub enum Input<'a> {
-    /// Opens a leg, or negotiates an open one anew: [`Event::Opened`]. Of an open leg only `offer` counts.
-    Open(LegId, Opening<'a>),
-    /// The party's answer to our offer: [`Event::Accepted`].
-    Accept(LegId, &'a [u8]),
-    /// Plays a prompt, in place of what is played or heard: [`Event::Played`] at its end.
-    Play(LegId, Play<'a>),
-    /// Ends the prompt.
-    Stop(LegId),
-    /// Lets two legs hear each other; ends their prompts and parts them from whom they heard.
-    Bridge(LegId, LegId),
-    /// Parts a leg from its bridge.
-    Part(LegId),
-    /// Hands what comes from the party to a recording, until [`Input::Untap`] or [`Input::Close`].
-    Tap(LegId, RecordingId, Track),
-    /// Ends the tap: [`Output::TapEnded`] after its last batch.
-    Untap(LegId),
-    /// Keeps another memo.
-    Remember(LegId, &'a str),
-    /// Ends the leg: [`Event::Closed`].
-    Close(LegId),
-    /// A datagram came to one of the leg's ports.
-    Datagram {
-        /// Whose port.
-        leg: LegId,
-        /// Which port.
-        port: Port,
-        /// From where.
-        source: SocketAddr,
-        /// What.
-        bytes: &'a [u8],
-    },
-    /// The record side did not take a batch.
-    TapRefused(RecordingId),
-    /// Time went on; comes every [`TICK`].
-    Tick,
-    /// The process is about to end and the legs are not: hands over every batch as it is.
-    Flush,
-}
-
-/// What a core wants done.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Output<'a> {
-    /// Send this datagram from one of the leg's ports.
-    Send {
-        /// Whose port.
-        leg: LegId,
-        /// Which port.
-        port: Port,
-        /// Where to.
-        to: SocketAddr,
-        /// What.
-        datagram: &'a [u8],
-    },
-    /// Hand this to the record side, or drop it and say [`Input::TapRefused`].
-    Tap {
-        /// Which recording.
-        recording: RecordingId,
-        /// What was received.
-        batch: Batch<'a>,
-    },
-    /// Tell this to whom the legs belong.
-    Event(Event),
-}
-
-/// What happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// The leg stands: our answer, or our offer.
-    Opened {
-        /// The leg.
-        leg: LegId,
-        /// Our description (RFC 8866).
-        description: String,
-    },
-    /// The party's answer is taken.
-    Accepted {
-        /// The leg.
-        leg: LegId,
-    },
-    /// A playing is over.
-    Played {
-        /// The leg.
-        leg: LegId,
-        /// The asker's number.
-        play: u32,
-        /// The prompt's name.
-        prompt: String,
-        /// SM3 of its file.
-        digest: PromptDigest,
-        /// When the first packet went.
-        began: Monotonic,
-        /// When the last packet went; as `began` where none did.
-        ended: Monotonic,
-        /// How it ended.
-        extent: Extent,
-    },
-    /// The party pressed a key (RFC 4733).
-    Digit {
-        /// The leg.
-        leg: LegId,
-        /// Which key.
-        digit: Digit,
-        /// For how long.
-        held: Duration,
-    },
-    /// Nothing came from the party for the time that [`Limits`] give; told once, until something comes.
-    Silent {
-        /// The leg.
-        leg: LegId,
-    },
-    /// A tap is over; no batch of this track follows.
-    TapEnded {
-        /// Which recording.
-        recording: RecordingId,
-        /// Whose.
-        track: Track,
-        /// What was handed over.
-        totals: TrackTotals,
-    },
-    /// The record side did not take batches of a recording since the last word.
-    TapLost {
-        /// Which recording.
-        recording: RecordingId,
-        /// How many.
-        batches: u64,
-    },
-    /// The leg is no more.
-    Closed {
-        /// The leg.
-        leg: LegId,
-        /// What was received and sent.
-        quality: Quality,
-    },
-}
-
-/// What was received and sent on a leg.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Quality {
-    /// The law agreed on.
-    pub law: Option<Law>,
-    /// The stream received.
-    pub received: Totals,
-    /// Packets from elsewhere than the locked source.
-    pub foreign: u64,
-    /// Packets sent, modulo 2³².
-    pub sent: u64,
-    /// The last round trip that reports showed (RFC 3550 §6.4.1).
-    pub round_trip: Option<Duration>,
-    /// Datagrams not heard.
-    pub dropped: Dropped,
-}
-
-/// Bounds and waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Limits {
-    /// The most legs.
-    pub legs: usize,
-    /// How long nothing comes until [`Event::Silent`].
-    pub silence: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { legs: 4000, silence: Duration::from_secs(15) }
-    }
-}
-
-/// A leg as it stands, for the asker that comes back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing<'a> {
-    /// The leg.
-    pub leg: LegId,
-    /// Its RTP address.
-    pub address: SocketAddr,
-    /// With which it is bridged.
-    pub bridged: Option<LegId>,
-    /// The recording it is tapped for.
-    pub tapped: Option<RecordingId>,
-    /// What was last remembered.
-    pub memo: &'a str,
-}
 
 /// All legs of this house.
 #[derive(Debug, Default, Serialize, Deserialize)]
