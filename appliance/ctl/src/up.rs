@@ -90,6 +90,7 @@ async fn supervise(
     home: &Home,
     privileges: Privileges,
     settings: &settings::Settings,
+    log: Log,
 ) -> Result<(), Failure> {
     let mut stop = [SignalKind::interrupt(), SignalKind::terminate()]
         .map(|kind| signal(kind).map_err(|error| Failure::new("watch for signals", error)));
