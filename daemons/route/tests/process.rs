@@ -1,0 +1,200 @@
+//! The real process: one call through it, killed in the middle, and what stands in the logs of others.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop")]
+
+mod support;
+
+use auth_api::Role;
+use route_api::{
+    AgentState, Agents, Cause, EndedBy, Endpoint, Extent, HangUp, LegState, LiveCalls, LiveLeg, LiveMedia,
+    MediaCommand, MediaEvent, Memo, Party, Quality, SessionDescription, SetState, SignIn, SignallingCommand,
+    SignallingEvent, Stage,
+};
+use service::{Error, RefusalKind};
+use support::{House, Media, Sip};
+use types::{LegId, Pii, Uid, Utc};
+
+fn sdp(text: &str) -> SessionDescription {
+    SessionDescription(text.to_owned())
+}
+
+fn kind(outcome: Result<impl Sized, Error>) -> RefusalKind {
+    match outcome {
+        Err(Error::Refused(refusal)) => refusal.kind,
+        Err(error) => panic!("{error}"),
+        Ok(_) => panic!("it was not refused"),
+    }
+}
+
+/// The caller's leg, the agent's leg, and the memo of the call.
+async fn talking(house: &House, sip: &mut Sip, media: &mut Media) -> (LegId, LegId, Memo) {
+    let caller = LegId(Uid([1; 16]));
+    let ctl = house.client("ctl");
+    let alice = || house.assertion("alice", Role::Agent);
+    ctl.call(SignIn { assertion: alice(), phone: Some("8001".parse().unwrap()) }).await.unwrap();
+    let ready = SetState { assertion: alice(), agent: None, state: AgentState::Ready };
+    assert_eq!(ctl.call(ready).await.unwrap().state, AgentState::Ready);
+    sip.say(SignallingEvent::Offered {
+        leg: caller,
+        over: Endpoint::Trunk("carrier".parse().unwrap()),
+        from: Party { number: Pii::new("13800138000".to_owned()), display: None },
+        dialled: "95555".to_owned(),
+        description: Some(sdp("offer")),
+        reference: "dialog".to_owned(),
+    })
+    .await;
+    media
+        .until(|command| matches!(command, MediaCommand::Open { leg, .. } if leg == caller).then_some(()))
+        .await;
+    media.say(MediaEvent::Opened { leg: caller, description: sdp("answer") }).await;
+    sip.until(|command| matches!(command, SignallingCommand::Answer { .. }).then_some(())).await;
+    sip.say(SignallingEvent::Confirmed { leg: caller, description: None }).await;
+    let (play, prompt) = media
+        .until(|command| match command {
+            MediaCommand::Play { play, prompt, .. } => Some((play, prompt)),
+            _ => None,
+        })
+        .await;
+    media
+        .say(MediaEvent::Played {
+            leg: caller,
+            play,
+            prompt,
+            digest: "ab".repeat(32),
+            began: Utc(1),
+            ended: Utc(2),
+            extent: Extent::Whole,
+        })
+        .await;
+    let agent = media
+        .until(|command| match command {
+            MediaCommand::Open { leg, offer: None, .. } => Some(leg),
+            _ => None,
+        })
+        .await;
+    media.say(MediaEvent::Opened { leg: agent, description: sdp("ours") }).await;
+    sip.until(|command| matches!(command, SignallingCommand::Dial { .. }).then_some(())).await;
+    // record was away at the first attempt.
+    house.was_asked("Begin", 2).await;
+    sip.say(SignallingEvent::Answered { leg: agent, description: sdp("phone") }).await;
+    media.until(|command| matches!(command, MediaCommand::Accept { .. }).then_some(())).await;
+    media.say(MediaEvent::Accepted { leg: agent }).await;
+    media.until(|command| matches!(command, MediaCommand::Bridge { .. }).then_some(())).await;
+    let mut tapped = Vec::new();
+    while tapped.len() < 2 {
+        tapped.push(
+            media
+                .until(|command| match command {
+                    MediaCommand::Tap { leg, track, .. } => Some((leg, track)),
+                    _ => None,
+                })
+                .await,
+        );
+    }
+    assert_eq!(tapped, [(caller, 0), (agent, 1)]);
+    let mut last = Memo::default();
+    // The memo that says that both are tapped is the last one.
+    while !last.0.contains("Talking") || last.0.matches("Tapped").count() < 2 {
+        last = sip
+            .until(|command| match command {
+                SignallingCommand::Remember { memo, .. } => Some(memo),
+                _ => None,
+            })
+            .await;
+    }
+    (caller, agent, last)
+}
+
+/// Mutants route-act-before-entry and route-role-unchecked.
+#[tokio::test]
+async fn a_call_survives_a_kill_and_ends_by_a_supervisor_in_the_log() {
+    let mut house = House::new();
+    house.start();
+    let mut sip = Sip::attach(&house, Vec::new()).await;
+    let mut media = Media::attach(&house, Vec::new()).await;
+    let (caller, agent, memo) = talking(&house, &mut sip, &mut media).await;
+    let signed_in = house.times("Append");
+    assert!(signed_in.iter().any(|append| append["event"]["kind"] == "route.agent-signed-in"));
+
+    house.kill();
+    house.start();
+    let leg = |leg, memo| LiveLeg { leg, state: LegState::Established, memo };
+    let mut sip = Sip::attach(&house, vec![leg(caller, memo), leg(agent, Memo::default())]).await;
+    let side = |leg, with| LiveMedia { leg, bridged: Some(with), memo: Memo::default() };
+    let media = Media::attach(&house, vec![side(caller, agent), side(agent, caller)]).await;
+    let ctl = house.client("ctl");
+    let supervisor = || house.assertion("wang", Role::Supervisor);
+    let live = ctl.call(LiveCalls { assertion: supervisor() }).await.unwrap().calls;
+    assert_eq!((live.len(), live[0].stage, live[0].from.as_str()), (1, Stage::Talking, "138******00"));
+    let agents = ctl.call(Agents { assertion: supervisor() }).await.unwrap().agents;
+    assert_eq!(agents[0].state, AgentState::Talking);
+
+    let call = live[0].call;
+    let reason = "the caller threatens".to_owned();
+    let by = |assertion, reason: &str| HangUp { assertion, call, reason: reason.to_owned() };
+    assert_eq!(
+        kind(ctl.call(by(house.assertion("bob", Role::Agent), "me")).await),
+        RefusalKind::NotPermitted
+    );
+    assert_eq!(kind(ctl.call(by(supervisor(), " ")).await), RefusalKind::Invalid);
+    assert_eq!(ctl.call(LiveCalls { assertion: supervisor() }).await.unwrap().calls[0].stage, Stage::Talking);
+    ctl.call(by(supervisor(), &reason)).await.unwrap();
+    let entered: Vec<_> = house
+        .times("Append")
+        .into_iter()
+        .filter(|append| append["event"]["kind"] == "route.call-hung-up")
+        .collect();
+    assert_eq!(entered[0]["event"]["object"], call.to_string());
+    assert_eq!(
+        (&entered[0]["event"]["phase"], &entered[0]["event"]["reason"]),
+        (&"begun".into(), &reason.into())
+    );
+
+    for _ in 0..2 {
+        let ended = sip
+            .until(|command| match command {
+                SignallingCommand::HangUp { leg, cause } => Some((leg, cause)),
+                _ => None,
+            })
+            .await;
+        assert_eq!(ended.1, Cause::NormalClearing);
+        sip.say(SignallingEvent::Ended { leg: ended.0, cause: ended.1, by: EndedBy::House }).await;
+        media.say(MediaEvent::Closed { leg: ended.0, quality: Quality::default() }).await;
+    }
+    // report was away at the first attempt.
+    let saved = house.was_asked("Save", 2).await;
+    assert_eq!(saved["record"]["call"], call.to_string());
+    assert_eq!(saved["record"]["legs"].as_array().unwrap().len(), 2);
+    assert!(saved["record"]["recording"]["yes"].is_object(), "{saved}");
+    let finished = house.was_asked("Finish", 1).await;
+    assert_eq!(finished["recording"], house.times("Begin")[1]["recording"]);
+}
+
+#[tokio::test]
+async fn nobody_acts_for_another_without_the_role() {
+    let mut house = House::new();
+    house.start();
+    let _sip = Sip::attach(&house, Vec::new()).await;
+    let ctl = house.client("ctl");
+    let by = |person: &str, role| SetState {
+        assertion: house.assertion(person, role),
+        agent: Some("alice".parse().unwrap()),
+        state: AgentState::Aux("tea".to_owned()),
+    };
+    assert_eq!(kind(ctl.call(by("bob", Role::Agent)).await), RefusalKind::NotPermitted);
+    assert_eq!(kind(ctl.call(by("li", Role::SystemAdministrator)).await), RefusalKind::NotPermitted);
+    assert_eq!(kind(ctl.call(by("wang", Role::Supervisor)).await), RefusalKind::Conflict);
+    let forced: Vec<_> = house
+        .times("Append")
+        .into_iter()
+        .filter(|append| append["event"]["kind"] == "route.agent-state-forced")
+        .collect();
+    assert_eq!(
+        forced[0]["event"]["outcome"], "pending",
+        "the entry comes before the act, whatever it brings"
+    );
+    let sign_in = SignIn { assertion: house.assertion("wang", Role::Supervisor), phone: None };
+    assert_eq!(kind(ctl.call(sign_in).await), RefusalKind::NotPermitted);
+    let forged = House::new().assertion("alice", Role::Agent);
+    assert_eq!(kind(ctl.call(Agents { assertion: forged }).await), RefusalKind::NotPermitted);
+}
