@@ -45,6 +45,9 @@ impl Folder {
     pub fn open(path: &Path) -> io::Result<Self> {
         use std::os::unix::fs::DirBuilderExt;
         fs::DirBuilder::new().recursive(true).mode(0o750).create(path)?;
+        // The folder itself must survive what its files survive.
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
         let lock = OpenOptions::new().write(true).create(true).truncate(false).open(path.join("lock"))?;
         let lock = Flock::lock(lock, FlockArg::LockExclusiveNonblock).map_err(|(_file, errno)| errno)?;
         Ok(Self { path: path.to_owned(), lock: Some(lock), open: Mutex::default() })

@@ -21,6 +21,8 @@ use std::time::Duration;
 const PAGE: u32 = 100;
 /// Entries of a page at most.
 const LONGEST_PAGE: u32 = 1000;
+/// Bytes of a page at most; with its frame it must fit one message on the wire.
+const HEAVIEST_PAGE: usize = service::MAX_MESSAGE / 10 * 9;
 /// Entries that one call looks at.
 const LOOKED_AT: u64 = 50_000;
 
@@ -167,16 +169,21 @@ impl Desk {
 }
 
 fn page(reader: &Reader<Folder>, list: &List, own: u64) -> Result<EntryList, Refusal> {
-    let limit = list.limit.unwrap_or(PAGE).min(LONGEST_PAGE) as usize;
+    let limit = list.limit.unwrap_or(PAGE).clamp(1, LONGEST_PAGE) as usize;
     let start = list.before.unwrap_or(own).min(own);
     let end = start.saturating_sub(LOOKED_AT);
-    let mut entries = Vec::new();
+    let (mut entries, mut bytes) = (Vec::new(), 0);
     for sequence in (end..start).rev() {
         if entries.len() == limit {
             return Ok(EntryList { entries, more: true, next: Some(sequence + 1) });
         }
         let (entry, leaf) = reader.entry_and_leaf(sequence).map_err(|error| refusal(&error))?;
-        entries.extend(event::entry(entry, &leaf).filter(|entry| matches(list, entry)));
+        let Some(entry) = event::entry(entry, &leaf).filter(|entry| matches(list, entry)) else { continue };
+        bytes += serde_json::to_vec(&entry).map_or(0, |form| form.len() + 1);
+        if bytes > HEAVIEST_PAGE && !entries.is_empty() {
+            return Ok(EntryList { entries, more: true, next: Some(sequence + 1) });
+        }
+        entries.push(entry);
     }
     Ok(EntryList { entries, more: end > 0, next: (end > 0).then_some(end) })
 }

@@ -262,6 +262,28 @@ async fn only_the_auditor_reads_and_every_reading_is_on_record() {
 }
 
 #[tokio::test]
+async fn a_page_fits_one_message_however_long_the_entries_are() {
+    let house = House::new();
+    for _entry in 0..6 {
+        let mut event = own(EventKind::RecordingSealed, OBJECT);
+        event.reason = Some("\u{1}".repeat(60_000));
+        house.append(event, None, "record").await.unwrap();
+    }
+    let too_long = Event { reason: Some("x".repeat(65_536)), ..own(EventKind::RecordingSealed, OBJECT) };
+    assert_eq!(house.append(too_long, None, "record").await, Err(RefusalKind::Invalid));
+    let (mut seen, mut list) = (0, List { kind: Some(EventKind::RecordingSealed), ..all() });
+    loop {
+        let page = house.desk().list(list.clone()).await.unwrap();
+        assert!(serde_json::to_vec(&page).unwrap().len() < service::MAX_MESSAGE);
+        assert!(!page.entries.is_empty());
+        seen += page.entries.len();
+        let Some(next) = page.next else { break };
+        list.before = Some(next);
+    }
+    assert_eq!(seen, 6);
+}
+
+#[tokio::test]
 async fn checkpoints_and_proofs_hold_for_whoever_has_the_public_key() {
     let mut house = House::new();
     assert_eq!(house.desk().signed_checkpoint().await.unwrap_err().kind, RefusalKind::NotFound);
