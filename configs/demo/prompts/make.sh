@@ -14,6 +14,7 @@ say() {
         highpass 250 rate -v 8000 lowpass 3500 pad 0.25 0.25 gain -n -6 remix 1
 }
 
+say welcome '您好，欢迎致电雁门。'
 say recorded-announcement '您好，为保证服务质量，您的通话将被录音。'
 say please-wait '坐席正忙，请稍候。'
 say no-agent '很抱歉，现在没有坐席可以接听，请稍后再拨。'
@@ -42,6 +43,7 @@ bar 4 G3 D4 G4 A4 D5 C5 A4 G4
 sox -R "$work"/bar[1-4].wav -e a-law -b 8 hold-music.wav lowpass 3000 gain -n -12
 
 # The names by which the demonstration's settings know them.
+ln -sf welcome.zh-CN.wav greeting.wav
 ln -sf recorded-announcement.zh-CN.wav recorded.wav
 ln -sf hold-music.wav waiting.wav
 ln -sf goodbye.zh-CN.wav closing.wav

@@ -1,1 +1,211 @@
-//! The real daemons against real peers
+//! A whole house in a temporary home, driven by `ym` as a person would, between real peers: SIPp calls,
+//! baresip is the phone, tcpdump watches the wire.
+//!
+//! The programs under test are those that were built beside this test (`cargo build --workspace` first).
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fixture: what fails here fails the test"
+)]
+
+pub mod peer;
+pub mod wire;
+
+use serde_json::Value;
+use std::{
+    env, fs,
+    io::Write,
+    net::UdpSocket,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+
+/// The password of the phone 8001.
+pub const PHONE_PASSWORD: &str = "Geese-fly-North-1";
+
+/// A house that is up.
+pub struct House {
+    /// Everything of this test lies here.
+    pub folder: TempDir,
+    /// Where phones and the trunk find it.
+    pub sip: u16,
+    /// From where the trunk calls.
+    pub trunk: u16,
+    supervisor: Option<Child>,
+}
+
+/// The ports of a house and of its peers.
+fn free_udp_port() -> u16 {
+    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+impl House {
+    /// Starts a house and waits until every daemon serves.
+    pub fn start() -> Self {
+        let folder = TempDir::new().unwrap();
+        // Daemons of other users walk through it to their own directories.
+        fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let (sip, trunk, console) = (free_udp_port(), free_udp_port(), free_udp_port());
+        let first = 20_000 + u16::try_from(std::process::id() % 200).unwrap() * 50;
+        let settings = fs::read_to_string(repository().join("configs/demo/appliance.toml"))
+            .unwrap()
+            .replace("127.0.0.1:5060", &format!("127.0.0.1:{sip}"))
+            .replace("127.0.0.1:5070", &format!("127.0.0.1:{trunk}"))
+            .replace("127.0.0.1:8443", &format!("127.0.0.1:{console}"))
+            .replace("20000-20999", &format!("{first}-{}", first + 49));
+        fs::write(folder.path().join("appliance.toml"), settings).unwrap();
+        let prompts = repository().join("configs/demo/prompts");
+        let status =
+            Command::new("cp").arg("-rL").arg(&prompts).arg(folder.path().join("prompts")).status().unwrap();
+        assert!(status.success());
+        let mut house = Self { folder, sip, trunk, supervisor: None };
+        house.up();
+        house
+    }
+
+    /// Starts the supervisor and waits until every daemon serves.
+    pub fn up(&mut self) {
+        let log = fs::File::options().create(true).append(true).open(self.folder.path().join("log")).unwrap();
+        let mut command = self.ym_command();
+        command.arg("up").arg("--verbose").arg("--config").arg(self.folder.path().join("appliance.toml"));
+        command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+        self.supervisor = Some(command.spawn().unwrap());
+        self.until("every daemon serves", Duration::from_secs(60), |house| {
+            house.ym_command().arg("status").output().unwrap().status.success()
+        });
+    }
+
+    /// Names officers and makes an agent (张三, phone 8001's) and a supervisor, each with their own log-in.
+    pub fn people(&self) {
+        let set_up = fs::read_to_string(self.home().join("auth/set-up-password")).unwrap();
+        self.ym_as(
+            "officers",
+            &["setup"],
+            &format!("{}\nFirst-one-1\nFirst-two-2\nFirst-three-3\n", set_up.trim()),
+        );
+        for (name, first) in
+            [("sysadmin", "First-one-1"), ("secadmin", "First-two-2"), ("auditadmin", "First-three-3")]
+        {
+            self.change_password(name, first);
+        }
+        for (name, role) in [("alice", "agent"), ("wang", "supervisor")] {
+            let created: Value =
+                serde_json::from_str(&self.ym_as("sysadmin", &["--json", "accounts", "create", name], ""))
+                    .unwrap();
+            self.ym_as("secadmin", &["accounts", "grant", name, role], "");
+            self.change_password(name, created["password"].as_str().unwrap());
+        }
+    }
+
+    fn change_password(&self, name: &str, old: &str) {
+        self.ym_as(name, &["password", name], &format!("{old}\nHarbour-lights-9\n"));
+        self.ym_as(name, &["login", name], "Harbour-lights-9\n");
+    }
+
+    /// Where the house lives.
+    pub fn home(&self) -> PathBuf {
+        self.folder.path().join("home")
+    }
+
+    /// `ym` as this person; its standard output.
+    ///
+    /// # Panics
+    /// It failed.
+    pub fn ym_as(&self, person: &str, arguments: &[&str], input: &str) -> String {
+        let output = self.try_ym_as(person, arguments, input);
+        assert!(output.status.success(), "ym {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// `ym --json` as this person; its reply.
+    pub fn ask_as(&self, person: &str, arguments: &[&str]) -> Value {
+        serde_json::from_str(&self.ym_as(person, &[&["--json"], arguments].concat(), "")).unwrap()
+    }
+
+    /// `ym` as this person, whatever comes of it.
+    pub fn try_ym_as(&self, person: &str, arguments: &[&str], input: &str) -> Output {
+        let sessions = self.folder.path().join("people").join(person);
+        fs::create_dir_all(&sessions).unwrap();
+        let mut command = self.ym_command();
+        command.args(arguments).env("XDG_RUNTIME_DIR", sessions);
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    }
+
+    /// The process of a daemon, as the status tells it.
+    pub fn daemon(&self, name: &str) -> Value {
+        let text = fs::read_to_string(self.home().join("run/status.json")).unwrap();
+        let status: Value = serde_json::from_str(&text).unwrap();
+        status["daemons"].as_array().unwrap().iter().find(|daemon| daemon["name"] == name).unwrap().clone()
+    }
+
+    /// Waits until something holds.
+    ///
+    /// # Panics
+    /// It does not in time; then what the house wrote is shown.
+    pub fn until(&self, what: &str, patience: Duration, mut holds: impl FnMut(&Self) -> bool) {
+        let deadline = Instant::now() + patience;
+        while !holds(self) {
+            if Instant::now() >= deadline {
+                let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+                let tail: Vec<&str> = log.lines().rev().take(60).collect();
+                panic!(
+                    "{what}: not within {patience:?}\n{}",
+                    tail.into_iter().rev().collect::<Vec<_>>().join("\n")
+                );
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// The data key of a recording's segment, as only someone with the token and its passphrase can have it.
+    pub fn data_key(&self, recording: &str, segment: u32) -> String {
+        let key = self.home().join("key");
+        let passphrase = fs::read(key.join("passphrase")).unwrap().trim_ascii().to_vec();
+        let token = token::Soft::open(&key.join("token"), &token::Passphrase::new(passphrase)).unwrap();
+        let wrapped = fs::read(self.home().join(format!("record/keys/{recording}-{segment}.dek"))).unwrap();
+        let wrapped = envelope::WrappedDek::from_bytes(&wrapped).unwrap();
+        let dek = token::Token::unwrap(&token, &wrapped).unwrap();
+        dek.bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Ends the supervisor and with it the house.
+    pub fn down(&mut self) {
+        if let Some(mut supervisor) = self.supervisor.take() {
+            let pid = supervisor.id().to_string();
+            Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+            supervisor.wait().unwrap();
+        }
+    }
+
+    fn ym_command(&self) -> Command {
+        let mut command = Command::new(program("ym"));
+        command.arg("--home").arg(self.home()).env("LC_ALL", "C.UTF-8");
+        command
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        self.down();
+    }
+}
+
+/// A program that was built beside this test: `target/PROFILE/deps/TEST` is where it runs.
+pub fn program(name: &str) -> PathBuf {
+    let here = env::current_exe().unwrap();
+    let path = here.ancestors().nth(2).unwrap().join(name);
+    assert!(path.is_file(), "{} is missing: cargo build --workspace", path.display());
+    path
+}
+
+/// The repository.
+pub fn repository() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}

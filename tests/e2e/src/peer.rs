@@ -1,0 +1,141 @@
+//! The peers: SIPp in the place of the carrier, baresip in the place of the phone.
+
+use crate::{House, PHONE_PASSWORD};
+use std::{
+    fs,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+/// A registered phone that answers by itself and speaks from a WAV.
+pub struct Phone(Child);
+
+impl Phone {
+    /// Registers 8001 at the house.
+    pub fn register(house: &House, speech: &Path) -> Self {
+        let folder = house.folder.path().join("baresip");
+        fs::create_dir_all(&folder).unwrap();
+        let modules = ["stdio.so", "account.so", "g711.so", "aufile.so", "aubridge.so", "menu.so"]
+            .map(|module| format!("module {module}\n"))
+            .concat();
+        // aufile is a source only; what the phone hears goes into a bridge that nobody listens to.
+        let config = format!(
+            "module_path /usr/lib/baresip/modules\nsip_listen 127.0.0.1:0\naudio_source aufile,{}\n\
+             audio_player aubridge,heard\naudio_alert aubridge,alert\n{modules}",
+            speech.display()
+        );
+        fs::write(folder.join("config"), config).unwrap();
+        let account = format!(
+            "<sip:8001@127.0.0.1:{}>;auth_pass={PHONE_PASSWORD};answermode=auto;regint=60;audio_codecs=PCMA/8000/1\n",
+            house.sip
+        );
+        fs::write(folder.join("accounts"), account).unwrap();
+        let log = fs::File::create(folder.join("log")).unwrap();
+        let mut command = Command::new("baresip");
+        command.arg("-f").arg(&folder).stdin(Stdio::piped()).stdout(log.try_clone().unwrap()).stderr(log);
+        Self(command.spawn().expect("baresip: apt-get install baresip"))
+    }
+}
+
+impl Drop for Phone {
+    fn drop(&mut self) {
+        // It may have ended by itself, with what it was to prove not proved: the test says so.
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+/// Who ends the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HangUp {
+    /// The caller, after so many milliseconds.
+    Caller {
+        /// From the answer on.
+        after: u32,
+    },
+    /// The other side.
+    Callee,
+}
+
+/// A caller who dials 95555 over the trunk and speaks from a raw A-law file.
+pub struct Caller(Child);
+
+impl Caller {
+    /// Calls.
+    pub fn call(house: &House, speech: &Path, media: u16, hang_up: HangUp) -> Self {
+        let folder = house.folder.path().join("sipp");
+        fs::create_dir_all(&folder).unwrap();
+        let ending = match hang_up {
+            HangUp::Caller { after } => format!("<pause milliseconds=\"{after}\"/>{BYE}"),
+            HangUp::Callee => AWAIT_BYE.to_owned(),
+        };
+        let speech = speech.display().to_string();
+        let scenario = include_str!("../peers/caller.xml")
+            .replace("SPEECH", &speech)
+            .replace("<!-- ENDING -->", &ending);
+        fs::write(folder.join("caller.xml"), scenario).unwrap();
+        let log = fs::File::create(folder.join("log")).unwrap();
+        let mut command = Command::new("sipp");
+        command
+            .current_dir(&folder)
+            .args([
+                "-sf",
+                "caller.xml",
+                "-m",
+                "1",
+                "-i",
+                "127.0.0.1",
+                "-nostdin",
+                "-trace_err",
+                "-recv_timeout",
+                "120000",
+            ])
+            .args(["-p", &house.trunk.to_string(), "-mp", &media.to_string()])
+            .arg(format!("127.0.0.1:{}", house.sip))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log);
+        Self(command.spawn().expect("sipp: apt-get install sip-tester"))
+    }
+
+    /// Whether the call is over, and whether it went as written.
+    pub fn ended(&mut self) -> Option<bool> {
+        self.0.try_wait().unwrap().map(|status| status.success())
+    }
+}
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        // As for the phone.
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+const BYE: &str = r#"
+  <send retrans="500"><![CDATA[
+      BYE [next_url] SIP/2.0
+      Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
+      [routes]
+      From: "Li" <sip:13800138000@[local_ip]:[local_port]>;tag=[pid]t[call_number]
+      To: <sip:95555@[remote_ip]:[remote_port]>[peer_tag_param]
+      Call-ID: [call_id]
+      CSeq: 2 BYE
+      Max-Forwards: 70
+      Content-Length: 0
+
+  ]]></send>
+  <recv response="200"/>"#;
+
+const AWAIT_BYE: &str = r#"
+  <recv request="BYE"/>
+  <send><![CDATA[
+      SIP/2.0 200 OK
+      [last_Via:]
+      [last_From:]
+      [last_To:]
+      [last_Call-ID:]
+      [last_CSeq:]
+      Content-Length: 0
+
+  ]]></send>"#;
