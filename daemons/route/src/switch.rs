@@ -206,7 +206,7 @@ impl Switch {
                 }
             }
         }
-        self.seats.keep(&self.router.roster());
+        self.seats.keep(self.router.roster());
     }
 }
 

@@ -62,7 +62,7 @@ pub struct Router {
     recordings: BTreeMap<RecordingId, CallId>,
     /// Who waits or is being offered, in order.
     queues: BTreeMap<QueueId, BTreeMap<Place, CallId>>,
-    agents: BTreeMap<AgentId, Agent>,
+    roster: Roster,
     endpoints: BTreeMap<Endpoint, Reachability>,
     /// Media of legs that no call has claimed yet: their calls come when signalling attaches.
     unclaimed: BTreeMap<LegId, LiveMedia>,
@@ -105,7 +105,7 @@ impl Router {
             legs: BTreeMap::new(),
             recordings: BTreeMap::new(),
             queues: BTreeMap::new(),
-            agents: roster.0,
+            roster,
             endpoints: BTreeMap::new(),
             unclaimed: BTreeMap::new(),
             finished: VecDeque::new(),
@@ -156,8 +156,8 @@ impl Router {
     }
 
     /// The agents, for the next life.
-    pub fn roster(&self) -> Roster {
-        Roster(self.agents.clone())
+    pub fn roster(&self) -> &Roster {
+        &self.roster
     }
 
     fn arrive_at(&mut self, now: Moment) {
@@ -328,7 +328,7 @@ impl Router {
 
     fn set_agent(&mut self, id: &AgentId, state: State) {
         let now = self.now;
-        let agent = self.agents.entry(id.clone()).or_insert_with(|| Agent::signed_out(now.utc));
+        let agent = self.roster.0.entry(id.clone()).or_insert_with(|| Agent::signed_out(now.utc));
         if agent.state == state {
             return;
         }
@@ -341,7 +341,7 @@ impl Router {
             State::SignedOut => {
                 agent.phone = None;
                 if self.plan.agent(id).is_none() {
-                    self.agents.remove(id);
+                    self.roster.0.remove(id);
                 }
             }
             State::Aux { .. } | State::Ready | State::Offered { .. } | State::Talking { .. } => {}
@@ -350,7 +350,7 @@ impl Router {
 
     /// Free again, and at the end of the turn.
     fn make_ready(&mut self, id: &AgentId) {
-        if let Some(agent) = self.agents.get_mut(id) {
+        if let Some(agent) = self.roster.0.get_mut(id) {
             agent.idle = self.now.monotonic;
         }
         self.set_agent(id, State::Ready);
@@ -358,7 +358,7 @@ impl Router {
 
     /// The offer is over and it was not the agent's doing: ready, and idle as long as before.
     fn release(&mut self, id: &AgentId) {
-        if matches!(self.agents.get(id), Some(Agent { state: State::Offered { .. }, .. }))
+        if matches!(self.roster.0.get(id), Some(Agent { state: State::Offered { .. }, .. }))
             && !mutant("route-stuck-agent")
         {
             let known = self.plan.agent(id).is_some();
@@ -368,7 +368,7 @@ impl Router {
 
     /// The conversation is over.
     fn after_talk(&mut self, id: &AgentId, queue: &QueueId) {
-        let Some(Agent { state: State::Talking { next, .. }, .. }) = self.agents.get(id) else { return };
+        let Some(Agent { state: State::Talking { next, .. }, .. }) = self.roster.0.get(id) else { return };
         let wrap_up = self.plan.queue(queue).map_or(Duration::ZERO, |queue| queue.wrap_up.duration());
         match next.clone() {
             _ if self.plan.agent(id).is_none() => self.set_agent(id, State::SignedOut),
@@ -380,7 +380,7 @@ impl Router {
     }
 
     fn wrapped_up(&mut self, id: &AgentId) {
-        if let Some(Agent { state: State::WrapUp { until }, .. }) = self.agents.get(id)
+        if let Some(Agent { state: State::WrapUp { until }, .. }) = self.roster.0.get(id)
             && *until <= self.now.monotonic
         {
             self.make_ready(id);
@@ -390,7 +390,7 @@ impl Router {
     /// Agents of an earlier life: those who were on a call get it back when signalling attaches.
     fn return_to_work(&mut self) {
         let agents: Vec<_> =
-            self.agents.iter().map(|(id, agent)| (id.clone(), agent.state.clone())).collect();
+            self.roster.0.iter().map(|(id, agent)| (id.clone(), agent.state.clone())).collect();
         for (id, state) in agents {
             match state {
                 State::Offered { .. } => self.set_agent(&id, State::Ready),
@@ -408,10 +408,10 @@ impl Router {
     /// Agents come and go with the settings; who is on a call stays until its end.
     fn follow_plan(&mut self) {
         for agent in &self.plan.route.agents {
-            self.agents.entry(agent.name.clone()).or_insert_with(|| Agent::signed_out(self.now.utc));
+            self.roster.0.entry(agent.name.clone()).or_insert_with(|| Agent::signed_out(self.now.utc));
         }
         let plan = &self.plan;
-        self.agents.retain(|id, agent| agent.call().is_some() || plan.agent(id).is_some());
+        self.roster.0.retain(|id, agent| agent.call().is_some() || plan.agent(id).is_some());
         let gone: Vec<_> = self
             .queues
             .iter()

@@ -136,7 +136,7 @@ impl Router {
             }
             Stage::Arriving(_) | Stage::Playing(_) | Stage::Waiting(_) | Stage::Ending { .. } => return,
         };
-        if self.agents.get(&id).is_some_and(|agent| agent.call().is_some()) {
+        if self.roster.0.get(&id).is_some_and(|agent| agent.call().is_some()) {
             // Two calls claim one agent: an older memo is wrong, and its leg ends.
             if let Some(leg) = call.leg(leg) {
                 self.hang_up_leg(leg, Cause::TemporaryFailure);
@@ -149,7 +149,7 @@ impl Router {
     }
 
     fn seat(&mut self, id: &AgentId, phone: Option<Extension>) {
-        if let Some(Agent { phone: seat @ None, .. }) = self.agents.get_mut(id) {
+        if let Some(Agent { phone: seat @ None, .. }) = self.roster.0.get_mut(id) {
             *seat = phone;
         }
     }

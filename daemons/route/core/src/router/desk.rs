@@ -29,7 +29,7 @@ impl Router {
         let Some(phone) = phone else { return self.set_state(now, id, AgentState::SignedOut) };
         self.may_sit(id, &phone)?;
         let now = self.now;
-        let agent = self.agents.entry(id.clone()).or_insert_with(|| Agent::signed_out(now.utc));
+        let agent = self.roster.0.entry(id.clone()).or_insert_with(|| Agent::signed_out(now.utc));
         match &agent.state {
             State::Offered { .. } | State::Talking { .. } if agent.phone.as_ref() != Some(&phone) => {
                 return Err(DeskError::OnCall);
@@ -52,7 +52,7 @@ impl Router {
             return Err(DeskError::UnknownPhone);
         }
         let taken =
-            self.agents.iter().any(|(other, agent)| other != id && agent.phone.as_ref() == Some(phone));
+            self.roster.0.iter().any(|(other, agent)| other != id && agent.phone.as_ref() == Some(phone));
         if taken { Err(DeskError::PhoneTaken) } else { Ok(()) }
     }
 
@@ -67,7 +67,7 @@ impl Router {
         wanted: AgentState,
     ) -> Result<AgentEntry, DeskError> {
         self.arrive_at(now);
-        let Some(agent) = self.agents.get(id) else { return Err(DeskError::UnknownAgent) };
+        let Some(agent) = self.roster.0.get(id) else { return Err(DeskError::UnknownAgent) };
         let present = agent.state.clone();
         match (present, wanted) {
             (_, AgentState::Offered | AgentState::Talking | AgentState::WrapUp) => {

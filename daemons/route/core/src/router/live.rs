@@ -18,7 +18,7 @@ impl Router {
 
     /// The agents, by name.
     pub fn agents(&self) -> Vec<AgentEntry> {
-        self.agents.keys().map(|id| self.agent_entry(id)).collect()
+        self.roster.0.keys().map(|id| self.agent_entry(id)).collect()
     }
 
     /// The queues, by name.
@@ -36,7 +36,7 @@ impl Router {
 
     pub(super) fn agent_entry(&self, id: &AgentId) -> AgentEntry {
         let row = self.plan.agent(id);
-        let agent = self.agents.get(id);
+        let agent = self.roster.0.get(id);
         let seat = row.and_then(|row| row.extension.clone());
         AgentEntry {
             agent: id.clone(),
@@ -51,7 +51,7 @@ impl Router {
 
     fn queue_entry(&self, name: &QueueId) -> QueueEntry {
         let serving = |counted: fn(&State) -> bool| {
-            let agents = self.agents.iter();
+            let agents = self.roster.0.iter();
             let count = agents
                 .filter(|(id, agent)| counted(&agent.state) && self.plan.level(id, name).is_some())
                 .count();

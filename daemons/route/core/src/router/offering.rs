@@ -41,7 +41,7 @@ impl Router {
         if self.signalling != Link::Attached || self.media != Link::Attached {
             return;
         }
-        if !self.agents.values().any(|agent| agent.state == State::Ready) {
+        if !self.roster.0.values().any(|agent| agent.state == State::Ready) {
             return;
         }
         let now = self.now.monotonic;
@@ -74,7 +74,8 @@ impl Router {
     /// Who could take a caller of this queue, the best first.
     fn candidates(&self, queue: &QueueId) -> Vec<Candidate> {
         let mut candidates: Vec<_> = self
-            .agents
+            .roster
+            .0
             .iter()
             .filter(|(_, agent)| agent.state == State::Ready)
             .filter_map(|(id, agent)| {
@@ -252,7 +253,7 @@ impl Router {
         match fate {
             Fate::Aux(reason) => {
                 let offered =
-                    self.agents.get(&offer.agent).is_some_and(|agent| agent.call() == Some(call.id));
+                    self.roster.0.get(&offer.agent).is_some_and(|agent| agent.call() == Some(call.id));
                 if offered {
                     self.set_agent(&offer.agent, State::Aux { reason: reason.to_owned() });
                 }
