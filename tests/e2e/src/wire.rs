@@ -39,7 +39,7 @@ impl Capture {
         let file = folder.join("wire.pcap");
         let log = folder.join("tcpdump.log");
         let tcpdump = Command::new("tcpdump")
-            .args(["-i", "lo", "-U", "-n", "-B", "16384", "-s", "0", "-w"])
+            .args(["-i", "lo", "--immediate-mode", "-U", "-n", "-B", "16384", "-s", "0", "-w"])
             .arg(&file)
             .arg("udp")
             .stdin(Stdio::null())
