@@ -25,6 +25,9 @@ if [ "$1" = test ]; then
     lacks python3-venv python3 -c 'import ensurepip, venv'
     lacks sip-tester command -v sipp
     lacks baresip command -v baresip
+    lacks tcpdump command -v tcpdump
+    lacks espeak-ng command -v espeak-ng
+    lacks sox command -v sox
 fi
 if [ -n "$packages" ]; then
     as_root=

@@ -1,1 +1,7 @@
-//! The permission matrix, units and imports held to configs/house.toml
+//! The running house held to `configs/house.toml`: a whole house by `ym up` in a home of its own, asked by
+//! outside processes that are somebody else.
+#![expect(clippy::expect_used, clippy::panic, reason = "what fails here fails the test")]
+
+pub mod attempt;
+pub mod interfaces;
+pub mod running;

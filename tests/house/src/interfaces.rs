@@ -1,0 +1,30 @@
+//! Every interface of the house.
+
+use service::{Interface, MethodFacts};
+
+/// One daemon's interface.
+pub struct Offered {
+    /// The daemon.
+    pub daemon: &'static str,
+    /// Its methods.
+    pub methods: &'static [MethodFacts],
+    /// Its Varlink description.
+    pub description: String,
+}
+
+/// All of them.
+pub fn all() -> Vec<Offered> {
+    vec![
+        of::<audit_api::Audit>(),
+        of::<auth_api::Auth>(),
+        of::<host_api::Host>(),
+        of::<key_api::Key>(),
+        of::<record_api::Record>(),
+        of::<report_api::Report>(),
+        of::<route_api::Route>(),
+    ]
+}
+
+fn of<I: Interface>() -> Offered {
+    Offered { daemon: I::DAEMON, methods: I::METHODS, description: service::describe::<I>() }
+}
