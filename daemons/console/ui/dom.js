@@ -12,11 +12,12 @@ export function h(name, attributes = {}, ...children) {
   return element;
 }
 
-// A table of rows, each row one cell per heading; on a narrow screen each row becomes a card.
-export function table(headings, rows) {
+// A table of rows, each row one cell per heading; of a `wide` one, each row becomes a card on a narrow screen.
+export function table(width, headings, rows) {
   const head = h("thead", {}, h("tr", {}, headings.map((heading) => h("th", { scope: "col" }, heading))));
-  const cells = (row) => row.map((cell, at) => h("td", { "data-label": headings[at] }, cell ?? "–"));
-  return h("table", {}, head, h("tbody", {}, rows.map((row) => h("tr", {}, cells(row)))));
+  const cells = (row) => row.map((cell, at) =>
+    h("td", { "data-label": headings[at], class: cell ? null : "none" }, cell || "–"));
+  return h("table", { class: width }, head, h("tbody", {}, rows.map((row) => h("tr", {}, cells(row)))));
 }
 
 // A word that stands out by its colour as well: `tone` is good, wait, busy, bad or quiet.

@@ -7,7 +7,7 @@ const OFFICES = ["system", "security", "audit"];
 
 // The log-in; where the password is a one-time one, its change follows at once.
 export function logIn(page, why) {
-  const person = field("person", { autocomplete: "username", autofocus: true });
+  const person = field("person", { autocomplete: "username", "data-first": true });
   const password = secret("password", "current-password");
   const box = card("log-in", [person, password], "log-in", async () => {
     try {
@@ -49,7 +49,12 @@ export function setUp(page) {
   const groups = officers.map(({ office, person, first }) =>
     h("fieldset", {}, h("legend", {}, words(`setup.${office}`)),
       h("p", { class: "aside" }, words(`setup.${office}.duty`)), h("div", { class: "pair" }, person.box, first.box)));
-  const box = card("setup", [password, ...groups], "setup.name", async () => {
+  const reveal = (event) => {
+    for (const { first } of officers) first.input.type = event.target.checked ? "text" : "password";
+  };
+  const shown = h("label", { class: "check" }, h("input", { type: "checkbox", onchange: reveal }), words("setup.show"));
+  const rule = h("p", { class: "aside" }, words("password.rule"));
+  const box = card("setup", [password, ...groups, rule, shown], "setup.name", async () => {
     const named = officers.map(({ office, person, first }) =>
       [office, { person: person.value(), password: first.value() }]);
     await call("POST", "setup", { password: password.value(), ...Object.fromEntries(named) });
@@ -92,7 +97,7 @@ function same(next, again) {
 
 // A form that is sent once at a time and says what went wrong.
 function card(title, fields, action, send) {
-  const told = h("div", { "aria-live": "assertive" });
+  const told = h("div", { class: "told" });
   const button = h("button", { type: "submit" }, words(action));
   const submit = async (event) => {
     event.preventDefault();
@@ -120,8 +125,8 @@ function field(label, attributes) {
   return { box, input, value: () => input.value };
 }
 
-function secret(label, autocomplete, autofocus = false, id = undefined) {
-  return field(label, { type: "password", autocomplete, autofocus, maxlength: 256, id: id ?? label.replace(".", "-") });
+function secret(label, autocomplete, first = false, id = undefined) {
+  return field(label, { type: "password", autocomplete, "data-first": first, maxlength: 256, id: id ?? label.replace(".", "-") });
 }
 
 // Tells a password manager whose password it is.

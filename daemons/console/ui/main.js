@@ -16,8 +16,8 @@ const page = {
   enter(session) {
     who = session;
     keepToken(session.csrf);
-    if (!(location.hash in VIEWS)) location.hash = "#/";
-    show();
+    if (location.hash in VIEWS) show();
+    else location.hash = "#/";
   },
   // The session is over; `why` is said beside the log-in.
   end(why) {
@@ -58,7 +58,7 @@ function show(why) {
     document.body.replaceChildren(skip(), header(), main);
     leave = (VIEWS[location.hash] ?? overview)(page, main) ?? leave;
   }
-  document.querySelector("[autofocus]")?.focus();
+  document.querySelector("[data-first]")?.focus();
 }
 
 function header() {

@@ -4,7 +4,7 @@ import { badge, h, notice, table } from "/dom.js";
 import { words } from "/words.js";
 
 const SECOND = 1_000;
-const STAGES = { arriving: "quiet", announcing: "quiet", waiting: "wait", offering: "wait", talking: "good", ending: "quiet" };
+const STAGES = { arriving: "quiet", announcing: "quiet", waiting: "wait", offering: "wait", talking: "busy", ending: "quiet" };
 const STATES = { ready: "good", talking: "busy", offered: "wait", wrap_up: "wait", aux: "quiet", signed_out: "quiet" };
 const REACH = { reachable: "good", unreachable: "bad", unknown: "quiet" };
 
@@ -81,7 +81,7 @@ function tally(figures, panels) {
 
 function drawCalls(calls) {
   const headings = ["call.from", "call.dialled", "call.stage", "call.queue", "call.agent", "call.recording", "call.time"];
-  return table(headings.map((heading) => words(heading)), calls.map((call) => [
+  return table("wide", headings.map((heading) => words(heading)), calls.map((call) => [
     h("span", { class: "number" }, call.from || words("withheld")),
     h("span", { class: "number" }, call.dialled),
     badge(STAGES[call.stage] ?? "quiet", words(`stage.${call.stage}`) ?? call.stage),
@@ -94,7 +94,7 @@ function drawCalls(calls) {
 
 function drawQueues(queues) {
   const headings = ["queue.name", "queue.waiting", "queue.ready", "queue.signed-in"];
-  return table(headings.map((heading) => words(heading)), queues.map((queue) => [
+  return table("narrow", headings.map((heading) => words(heading)), queues.map((queue) => [
     queue.queue,
     queue.waiting.length ? badge("wait", String(queue.waiting.length)) : "0",
     String(queue.ready),
@@ -104,7 +104,7 @@ function drawQueues(queues) {
 
 function drawAgents(agents) {
   const headings = ["agent.name", "agent.state", "agent.phone", "agent.since"];
-  return table(headings.map((heading) => words(heading)), agents.map((agent) => {
+  return table("narrow", headings.map((heading) => words(heading)), agents.map((agent) => {
     const state = typeof agent.state === "string" ? agent.state : "aux";
     const reason = agent.state.aux ? `${words("colon")}${agent.state.aux}` : "";
     return [
@@ -118,7 +118,7 @@ function drawAgents(agents) {
 
 function drawEndpoints(endpoints) {
   const headings = ["endpoint.kind", "endpoint.name", "endpoint.reach"];
-  return table(headings.map((heading) => words(heading)), endpoints.map(([endpoint, reach]) => {
+  return table("narrow", headings.map((heading) => words(heading)), endpoints.map(([endpoint, reach]) => {
     const [[kind, name]] = Object.entries(endpoint);
     return [words(`endpoint.${kind}`) ?? kind, h("span", { class: "number" }, name), badge(REACH[reach], words(`reach.${reach}`))];
   }));

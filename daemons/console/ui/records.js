@@ -2,7 +2,7 @@
 import { call } from "/api.js";
 import { badge, h, notice, table } from "/dom.js";
 import { length } from "/overview.js";
-import { language, words } from "/words.js";
+import { words } from "/words.js";
 
 const PAGE = 50;
 const TONES = { answered: "good", abandoned: "wait", ended_in_flow: "quiet", refused: "bad", failed: "bad" };
@@ -41,20 +41,32 @@ export function records(page, main) {
 function draw(calls) {
   const headings = ["record.offered", "call.from", "call.dialled", "call.queue", "call.agent", "record.disposition",
     "record.length", "call.recording"];
-  const date = new Intl.DateTimeFormat(language(), { dateStyle: "short", timeStyle: "medium", hourCycle: "h23" });
-  return table(headings.map((heading) => words(heading)), calls.map((record) => {
+  return table("wide", headings.map((heading) => words(heading)), calls.map((record) => {
     const agents = [...new Set(record.legs.map((leg) => leg.agent).filter(Boolean))];
     const recording = record.recording;
     return [
-      h("time", { class: "number" }, date.format(record.offered / 1e6)),
+      h("time", { class: "number" }, moment(record.offered)),
       h("span", { class: "number" }, record.from.number || words("withheld")),
       h("span", { class: "number" }, record.dialled),
       record.queued.map((queued) => queued.queue).join(" → ") || null,
       agents.join(words("comma")) || null,
       badge(TONES[record.disposition] ?? "quiet", words(`disposition.${record.disposition}`) ?? record.disposition),
       h("span", { class: "number" }, length((record.ended - record.offered) / 1e6)),
-      recording.yes ? h("span", { class: "recording" }, words("recording.kept"))
-        : h("span", { class: "aside" }, words(`not-recorded.${recording.no?.reason}`) ?? "–"),
+      recording.yes ? words("recording.kept") : unrecorded(recording.no?.reason),
     ];
   }));
+}
+
+// Why there is no recording: a failure stands out, for it is a gap.
+function unrecorded(reason) {
+  const text = words(`not-recorded.${reason}`) ?? "–";
+  return reason === "failed" ? badge("bad", text) : h("span", { class: "aside" }, text);
+}
+
+// `2026-11-21 09:05:00` (ISO 8601, GB/T 7408) in the browser's zone; `nanoseconds` since 1970.
+function moment(nanoseconds) {
+  const date = new Date(nanoseconds / 1e6);
+  const two = (number) => String(number).padStart(2, "0");
+  const day = [date.getFullYear(), two(date.getMonth() + 1), two(date.getDate())].join("-");
+  return `${day} ${[date.getHours(), date.getMinutes(), date.getSeconds()].map(two).join(":")}`;
 }
