@@ -101,6 +101,34 @@ impl House {
         }
     }
 
+    /// Signs alice in at 8001 and waits until its phone can be rung.
+    pub fn agent_ready(&self) {
+        self.ym_as("alice", &["agents", "sign-in", "8001"], "");
+        self.ym_as("alice", &["agents", "ready"], "");
+        self.until("the phone is reachable", Duration::from_secs(10), |house| {
+            let found = house.ask_as("wang", &["trunks"])["endpoints"].to_string();
+            found.contains(r#"[{"phone":"8001"},"reachable"]"#)
+        });
+    }
+
+    /// Waits until the one live call is at this stage.
+    pub fn until_stage(&self, stage: &str) {
+        self.until(&format!("the call is {stage}"), Duration::from_secs(20), |house| {
+            house.ask_as("wang", &["calls", "live"])["calls"][0]["stage"] == stage
+        });
+    }
+
+    /// The newest call record, once there are so many.
+    pub fn call_record(&self, number: usize) -> Value {
+        let mut found = Value::Null;
+        self.until("the call is kept", Duration::from_secs(15), |house| {
+            let calls = house.ask_as("wang", &["calls", "list"])["calls"].take();
+            found = calls[0].clone();
+            calls.as_array().is_some_and(|calls| calls.len() == number)
+        });
+        found
+    }
+
     fn change_password(&self, name: &str, old: &str) {
         self.ym_as(name, &["password", name], &format!("{old}\nHarbour-lights-9\n"));
         self.ym_as(name, &["login", name], "Harbour-lights-9\n");

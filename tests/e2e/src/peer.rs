@@ -3,7 +3,8 @@
 use crate::{House, PHONE_PASSWORD};
 use std::{
     fs,
-    path::Path,
+    io::Write,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
 
@@ -34,6 +35,14 @@ impl Phone {
         let mut command = Command::new("baresip");
         command.arg("-f").arg(&folder).stdin(Stdio::piped()).stdout(log.try_clone().unwrap()).stderr(log);
         Self(command.spawn().expect("baresip: apt-get install baresip"))
+    }
+}
+
+impl Phone {
+    /// Hangs up, as a hand on the phone would: baresip's key `b`.
+    pub fn hang_up(&mut self) {
+        let keys = self.0.stdin.as_mut().expect("its keyboard");
+        keys.write_all(b"b").and_then(|()| keys.flush()).expect("it takes keys");
     }
 }
 
@@ -110,6 +119,31 @@ impl Drop for Caller {
         self.0.kill().ok();
         self.0.wait().ok();
     }
+}
+
+/// The caller's speech as raw A-law and the phone's as a long WAV of another voice.
+pub fn speech(folder: &Path) -> (PathBuf, PathBuf) {
+    let run = |program: &str, arguments: &[&str]| {
+        let status = Command::new(program).args(arguments).status();
+        assert!(
+            status.unwrap_or_else(|error| panic!("{program}: {error}: apt-get install {program}")).success()
+        );
+    };
+    let at = |name: &str| folder.join(name).display().to_string();
+    run("espeak-ng", &["-v", "cmn", "-w", &at("caller-voice.wav"), "您好，我想查询一下我的账户余额，谢谢。"]);
+    run(
+        "espeak-ng",
+        &["-v", "cmn", "-p", "80", "-w", &at("phone-voice.wav"), "您好，坐席为您服务，请问有什么可以帮您？"],
+    );
+    run(
+        "sox",
+        &[&at("caller-voice.wav"), "-r", "8000", "-c", "1", "-t", "al", &at("caller.al"), "repeat", "9"],
+    );
+    run(
+        "sox",
+        &[&at("phone-voice.wav"), "-r", "8000", "-c", "1", "-b", "16", &at("phone.wav"), "repeat", "20"],
+    );
+    (folder.join("caller.al"), folder.join("phone.wav"))
 }
 
 const BYE: &str = r#"

@@ -4,18 +4,13 @@
 
 use e2e::{
     House,
-    peer::{Caller, HangUp, Phone},
+    peer::{self, Caller, HangUp, Phone},
     program, repository,
     wire::{Capture, Rtp},
 };
 use g711::Law;
 use serde_json::Value;
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-    time::Duration,
-};
+use std::{fs, path::Path, process::Command, time::Duration};
 
 const MEDIA: u16 = 6_000;
 
@@ -23,31 +18,19 @@ const MEDIA: u16 = 6_000;
 fn a_call_is_announced_bridged_recorded_sealed_audited_listed_and_exported() {
     let house = House::start();
     house.people();
-    let (caller_speech, phone_speech) = speech(house.folder.path());
+    let (caller_speech, phone_speech) = peer::speech(house.folder.path());
     let _phone = Phone::register(&house, &phone_speech);
-    house.ym_as("alice", &["agents", "sign-in", "8001"], "");
-    house.ym_as("alice", &["agents", "ready"], "");
-    house.until("the phone is reachable", Duration::from_secs(10), |house| {
-        let found = house.ask_as("wang", &["trunks"])["endpoints"].to_string();
-        found.contains(r#"[{"phone":"8001"},"reachable"]"#)
-    });
+    house.agent_ready();
 
     let capture = Capture::begin(house.folder.path());
     let mut caller = Caller::call(&house, &caller_speech, MEDIA, HangUp::Caller { after: 16_000 });
-    let mut seen = None;
-    house.until("the agent talks", Duration::from_secs(20), |house| {
-        seen = house.ask_as("wang", &["calls", "live"])["calls"].get(0).cloned();
-        seen.as_ref().is_some_and(|call| call["stage"] == "talking" && call["agent"] == "alice")
-    });
+    house.until_stage("talking");
     house.until("the caller has hung up", Duration::from_secs(40), |_| caller.ended().is_some());
     assert_eq!(caller.ended(), Some(true), "SIPp is content");
-    house.until("the call is kept", Duration::from_secs(10), |house| {
-        house.ask_as("wang", &["calls", "list"])["calls"].get(0).is_some()
-    });
+    let record = house.call_record(1);
     let wire = capture.end();
 
     // Listed: one call record with both legs, the recording and the caller's number masked.
-    let record = house.ask_as("wang", &["calls", "list"])["calls"][0].clone();
     assert_eq!(record["disposition"], "answered", "{record:#}");
     assert_eq!(record["legs"].as_array().unwrap().len(), 2, "{record:#}");
     assert_eq!(record["from"]["number"], "138******00");
@@ -109,31 +92,6 @@ fn a_call_is_announced_bridged_recorded_sealed_audited_listed_and_exported() {
     assert_eq!(verified["damage"], Value::Null);
     let verified = house.ym_as("wang", &["recordings", "verify", recording, "--reason", "check"], "");
     assert!(verified.contains("opens"), "{verified}");
-}
-
-/// The caller's speech as raw A-law and the phone's as a long WAV of another voice.
-fn speech(folder: &Path) -> (PathBuf, PathBuf) {
-    let run = |program: &str, arguments: &[&str]| {
-        let status = Command::new(program).args(arguments).status();
-        assert!(
-            status.unwrap_or_else(|error| panic!("{program}: {error}: apt-get install {program}")).success()
-        );
-    };
-    let at = |name: &str| folder.join(name).display().to_string();
-    run("espeak-ng", &["-v", "cmn", "-w", &at("caller-voice.wav"), "您好，我想查询一下我的账户余额，谢谢。"]);
-    run(
-        "espeak-ng",
-        &["-v", "cmn", "-p", "80", "-w", &at("phone-voice.wav"), "您好，坐席为您服务，请问有什么可以帮您？"],
-    );
-    run(
-        "sox",
-        &[&at("caller-voice.wav"), "-r", "8000", "-c", "1", "-t", "al", &at("caller.al"), "repeat", "9"],
-    );
-    run(
-        "sox",
-        &[&at("phone-voice.wav"), "-r", "8000", "-c", "1", "-b", "16", &at("phone.wav"), "repeat", "20"],
-    );
-    (folder.join("caller.al"), folder.join("phone.wav"))
 }
 
 /// Payloads of each track by the reader in Python, which shares no code with ours.

@@ -104,7 +104,8 @@ pub struct Recording {
     pub size: u64,
     /// SM3 of the sealed file, 64 hexadecimal digits; empty while it goes on.
     pub digest: String,
-    /// RTP packets recorded.
+    /// RTP packets recorded, by the count of those lives of the daemon that ended in order: what a killed one
+    /// sealed is in the file and not in this number.
     pub packets: u64,
     /// Packets that were known to be lost before they were sealed.
     pub lost: u64,
