@@ -99,6 +99,13 @@ fn a_display_name_with_a_comma_is_refused() {
 }
 
 #[test]
+fn a_refusal_repeats_nothing_that_is_malformed() {
+    let text = String::from_utf8(bytes("lwsstart")).unwrap().replace("Call-ID: ", "Call-ID: two ");
+    let malformed = parse(text.as_bytes()).map(|_| ()).unwrap_err();
+    assert!(malformed.answer.is_none(), "a Call-ID of two words cannot be sent back");
+}
+
+#[test]
 fn what_is_written_reads_the_same() {
     for (name, expected) in &TABLE {
         if matches!(expected, Taken) {

@@ -57,6 +57,9 @@ pub enum Fault {
     /// A Via is malformed.
     #[error("reading Via: malformed")]
     Via,
+    /// Call-ID is not one word.
+    #[error("reading Call-ID: not one word")]
+    CallId,
     /// CSeq is malformed or names another method than the request line.
     #[error("reading CSeq: malformed or of another method")]
     CSeq,
@@ -154,9 +157,9 @@ fn head(mut headers: Headers, body: &[u8]) -> Result<(Head, Vec<u8>), Fault> {
     }
     let from = NameAddr::parse(&once(&mut headers, &Name::From)?)?;
     let to = NameAddr::parse(&once(&mut headers, &Name::To)?)?;
-    let call_id = once(&mut headers, &Name::CallId)?;
+    let call_id = call_id(once(&mut headers, &Name::CallId)?)?;
     let cseq = cseq(&once(&mut headers, &Name::CSeq)?)?;
-    if vias.is_empty() || call_id.is_empty() || call_id.iter().any(u8::is_ascii_whitespace) {
+    if vias.is_empty() {
         return Err(Fault::Missing);
     }
     let length = at_most_once(&mut headers, &Name::ContentLength)?;
@@ -202,6 +205,12 @@ fn cseq(value: &[u8]) -> Result<CSeq, Fault> {
     let number = grammar::number(&value[..gap], (1 << 31) - 1).and_then(|n| u32::try_from(n).ok());
     let method = Method::parse(value[gap..].trim_ascii()).ok_or(Fault::CSeq)?;
     Ok(CSeq { number: number.ok_or(Fault::CSeq)?, method })
+}
+
+/// A Call-ID is one word (§25.1): it stands in answers as it came.
+fn call_id(value: Vec<u8>) -> Result<Vec<u8>, Fault> {
+    let sound = !value.is_empty() && value.iter().all(|b| *b > b' ' && *b != 0x7f);
+    if sound { Ok(value) } else { Err(Fault::CallId) }
 }
 
 fn once(headers: &mut Headers, name: &Name) -> Result<Vec<u8>, Fault> {
@@ -279,7 +288,7 @@ fn refusal(mut headers: Headers, fault: Fault) -> Option<Box<Response>> {
     let vias = Via::parse_list(&via).ok()?;
     let from = NameAddr::parse(&first(Name::From)?).ok()?;
     let to = NameAddr::parse(&first(Name::To)?).ok()?;
-    let (call_id, cseq) = (first(Name::CallId)?, cseq(&first(Name::CSeq)?).ok()?);
+    let (call_id, cseq) = (call_id(first(Name::CallId)?).ok()?, cseq(&first(Name::CSeq)?).ok()?);
     if cseq.method == Method::Ack {
         return None;
     }
