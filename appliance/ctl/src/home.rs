@@ -59,6 +59,16 @@ impl Home {
         self.0.join("run").join(callee).join(caller)
     }
 
+    /// The socket on which this program calls `callee`: the supervisor's, or the one that systemd made.
+    pub fn own_socket(&self, callee: &str) -> PathBuf {
+        let run = match env::var_os("YANMEN_RUN") {
+            Some(run) => PathBuf::from(run),
+            None if self.0.join("run").is_dir() => self.0.join("run"),
+            None => PathBuf::from("/run/yanmen"),
+        };
+        run.join(callee).join("ctl")
+    }
+
     /// The program of a daemon: beside this one.
     ///
     /// # Errors

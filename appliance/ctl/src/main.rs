@@ -12,6 +12,7 @@ mod output;
 mod person;
 mod session;
 mod status;
+mod systemd;
 mod terminal;
 mod time;
 mod up;

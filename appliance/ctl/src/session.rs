@@ -36,7 +36,7 @@ impl<'a> Session<'a> {
 
     /// The way to a daemon.
     pub fn client<I: Interface>(&self) -> Client<I> {
-        Client::at(self.home.socket(I::DAEMON, "ctl"))
+        Client::at(self.home.own_socket(I::DAEMON))
     }
 
     /// Logs in and keeps the session.

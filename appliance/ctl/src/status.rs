@@ -4,6 +4,7 @@ use crate::{
     failure::{Failure, Status as Exit},
     home::Home,
     output::{self, Form},
+    systemd,
     up::status::{DaemonStatus, Status},
 };
 use std::{process::ExitCode, time::Duration};
@@ -13,7 +14,10 @@ use std::{process::ExitCode, time::Duration};
 /// # Errors
 /// The house is not up.
 pub fn show(home: &Home, form: Form) -> Result<ExitCode, Failure> {
-    let status = home.read_status()?;
+    let status = match home.read_status() {
+        Ok(status) => status,
+        Err(down) => systemd::status()?.ok_or(down)?,
+    };
     output::show(form, &status, human);
     Ok(if status.ready() { ExitCode::SUCCESS } else { ExitCode::from(Exit::Unavailable as u8) })
 }

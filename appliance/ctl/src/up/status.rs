@@ -1,6 +1,7 @@
 //! What the supervisor knows of the house, for `ym status`.
 
-use super::child::{Child, Stage};
+use super::child::Child;
+pub use super::child::Stage;
 use serde::{Deserialize, Serialize};
 use types::Utc;
 
