@@ -36,6 +36,11 @@ const MOST_OF_ONE: u32 = 128;
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// For the head of a request, the silence before it included.
 const HEAD: Duration = Duration::from_secs(30);
+/// For one connection: whoever does not read what was asked for keeps no place for ever. Browsers open the next
+/// one by themselves.
+const LIFE: Duration = Duration::from_secs(600);
+/// For the last request of a connection.
+const LAST: Duration = Duration::from_secs(40);
 /// For the requests in hand when the daemon stops.
 const FAREWELL: Duration = Duration::from_secs(3);
 /// The most of a connection that is buffered, in bytes: it bounds the head of a request.
@@ -124,14 +129,21 @@ async fn connection(
         .serve_connection(TokioIo::new(stream), routes);
     tokio::pin!(http);
     let outcome = tokio::select! {
-        outcome = &mut http => outcome,
-        _stopped = stopping.changed() => {
+        outcome = &mut http => Some(outcome),
+        _stopped = stopping.changed() => None,
+        () = tokio::time::sleep(LIFE) => None,
+    };
+    let outcome = match outcome {
+        Some(outcome) => Ok(outcome),
+        None => {
             http.as_mut().graceful_shutdown();
-            http.await
+            tokio::time::timeout(LAST, http).await
         }
     };
-    if let Err(error) = outcome {
-        tracing::debug!(%error, "a connection ended early");
+    match outcome {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "a connection ended early"),
+        Err(_elapsed) => tracing::debug!("a connection was cut off: it did not take its last response"),
     }
 }
 

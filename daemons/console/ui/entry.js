@@ -109,6 +109,7 @@ function card(title, fields, action, send) {
       await send();
     } catch (refused) {
       told.replaceChildren(notice("error", refused.message));
+      told.scrollIntoView({ block: "nearest" });
     } finally {
       button.disabled = false;
       button.textContent = words(action);
