@@ -1,4 +1,7 @@
 //! Deliberate faults: each name in tests/mutants.toml stands in a source, and turns its test red.
+//!
+//! A test that runs the daemons' own programs stands in the table with `-p mutant` beside its own crate, because
+//! it does not depend on the switch itself.
 
 use crate::{failure::Failure, manifest::workspace, repository::Repository, shell};
 use serde::Deserialize;
@@ -72,15 +75,20 @@ pub fn run(repository: &Repository, names: &[String]) -> Result<(), Failure> {
     if let Some(name) = names.iter().find(|name| !table.iter().any(|mutant| mutant.name == **name)) {
         return Err(Failure::plain(format!("{TABLE} has no fault {name}")));
     }
+    let armed = repository.target().join("mutants");
+    // Some tests run the daemons' own programs.
+    let programs =
+        repository.cargo(["build", "--quiet", "--workspace", "--bins", "--features", "mutant/armed"]);
+    shell::quiet(&programs.env("CARGO_TARGET_DIR", &armed))?;
     let mut survived = Vec::new();
     for mutant in table.iter().filter(|mutant| names.is_empty() || names.contains(&mutant.name)) {
         let began = Instant::now();
-        let order = |armed: &str| {
+        let order = |further: &str| {
             repository
                 .cargo(["test", "--quiet", "--features", "mutant/armed"])
                 .args(mutant.test.split_whitespace())
-                .args(armed.split_whitespace())
-                .env("CARGO_TARGET_DIR", repository.target().join("mutants"))
+                .args(further.split_whitespace())
+                .env("CARGO_TARGET_DIR", &armed)
                 .env("YANMEN_MUTANT", &mutant.name)
         };
         // A test that does not build is red for the wrong reason.

@@ -52,11 +52,11 @@ fn calls_end_from_either_side_and_outlive_daemons() {
     house.until_stage("talking");
     thread::sleep(Duration::from_secs(2));
     for daemon in ["sip", "media", "route", "record", "audit", "key", "report", "auth", "host"] {
-        let pid = house.daemon(daemon)["pid"].to_string();
-        assert!(Command::new("kill").args(["-KILL", &pid]).status().unwrap().success());
+        let pid = house.daemon(daemon)["pid"].clone();
+        assert!(Command::new("kill").args(["-KILL", &pid.to_string()]).status().unwrap().success());
         house.until(&format!("{daemon} is back"), Duration::from_secs(15), |house| {
             let now = house.daemon(daemon);
-            now["stage"] == "running" && now["pid"].to_string() != pid && now["restarts"] == 1
+            now["stage"] == "running" && now["pid"] != pid && now["restarts"] == 1
         });
         assert_eq!(caller.ended(), None, "{daemon}: the call is gone");
     }
