@@ -9,8 +9,7 @@ use crate::{
 use clap::Subcommand;
 use report_api::{CallRecord, Recorded, Report};
 use route_api::{
-    AgentEntry, AgentState, Agents, Endpoint, Endpoints, HangUp, LiveCalls, Queues, Reachability, Route,
-    SetState, SignIn,
+    AgentEntry, AgentState, Agents, Endpoint, Endpoints, HangUp, LiveCalls, Queues, Route, SetState, SignIn,
 };
 use types::{AgentId, CallId, Extension, Pii, QueueId};
 
@@ -127,7 +126,7 @@ pub async fn calls(session: &Session<'_>, form: Form, deed: CallDeed) -> Result<
                             time::local(call.offered),
                             call.from.clone(),
                             call.dialled.clone(),
-                            format!("{:?}", call.stage).to_lowercase(),
+                            output::word(&call.stage),
                             or_dash(&call.queue),
                             or_dash(&call.agent),
                             or_dash(&call.recording),
@@ -205,12 +204,8 @@ pub async fn trunks(session: &Session<'_>, form: Form) -> Result<(), Failure> {
             .iter()
             .map(|(endpoint, reachability)| {
                 let (kind, name) = endpoint_words(endpoint);
-                let state = match reachability {
-                    Reachability::Reachable => "reachable",
-                    Reachability::Unreachable => "unreachable",
-                    Reachability::Unknown => "unknown",
-                };
-                vec![kind.to_owned(), name, state.to_owned()]
+                let state = output::word(reachability);
+                vec![kind.to_owned(), name, state]
             })
             .collect();
         output::table(&["KIND", "NAME", "STATE"], &rows, "no trunk and no phone in the settings");
@@ -222,13 +217,9 @@ fn agent_table(agents: &[AgentEntry]) {
     let rows: Vec<Vec<String>> = agents
         .iter()
         .map(|agent| {
-            let state = match &agent.state {
-                AgentState::Aux(reason) => format!("aux ({reason})"),
-                other => format!("{other:?}").to_lowercase(),
-            };
             vec![
                 agent.agent.to_string(),
-                state,
+                output::word(&agent.state),
                 time::local(agent.since),
                 or_dash(&agent.phone),
                 or_dash(&agent.call),
@@ -248,10 +239,10 @@ fn record_row(record: &CallRecord) -> Vec<String> {
         record.dialled.clone(),
         format!("{} s", record.ended.since(record.offered).as_secs()),
         agent.map_or_else(|| "–".to_owned(), ToString::to_string),
-        format!("{:?}", record.disposition).to_lowercase(),
+        output::word(&record.disposition),
         match &record.recording {
             Recorded::Yes { recording, .. } => recording.to_string(),
-            Recorded::No { reason } => format!("none: {reason:?}").to_lowercase(),
+            Recorded::No { reason } => format!("none: {}", output::word(reason)),
         },
     ]
 }
@@ -283,7 +274,7 @@ fn show_record(record: &CallRecord) {
                 time::local(leg.began),
                 leg.answered.map_or_else(|| "–".to_owned(), time::local),
                 time::local(leg.ended),
-                format!("{} {:?} by {:?}", leg.cause.q850(), leg.cause, leg.by).to_lowercase(),
+                format!("{} {}, by {}", leg.cause.q850(), output::word(&leg.cause), output::word(&leg.by)),
                 quality,
             ]
         })

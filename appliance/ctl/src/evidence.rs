@@ -9,7 +9,7 @@ use crate::{
 use audit_api::{Actor, Audit, Event, EventKind};
 use clap::Subcommand;
 use key_api::{Key, PublicKeys};
-use record_api::{Record, Recording};
+use record_api::{Consent, Record, Recording};
 use std::{fs::OpenOptions, os::fd::OwnedFd, os::unix::fs::OpenOptionsExt, path::PathBuf, time::Duration};
 use types::{CallId, RecordingId};
 
@@ -112,9 +112,23 @@ pub async fn recordings(session: &Session<'_>, form: Form, deed: RecordingDeed) 
                 recording_table(std::slice::from_ref(reply));
                 output::say("");
                 for track in &reply.tracks {
+                    let knew = match &track.consent {
+                        Consent::Announced { prompt, digest, at } => {
+                            format!(
+                                "heard the announcement {prompt} to its end at {} (SM3 {digest})",
+                                time::local(*at)
+                            )
+                        }
+                        Consent::Employed {} => "knows by contract".to_owned(),
+                        Consent::Refused {} => {
+                            "did not agree: nothing of this party is in the file".to_owned()
+                        }
+                    };
                     output::say(&format!(
-                        "track {}: {:?}, leg {}: {:?}",
-                        track.track, track.party, track.leg, track.consent
+                        "track {}: {}, leg {}: {knew}",
+                        track.track,
+                        output::word(&track.party),
+                        track.leg
                     ));
                 }
                 output::say(&format!("SM3 {}", reply.digest));
@@ -215,7 +229,7 @@ pub async fn keys(session: &Session<'_>, form: Form) -> Result<(), Failure> {
     output::show(form, &reply, |reply| {
         output::say(&reply.token);
         for key in &reply.keys {
-            output::say(&format!("{:?}\n{}", key.purpose, key.pem.trim_end()));
+            output::say(&format!("{}\n{}", output::word(&key.purpose), key.pem.trim_end()));
         }
     });
     Ok(())
@@ -234,7 +248,7 @@ fn recording_table(recordings: &[Recording]) {
                 recording.call.to_string(),
                 time::local(recording.began),
                 lasted,
-                format!("{:?}", recording.state).to_lowercase(),
+                output::word(&recording.state),
                 recording.packets.to_string(),
                 recording.lost.to_string(),
                 format!("{} KiB", recording.size.div_ceil(1024)),
@@ -254,18 +268,18 @@ fn entry_table(reply: &audit_api::EntryList) {
                 entry.sequence.to_string(),
                 time::local(entry.at),
                 words::text(output::language(), &format!("audit.{}", entry.event.kind.text()), &[]),
-                format!("{:?}", entry.event.phase).to_lowercase(),
+                output::word(&entry.event.phase),
                 actor(&entry.event),
                 entry.event.object.clone(),
-                format!("{:?}", entry.event.outcome).to_lowercase(),
+                output::word(&entry.event.outcome),
                 entry.event.reason.clone().unwrap_or_default(),
             ]
         })
         .collect();
     let headings = ["NO.", "AT", "WHAT", "PHASE", "WHO", "ON", "RESULT", "REASON"];
     output::table(&headings, &rows, "no entry fits");
-    if let (true, Some(last)) = (reply.more, reply.entries.last()) {
-        output::say(&format!("there are more: --before {}", last.sequence));
+    if let Some(next) = reply.next {
+        output::say(&format!("there are more: --before {next}"));
     }
 }
 

@@ -1,6 +1,7 @@
 //! How things are shown: tables for people, JSON for programs.
 
 use serde::Serialize;
+use serde_json::Value;
 use std::io::Write as _;
 
 /// For whom the output is.
@@ -12,7 +13,8 @@ pub enum Form {
     Json,
 }
 
-/// The language of the person at the terminal, by the locale: Chinese for `zh…`, else English.
+/// The language of the person at the terminal, by the locale: English for `en…`, else Chinese, the first
+/// language of the product.
 pub fn language() -> words::Lang {
     let set = |name: &&str| std::env::var(name).ok().filter(|value| !value.is_empty());
     words::Lang::of_locale(&["LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(set).unwrap_or_default())
@@ -64,6 +66,22 @@ pub fn table(headings: &[&str], rows: &[Vec<String>], empty: &str) {
     line(&mut headings.iter().copied());
     for row in rows {
         line(&mut row.iter().map(String::as_str));
+    }
+}
+
+/// A value of the API in words: `signed_out` is "signed out", and what carries a reason shows it behind.
+pub fn word(value: &impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(Value::String(text)) => text.replace(['_', '-'], " "),
+        Ok(Value::Object(only)) => only
+            .iter()
+            .map(|(name, inside)| match inside {
+                Value::String(reason) => format!("{} ({reason})", name.replace('_', " ")),
+                _ => name.replace('_', " "),
+            })
+            .collect(),
+        Ok(other) => other.to_string(),
+        Err(_unencodable) => "–".to_owned(),
     }
 }
 

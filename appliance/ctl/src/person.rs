@@ -176,7 +176,7 @@ fn list(reply: &auth_api::AccountList) {
             vec![
                 account.person.to_string(),
                 if roles.is_empty() { "–".to_owned() } else { roles.join(", ") },
-                format!("{:?}", account.standing).to_lowercase(),
+                output::word(&account.standing),
                 time::local(account.password_set),
                 account.entered.map_or_else(|| "never".to_owned(), time::local),
                 account.sessions.to_string(),
