@@ -1,6 +1,7 @@
 # The front door. Each target first sees to what the machine lacks, then hands over to `cargo xtask`.
 #
-#   make run        the whole house in the foreground, with the demonstration's settings, its home in .home
+#   make run        the whole house in the foreground, with the demonstration's settings, its home in .home;
+#                   LISTEN=192.168.1.5 (or an IPv6 address) lets real phones reach it
 #   make test       everything a change must pass (what .ci/run does)
 #   make lint       the part of it that runs nothing
 #   make fuzz       the fuzz targets; FUZZ_SECONDS=600 shares out ten minutes among them

@@ -4,6 +4,7 @@
 //! It knows the repository, never the product: no daemon and no core depends on it.
 
 mod cores;
+mod demo;
 mod failure;
 mod fuzz;
 mod gate;
@@ -84,13 +85,6 @@ fn run(command: Command) -> Result<(), Failure> {
             "--bin",
             "store",
         ])),
-        Command::Run => run_house(&repository),
+        Command::Run => demo::run(&repository),
     }
-}
-
-fn run_house(repository: &Repository) -> Result<(), Failure> {
-    shell::watched(&repository.cargo(["build", "--release", "--workspace", "--bins"]))?;
-    let mut ym = shell::Order::new(repository.target().join("release/ym"), repository.root());
-    ym = ym.args(["--home", ".home", "up", "--config", "configs/demo/appliance.toml"]);
-    shell::watched(&ym)
 }
