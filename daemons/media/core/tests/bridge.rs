@@ -289,6 +289,24 @@ fn a_restored_pair_goes_on_with_the_next_sequence_numbers() {
     assert_eq!(house.tapped.len() - before, 20);
 }
 
+/// What waited for its order when the snapshot was made has been handed over since.
+#[test]
+fn nothing_is_recorded_twice_after_a_restart() {
+    let (mut house, mut a, _) = talking("8 101", "8 101");
+    let spoken: Vec<_> = (0..5).map(|_| a.speak()).collect();
+    for number in [0, 1, 3, 4] {
+        house.hear(A, a.address, &spoken[number]);
+    }
+    let snapshot = serde_json::to_vec(&house.core).unwrap();
+    house.pass(Duration::from_millis(400));
+    assert_eq!(track(&house, 0).len(), 4, "2 never comes");
+    house.core = serde_json::from_slice::<Core>(&snapshot).unwrap();
+    house.hear(A, a.address, &a.speak());
+    house.pass(Duration::from_millis(400));
+    let records: Vec<u16> = track(&house, 0).iter().map(|(r, _)| r.sequence.wrapping_sub(65_500)).collect();
+    assert_eq!(records, [0, 1, 3, 4, 5]);
+}
+
 #[test]
 fn closing_one_side_parts_the_other_and_ends_the_track() {
     let (mut house, mut a, mut b) = talking("8 101", "8 101");

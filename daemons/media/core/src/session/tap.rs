@@ -83,11 +83,13 @@ pub(super) struct Tap {
     pub recording: RecordingId,
     pub track: Track,
     next: Option<u64>,
+    // Not kept over a restart: most of what waited was handed over after the snapshot, and would be again.
+    #[serde(skip)]
     waiting: Vec<Waiting>,
     pub totals: TrackTotals,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Waiting {
     extended: u64,
     since: Monotonic,
