@@ -1,0 +1,445 @@
+//! One party's half of one dialog: a SIP user agent written by hand after RFC 3261, so that it shares no
+//! mistake with the core it talks to.
+//!
+//! ```text
+//!   Caller:  Inviting ──2xx──► Talking ──BYE──► Leaving ──► Over
+//!               │ CANCEL                └─ BYE comes ─────────► Over
+//!               ▼
+//!           Cancelling ── final response ──► Over
+//!   Called:  Ringing ── 200 ──► Talking …       Ringing ── CANCEL, refusal ──► Refused ── ACK ──► Over
+//! ```
+
+use media_core::g711::Law;
+use sip_core::message::{Method, Name, Request, Response, Status};
+use std::{net::SocketAddr, time::Duration};
+use types::Monotonic;
+
+/// RFC 3261 §17.1.1.1.
+const T1: Duration = Duration::from_millis(500);
+const T2: Duration = Duration::from_secs(4);
+/// 64 · T1: timers B, F and H.
+const LIMIT: Duration = Duration::from_secs(32);
+/// A payload of a party begins with this; prompts do not.
+pub const MAGIC: [u8; 4] = *b"\x13geo";
+
+/// Who the party is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Calls the house over the trunk.
+    Caller,
+    /// An agent's phone, by its place in the list.
+    Phone(usize),
+}
+
+/// How far the party is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// INVITE sent, no final response.
+    Inviting,
+    /// Gave up before a final response.
+    Cancelling,
+    /// INVITE taken, no final response sent.
+    Ringing,
+    /// Refused or was cancelled; the ACK is missing.
+    Refused,
+    /// Both agreed.
+    Talking,
+    /// BYE sent.
+    Leaving,
+    /// Over.
+    Over,
+    /// Says and hears nothing any more.
+    Vanished,
+}
+
+/// How a party ends its call when nothing else did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Invite,
+    Cancel,
+    Bye,
+    Success,
+    Refusal,
+}
+
+/// A message that is repeated until something stops it.
+#[derive(Clone, Debug)]
+struct Retry {
+    kind: Kind,
+    bytes: Vec<u8>,
+    at: Monotonic,
+    pause: Duration,
+    until: Monotonic,
+}
+
+/// One half of a dialog.
+#[derive(Clone, Debug)]
+pub struct Line {
+    pub number: u32,
+    pub side: Side,
+    pub sip: SocketAddr,
+    pub rtp: SocketAddr,
+    pub law: Law,
+    pub state: State,
+    /// Where the house wants RTP.
+    pub house_rtp: Option<SocketAddr>,
+    /// RTP packets spoken so far.
+    pub spoken: u32,
+    pub sequence: u16,
+    pub outbox: Vec<Vec<u8>>,
+    /// Final status that the house gave or got.
+    pub status: u16,
+    /// Whether the house hung up while both talked.
+    pub ended_by_house: bool,
+    pub call_id: String,
+    house: SocketAddr,
+    local: String,
+    remote: String,
+    target: String,
+    offering: Offering,
+    provisional: bool,
+    numbers: u32,
+    retries: Vec<Retry>,
+    invite: Option<Request>,
+    last: Option<Vec<u8>>,
+}
+
+/// Whose description comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offering {
+    /// Ours, in the INVITE.
+    Early,
+    /// The house's, in its 2xx; ours comes in the ACK.
+    Late,
+    /// Ours, and nobody can meet it.
+    Unmeetable,
+}
+
+/// Who a new party is.
+pub struct Birth {
+    pub number: u32,
+    pub side: Side,
+    pub sip: SocketAddr,
+    pub rtp: SocketAddr,
+    pub law: Law,
+    pub house: SocketAddr,
+    pub sequence: u16,
+}
+
+impl Line {
+    fn new(birth: Birth, call_id: String) -> Self {
+        let Birth { number, side, sip, rtp, law, house, sequence } = birth;
+        Self {
+            number,
+            side,
+            sip,
+            rtp,
+            law,
+            state: State::Over,
+            house_rtp: None,
+            spoken: 0,
+            sequence,
+            outbox: Vec::new(),
+            status: 0,
+            ended_by_house: false,
+            call_id,
+            house,
+            local: String::new(),
+            remote: String::new(),
+            target: String::new(),
+            offering: Offering::Early,
+            provisional: false,
+            numbers: 1,
+            retries: Vec::new(),
+            invite: None,
+            last: None,
+        }
+    }
+
+    /// A caller dials.
+    pub fn dial(now: Monotonic, birth: Birth, dialled: &str, offering: Offering) -> Self {
+        let number = birth.number;
+        let mut line = Self::new(birth, format!("call-{number}@carrier"));
+        line.local = format!("<sip:1380000{number:04}@{}>;tag=c{number}", line.sip.ip());
+        line.remote = format!("<sip:{dialled}@{}>", line.house.ip());
+        line.target = format!("sip:{dialled}@{}", line.house);
+        line.offering = offering;
+        line.state = State::Inviting;
+        let body = if offering == Offering::Late { String::new() } else { line.description() };
+        let invite = line.request("INVITE", 1, "i", &body);
+        line.repeat(now, Kind::Invite, invite);
+        line
+    }
+
+    /// A phone is called.
+    pub fn called(birth: Birth, invite: Request) -> Self {
+        let mut line = Self::new(birth, text(&invite.head.call_id));
+        line.local = format!("{};tag=p{}", text(&invite.head.to.to_bytes()), line.number);
+        line.remote = text(&invite.head.from.to_bytes());
+        let contact = invite.head.headers.first(&Name::Contact).map(text).unwrap_or_default();
+        line.target = contact.trim_matches(['<', '>']).to_owned();
+        line.house_rtp = remote_rtp(&invite.body);
+        line.state = State::Ringing;
+        line.invite = Some(invite);
+        line
+    }
+
+    /// Whether something is still owed to the house.
+    pub fn due(&self) -> Option<Monotonic> {
+        self.retries.iter().map(|retry| retry.at).min()
+    }
+
+    /// Repeats what is due.
+    pub fn fire(&mut self, now: Monotonic) {
+        let mut expired = Vec::new();
+        for retry in &mut self.retries {
+            if retry.until <= now {
+                expired.push(retry.kind);
+            } else if retry.at <= now {
+                self.outbox.push(retry.bytes.clone());
+                retry.pause *= 2;
+                if retry.kind != Kind::Invite {
+                    retry.pause = retry.pause.min(T2);
+                }
+                retry.at = now.plus(retry.pause).min(retry.until);
+            }
+        }
+        for kind in expired {
+            self.stop(kind);
+            match kind {
+                Kind::Invite | Kind::Bye | Kind::Refusal => self.state = State::Over,
+                // RFC 3261 §9.1: without a 487 the INVITE counts as over.
+                Kind::Cancel if self.state == State::Cancelling => self.state = State::Over,
+                Kind::Cancel => {}
+                Kind::Success => self.bye(now),
+            }
+        }
+    }
+
+    /// Falls silent for ever.
+    pub fn vanish(&mut self) {
+        self.state = State::Vanished;
+        self.retries.clear();
+        self.outbox.clear();
+    }
+
+    /// Gives up before an answer, or hangs up after it.
+    pub fn hang_up(&mut self, now: Monotonic) {
+        match self.state {
+            State::Inviting => {
+                self.state = State::Cancelling;
+                if self.provisional {
+                    self.cancel(now);
+                }
+            }
+            State::Talking => self.bye(now),
+            State::Ringing => self.respond(now, 603, false),
+            _ => {}
+        }
+    }
+
+    fn cancel(&mut self, now: Monotonic) {
+        let cancel = self.request("CANCEL", 1, "i", "");
+        self.repeat(now, Kind::Cancel, cancel);
+    }
+
+    fn bye(&mut self, now: Monotonic) {
+        self.state = State::Leaving;
+        self.retries.clear();
+        self.numbers += 1;
+        let bye = self.request("BYE", self.numbers, &format!("b{}", self.numbers), "");
+        self.repeat(now, Kind::Bye, bye);
+    }
+
+    /// A phone's response to the INVITE.
+    pub fn respond(&mut self, now: Monotonic, status: u16, described: bool) {
+        if self.state != State::Ringing {
+            return;
+        }
+        let Some(invite) = &self.invite else { return };
+        let tag = format!("p{}", self.number);
+        let mut response = invite.respond(Status(status)).tagged(tag.as_bytes());
+        response = response.with(Name::Contact, format!("<sip:{}>", self.sip));
+        if described {
+            response = response.with(Name::ContentType, "application/sdp");
+            response.body = self.description().into_bytes();
+        }
+        let bytes = response.to_bytes();
+        self.last = Some(bytes.clone());
+        self.status = status;
+        match status {
+            ..200 => self.outbox.push(bytes),
+            200..300 => {
+                self.state = State::Talking;
+                self.repeat(now, Kind::Success, bytes);
+            }
+            _ => {
+                self.state = State::Refused;
+                self.repeat(now, Kind::Refusal, bytes);
+            }
+        }
+    }
+
+    /// A response came.
+    pub fn response(&mut self, now: Monotonic, response: &Response) {
+        if self.state == State::Vanished {
+            return;
+        }
+        match (&response.head.cseq.method, response.status) {
+            (Method::Invite, status) if status.is_provisional() => {
+                self.stop(Kind::Invite);
+                let first = !std::mem::replace(&mut self.provisional, true);
+                if first && self.state == State::Cancelling {
+                    self.cancel(now);
+                }
+            }
+            (Method::Invite, status) if status.is_success() => self.answered(now, response),
+            (Method::Invite, status) => {
+                self.stop(Kind::Invite);
+                self.stop(Kind::Cancel);
+                self.remote = text(&response.head.to.to_bytes());
+                let ack = self.request("ACK", 1, "i", "");
+                self.outbox.push(ack);
+                if matches!(self.state, State::Inviting | State::Cancelling) {
+                    (self.state, self.status) = (State::Over, status.0);
+                }
+            }
+            (Method::Bye, status) if !status.is_provisional() => {
+                self.stop(Kind::Bye);
+                if self.state == State::Leaving {
+                    self.state = State::Over;
+                }
+            }
+            // CANCEL: the 487 to the INVITE is what ends it.
+            _ => {}
+        }
+    }
+
+    fn answered(&mut self, now: Monotonic, response: &Response) {
+        self.stop(Kind::Invite);
+        self.stop(Kind::Cancel);
+        if let Some(ack) = &self.last {
+            // RFC 3261 §13.2.2.4: every copy of a 2xx has its ACK.
+            self.outbox.push(ack.clone());
+            return;
+        }
+        self.remote = text(&response.head.to.to_bytes());
+        let contact = response.head.headers.first(&Name::Contact).map(text).unwrap_or_default();
+        self.target = contact.trim_matches(['<', '>']).to_owned();
+        self.house_rtp = remote_rtp(&response.body);
+        let body = if self.offering == Offering::Late { self.description() } else { String::new() };
+        let ack = self.request("ACK", 1, "a", &body);
+        self.last = Some(ack.clone());
+        self.outbox.push(ack);
+        let gave_up = self.state != State::Inviting;
+        (self.state, self.status) = (State::Talking, 200);
+        if gave_up {
+            self.bye(now);
+        }
+    }
+
+    /// A request within the dialog came, or the INVITE once more.
+    pub fn requested(&mut self, now: Monotonic, request: &Request) {
+        if self.state == State::Vanished {
+            return;
+        }
+        match request.method {
+            Method::Invite => self.outbox.extend(self.last.clone()),
+            Method::Ack => {
+                self.stop(Kind::Success);
+                self.stop(Kind::Refusal);
+                if self.state == State::Refused {
+                    self.state = State::Over;
+                }
+            }
+            Method::Cancel => {
+                self.answer(request, 200);
+                self.respond(now, 487, false);
+            }
+            Method::Bye => {
+                self.answer(request, 200);
+                self.retries.clear();
+                self.ended_by_house |= self.state == State::Talking;
+                self.state = State::Over;
+            }
+            _ => self.answer(request, 501),
+        }
+    }
+
+    fn answer(&mut self, request: &Request, status: u16) {
+        self.outbox.push(request.respond(Status(status)).tagged(b"late").to_bytes());
+    }
+
+    fn repeat(&mut self, now: Monotonic, kind: Kind, bytes: Vec<u8>) {
+        self.outbox.push(bytes.clone());
+        self.retries.push(Retry { kind, bytes, at: now.plus(T1), pause: T1, until: now.plus(LIMIT) });
+    }
+
+    fn stop(&mut self, kind: Kind) {
+        self.retries.retain(|retry| retry.kind != kind);
+    }
+
+    fn request(&self, method: &str, number: u32, branch: &str, body: &str) -> Vec<u8> {
+        let Self { sip, local, remote, target, call_id, .. } = self;
+        let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+        format!(
+            "{method} {target} SIP/2.0\r\nVia: SIP/2.0/UDP {sip};branch=z9hG4bK{}{branch};rport\r\n\
+             From: {local}\r\nTo: {remote}\r\nCall-ID: {call_id}\r\nCSeq: {number} {method}\r\n\
+             Max-Forwards: 70\r\nContact: <sip:{sip}>\r\n{kind}Content-Length: {}\r\n\r\n{body}",
+            self.number,
+            body.len()
+        )
+        .into_bytes()
+    }
+
+    fn description(&self) -> String {
+        let (ip, port) = (self.rtp.ip(), self.rtp.port());
+        let format = match (self.offering, self.law) {
+            (Offering::Unmeetable, _) => "18",
+            (_, Law::A) => "8",
+            (_, Law::Mu) => "0",
+        };
+        format!(
+            "v=0\r\no=- {} 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP {format}\r\n",
+            self.number
+        )
+    }
+
+    /// The next 20 ms of speech, which name their party and their place.
+    pub fn speak(&mut self) -> Vec<u8> {
+        let index = self.spoken;
+        self.spoken += 1;
+        let kind = match self.law {
+            Law::A => 8,
+            Law::Mu => 0,
+        };
+        let mut datagram = vec![0x80, kind];
+        datagram.extend(self.sequence.wrapping_add(index as u16).to_be_bytes());
+        datagram.extend((index * 160).to_be_bytes());
+        datagram.extend(self.number.to_be_bytes());
+        datagram.extend(MAGIC);
+        datagram.extend(self.number.to_be_bytes());
+        datagram.extend(index.to_be_bytes());
+        datagram.resize(12 + 160, index as u8);
+        datagram
+    }
+}
+
+/// Whose payload this is, and which of theirs.
+pub fn spoken_by(payload: &[u8]) -> Option<(u32, u32)> {
+    let rest = payload.strip_prefix(&MAGIC)?;
+    let (number, rest) = rest.split_first_chunk::<4>()?;
+    let (index, _) = rest.split_first_chunk::<4>()?;
+    Some((u32::from_be_bytes(*number), u32::from_be_bytes(*index)))
+}
+
+fn remote_rtp(body: &[u8]) -> Option<SocketAddr> {
+    let body = std::str::from_utf8(body).ok()?;
+    let port = body.lines().find_map(|line| line.strip_prefix("m=audio "))?;
+    let ip = body.lines().find_map(|line| line.strip_prefix("c=IN IP4 "))?;
+    Some(SocketAddr::new(ip.trim().parse().ok()?, port.split(' ').next()?.parse().ok()?))
+}
+
+fn text(bytes: impl AsRef<[u8]>) -> String {
+    String::from_utf8_lossy(bytes.as_ref()).into_owned()
+}

@@ -1,0 +1,274 @@
+//! What people do: call, ring, answer, talk, give up, vanish.
+
+use crate::{
+    line::{Birth, Line, Offering, Side, State},
+    world::{CARRIER, Event, World},
+};
+use media_core::g711::Law;
+use route_api::AgentState;
+use sip_core::message::{Message, Method, parse};
+use std::{net::SocketAddr, time::Duration};
+use types::{AgentId, Extension};
+
+/// What a party does by itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Act {
+    /// Repeats what is due.
+    Fire,
+    /// 180.
+    Ring,
+    /// 200.
+    Answer,
+    /// A final refusal.
+    Refuse(u16),
+    /// CANCEL, BYE or 603.
+    HangUp,
+    /// Falls silent for ever.
+    Vanish,
+    /// Speaks 20 ms; so many more follow without a pause.
+    Speak(u64),
+}
+
+const VOICE: Duration = Duration::from_millis(20);
+
+impl World {
+    pub(crate) fn dial(&mut self) {
+        let sip: SocketAddr = CARRIER.parse().unwrap();
+        let birth = self.birth(Side::Caller, sip, [198, 51, 100, 8]);
+        let number = birth.number;
+        let offering = match self.chance.below(20) {
+            0 | 1 => Offering::Late,
+            2 => Offering::Unmeetable,
+            _ => Offering::Early,
+        };
+        let dialled = if self.chance.percent(4) { "12345" } else { "95555" };
+        let line = Line::dial(self.now, birth, dialled, offering);
+        self.trace.note(self.now, format_args!("line {number} dials {dialled}, {offering:?}"));
+        self.insert(line);
+        if self.chance.percent(12) {
+            let patience = self.chance.millis(0, 400);
+            self.after(patience, Event::Line(number, Act::HangUp));
+        }
+        self.maybe_vanish(number);
+        // A caller who hears nothing at all gives up.
+        self.after(Duration::from_secs(100), Event::Line(number, Act::HangUp));
+        self.settle(number, State::Over);
+    }
+
+    fn birth(&mut self, side: Side, sip: SocketAddr, ip: [u8; 4]) -> Birth {
+        let number = self.lines.len() as u32;
+        let rtp = SocketAddr::from((ip, 10_000 + (number % 20_000) as u16 * 2));
+        let law = if self.chance.percent(75) { Law::A } else { Law::Mu };
+        Birth { number, side, sip, rtp, law, house: Self::house(), sequence: self.chance.draw() as u16 }
+    }
+
+    fn insert(&mut self, line: Line) {
+        self.by_call.insert(line.call_id.clone(), line.number);
+        self.by_rtp.insert(line.rtp, line.number);
+        self.lines.insert(line.number, line);
+    }
+
+    fn maybe_vanish(&mut self, number: u32) {
+        if self.chance.percent(self.scenario.vanish) {
+            let patience = self.chance.millis(0, 40_000);
+            self.after(patience, Event::Line(number, Act::Vanish));
+        }
+    }
+
+    /// Does something as a party.
+    pub(crate) fn act(&mut self, number: u32, act: Act) {
+        let now = self.now;
+        let Some(line) = self.lines.get_mut(&number).filter(|line| Self::is_live(line)) else { return };
+        let before = line.state;
+        match act {
+            Act::Fire => line.fire(now),
+            Act::Ring => line.respond(now, 180, false),
+            Act::Answer => line.respond(now, 200, true),
+            Act::Refuse(status) => line.respond(now, status, false),
+            Act::HangUp => line.hang_up(now),
+            Act::Vanish => line.vanish(),
+            Act::Speak(more) => return self.speak(number, more),
+        }
+        if !matches!(act, Act::Fire) {
+            self.trace.note(now, format_args!("line {number} {act:?}"));
+        }
+        if let (Act::Vanish, Side::Phone(phone)) = (act, self.lines[&number].side) {
+            self.unplug(phone);
+        }
+        self.settle(number, before);
+    }
+
+    /// The phone is out of the network for a while, and forgets its calls.
+    fn unplug(&mut self, phone: usize) {
+        let away = self.chance.millis(2_000, 60_000);
+        self.phones[phone].gone_until = self.now.plus(away);
+        self.phones[phone].registered = false;
+        for line in
+            self.lines.values_mut().filter(|line| line.side == Side::Phone(phone) && Self::is_live(line))
+        {
+            line.vanish();
+        }
+        self.after(away, Event::Register(phone));
+    }
+
+    fn speak(&mut self, number: u32, more: u64) {
+        let Some(line) = self.lines.get_mut(&number).filter(|line| line.state == State::Talking) else {
+            return;
+        };
+        if let Some(to) = line.house_rtp {
+            let (source, datagram) = (line.rtp, line.speak());
+            self.send(|| Event::RtpIn(to.port(), source, datagram.clone()));
+        }
+        if more > 0 {
+            self.after(VOICE, Event::Line(number, Act::Speak(more - 1)));
+        } else {
+            // Never so long that it would count as a dead line.
+            let (pause, spurt) = (self.chance.millis(500, 4_000), 3 + self.chance.below(40));
+            self.after(pause, Event::Line(number, Act::Speak(spurt)));
+        }
+    }
+
+    /// Sends what a party has to say, and plans what follows from a new state.
+    fn settle(&mut self, number: u32, before: State) {
+        let Some(line) = self.lines.get_mut(&number) else { return };
+        let (state, side, sip) = (line.state, line.side, line.sip);
+        let (outbox, due) = (std::mem::take(&mut line.outbox), line.due());
+        for bytes in outbox {
+            self.send(|| Event::SipIn(sip, bytes.clone()));
+        }
+        if let Some(due) = due {
+            self.at(due, Event::Line(number, Act::Fire));
+        }
+        if state != before {
+            self.trace.note(self.now, format_args!("line {number} is {state:?}"));
+        }
+        if state == State::Talking && before != State::Talking {
+            self.after(VOICE, Event::Line(number, Act::Speak(10)));
+            let talk = match (side, self.chance.below(100)) {
+                (_, 0..15) => self.chance.millis(0, 3_000),
+                (Side::Caller, 15..35) => self.chance.millis(3_000, 15_000),
+                (Side::Caller, _) => self.chance.millis(15_000, 70_000),
+                (Side::Phone(_), _) => self.chance.millis(3_000, 40_000),
+            };
+            self.after(talk, Event::Line(number, Act::HangUp));
+        }
+    }
+
+    /// A datagram reached a party.
+    pub(crate) fn sip_out(&mut self, to: SocketAddr, bytes: &[u8]) {
+        let message =
+            parse(bytes).unwrap_or_else(|malformed| panic!("the house sent nonsense: {}", malformed.fault));
+        let phone = self.phones.iter().position(|phone| phone.address == to);
+        if phone.is_some_and(|phone| self.phones[phone].gone_until > self.now) {
+            return;
+        }
+        let head = match &message {
+            Message::Request(request) => &request.head,
+            Message::Response(response) => &response.head,
+        };
+        let known = self.by_call.get(&*String::from_utf8_lossy(&head.call_id)).copied();
+        match (message, known, phone) {
+            (Message::Response(response), None, Some(phone)) => {
+                if let Some(register) = self.phones[phone].answered(&response) {
+                    self.send(|| Event::SipIn(to, register.clone()));
+                }
+            }
+            (Message::Request(request), None, Some(phone)) if request.method == Method::Invite => {
+                self.rung(phone, to, request);
+            }
+            (Message::Request(request), known, phone) => {
+                let vanished = |number| self.lines[&number].state == State::Vanished;
+                if known.is_none_or(vanished) {
+                    // A phone that is back knows nothing of what was; a caller who vanished stays away.
+                    if phone.is_some() && request.method != Method::Ack {
+                        let answer =
+                            request.respond(sip_core::message::Status(481)).tagged(b"new").to_bytes();
+                        self.send(|| Event::SipIn(to, answer.clone()));
+                    }
+                } else if let Some(number) = known {
+                    let before = self.lines[&number].state;
+                    let now = self.now;
+                    self.lines.get_mut(&number).unwrap().requested(now, &request);
+                    self.settle(number, before);
+                }
+            }
+            (Message::Response(response), Some(number), _) => {
+                let (before, now) = (self.lines[&number].state, self.now);
+                self.lines.get_mut(&number).unwrap().response(now, &response);
+                self.settle(number, before);
+            }
+            (Message::Response(_), None, None) => {}
+        }
+    }
+
+    /// A phone's INVITE: what the agent makes of it.
+    fn rung(&mut self, phone: usize, address: SocketAddr, invite: sip_core::message::Request) {
+        let birth = self.birth(Side::Phone(phone), address, [203, 0, 113, 100]);
+        let number = birth.number;
+        self.trace.note(self.now, format_args!("line {number} is called at phone {phone}"));
+        self.insert(Line::called(birth, invite));
+        let rings = self.chance.millis(10, 300);
+        let then = rings + self.chance.millis(0, 6_000);
+        match self.chance.below(100) {
+            0..5 => self.after(rings, Event::Line(number, Act::Answer)),
+            5..11 => self.after(rings, Event::Line(number, Act::Refuse(486))),
+            11..16 => {
+                self.after(rings, Event::Line(number, Act::Ring));
+                self.after(then, Event::Line(number, Act::Refuse(603)));
+            }
+            16..24 => self.after(rings, Event::Line(number, Act::Ring)),
+            _ => {
+                self.after(rings, Event::Line(number, Act::Ring));
+                self.after(then, Event::Line(number, Act::Answer));
+            }
+        }
+        self.maybe_vanish(number);
+    }
+
+    /// A phone registers, tries again soon where it got no answer, and later anew.
+    pub(crate) fn register(&mut self, phone: usize) {
+        let pause = if self.phones[phone].registered { 250 } else { 2 };
+        self.after(Duration::from_secs(pause), Event::Register(phone));
+        let phone = &mut self.phones[phone];
+        if phone.gone_until > self.now {
+            return;
+        }
+        phone.registered = false;
+        let (address, register) = (phone.address, phone.register());
+        self.send(|| Event::SipIn(address, register.clone()));
+    }
+
+    /// Agents sign in, take a rest, and come back.
+    pub(crate) fn desk(&mut self) {
+        self.after(Duration::from_secs(3), Event::Desk);
+        let moment = self.moment();
+        let seats: Vec<(AgentId, Extension)> = self
+            .plan
+            .route
+            .agents
+            .iter()
+            .filter_map(|agent| Some((agent.name.clone(), agent.extension.clone()?)))
+            .collect();
+        for (agent, phone) in seats {
+            let (draw, wish) = (self.chance.below(100), self.chance.below(2));
+            let Some(router) = &mut self.up.route else { return };
+            let entry = router.agents().into_iter().find(|entry| entry.agent == agent);
+            let Some(state) = entry.map(|entry| entry.state) else { continue };
+            let wanted = match (state, draw) {
+                (AgentState::SignedOut, _) => {
+                    // Refused while the phone is not known: signalling is not attached yet.
+                    let _refused = router.sign_in(moment, &agent, Some(phone));
+                    Some(AgentState::Ready)
+                }
+                (AgentState::Aux(_), 0..80) | (AgentState::WrapUp, 0..10) => Some(AgentState::Ready),
+                (_, 97..) if wish == 0 => Some(AgentState::SignedOut),
+                (_, 97..) => Some(AgentState::Aux("tea".to_owned())),
+                _ => None,
+            };
+            if let Some(wanted) = wanted {
+                let _refused = router.set_state(moment, &agent, wanted);
+                self.drain_route();
+            }
+        }
+    }
+}

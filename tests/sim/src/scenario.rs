@@ -1,0 +1,86 @@
+//! What is to happen: how many call, over which network, and who dies when.
+
+use std::{ops::Range, time::Duration};
+
+/// One run, wholly determined by these words.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// Where every chance comes from.
+    pub seed: u64,
+    /// How many call.
+    pub calls: u32,
+    /// The time between two calls: from none to twice this.
+    pub spacing: Duration,
+    /// The way of every datagram.
+    pub network: Network,
+    /// Of a hundred callers and of a hundred ringing phones, so many vanish without a word.
+    pub vanish: u64,
+    /// Kills of daemons.
+    pub deaths: Option<Deaths>,
+}
+
+/// What the network does to a datagram.
+#[derive(Clone, Debug)]
+pub struct Network {
+    /// Of a hundred datagrams so many are lost.
+    pub loss: u64,
+    /// Of a hundred datagrams so many come twice.
+    pub doubled: u64,
+    /// How long each is underway, drawn for each copy: what is drawn shorter overtakes.
+    pub delay: Range<Duration>,
+}
+
+/// Who is killed, how often, and for how long.
+#[derive(Clone, Debug)]
+pub struct Deaths {
+    /// Who.
+    pub of: Vec<Daemon>,
+    /// The time between two kills: from none to twice this.
+    pub spacing: Duration,
+    /// How long the killed daemon is away.
+    pub away: Range<Duration>,
+}
+
+/// A daemon that is simulated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Daemon {
+    /// Signalling.
+    Sip,
+    /// Media.
+    Media,
+    /// Decisions.
+    Route,
+}
+
+impl Network {
+    /// A network that loses nothing.
+    pub const fn calm() -> Self {
+        Self { loss: 0, doubled: 0, delay: Duration::from_millis(1)..Duration::from_millis(3) }
+    }
+
+    /// A network that does everything that UDP may do.
+    pub const fn rough(loss: u64) -> Self {
+        Self { loss, doubled: 3, delay: Duration::from_millis(2)..Duration::from_millis(90) }
+    }
+}
+
+impl Scenario {
+    /// Calls over a network, and nobody dies or vanishes.
+    pub const fn calls(seed: u64, calls: u32, network: Network) -> Self {
+        Self { seed, calls, spacing: Duration::from_secs(9), network, vanish: 0, deaths: None }
+    }
+
+    /// The same, with parties that vanish.
+    #[must_use]
+    pub fn vanishing(self, vanish: u64) -> Self {
+        Self { vanish, ..self }
+    }
+
+    /// The same, with kills of these daemons.
+    #[must_use]
+    pub fn killing(self, of: &[Daemon]) -> Self {
+        let away = Duration::from_millis(20)..Duration::from_millis(1200);
+        let deaths = Deaths { of: of.to_vec(), spacing: Duration::from_secs(20), away };
+        Self { deaths: Some(deaths), ..self }
+    }
+}

@@ -1,0 +1,97 @@
+//! Hundreds of calls between the three cores, each run from one seed.
+
+use sim::{Daemon, Network, Scenario, World};
+
+/// Lets a scenario happen and fails on every broken promise, with a bounded word on how to see it again.
+fn holds(scenario: Scenario) -> World {
+    let world = World::run(scenario.clone());
+    let broken = world.violations();
+    println!("seed {}: {}", scenario.seed, world.summary());
+    assert!(
+        broken.is_empty(),
+        "{}\n{}\nafter {scenario:?}\n{}",
+        broken.join("\n"),
+        world.trace().last(60, &ids(&broken)),
+        world.summary()
+    );
+    world
+}
+
+/// The ids and line numbers that the broken promises name.
+fn ids(broken: &[String]) -> Vec<String> {
+    let words = broken.iter().take(1).flat_map(|text| text.split([' ', ':', ','])).map(str::to_owned);
+    words.filter(|word| word.len() == 32).collect()
+}
+
+/// Guarded by the mutants `route-stuck-agent` and `media-drop-channel`.
+#[test]
+fn calls_over_a_network_that_loses_nothing() {
+    holds(Scenario::calls(1, 150, Network::calm()));
+}
+
+/// Guarded by the mutant `sip-no-2xx-retransmission`.
+#[test]
+fn calls_over_a_network_that_loses_doubles_and_reorders() {
+    for (seed, loss) in [(2, 5), (3, 20)] {
+        holds(Scenario::calls(seed, 120, Network::rough(loss)));
+    }
+}
+
+#[test]
+fn parties_that_vanish() {
+    for seed in 4..6 {
+        holds(Scenario::calls(seed, 120, Network::rough(8)).vanishing(15));
+    }
+}
+
+#[test]
+fn signalling_is_killed() {
+    holds(Scenario::calls(6, 120, Network::rough(3)).killing(&[Daemon::Sip]));
+}
+
+#[test]
+fn media_is_killed() {
+    holds(Scenario::calls(7, 120, Network::rough(3)).killing(&[Daemon::Media]));
+}
+
+#[test]
+fn route_is_killed() {
+    holds(Scenario::calls(8, 120, Network::rough(3)).killing(&[Daemon::Route]));
+}
+
+#[test]
+fn everybody_is_killed() {
+    for seed in 9..11 {
+        let all = [Daemon::Sip, Daemon::Media, Daemon::Route];
+        holds(Scenario::calls(seed, 120, Network::rough(10)).vanishing(5).killing(&all));
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace() {
+    let all = [Daemon::Sip, Daemon::Media, Daemon::Route];
+    let scenario = |seed| Scenario::calls(seed, 40, Network::rough(10)).vanishing(10).killing(&all);
+    let [one, same, other] = [11, 11, 12].map(|seed| World::run(scenario(seed)).trace().clone());
+    assert!(one == same, "the same seed, and yet:\n{}\nand:\n{}", one.last(20, &[]), same.last(20, &[]));
+    assert!(one != other && one.count() > 1000);
+}
+
+/// For a search over more seeds: `YANMEN_SEEDS=100..200 cargo test -p sim --test calls more -- --ignored --nocapture`.
+#[test]
+#[ignore = "as long as one likes"]
+fn more_seeds() {
+    let seeds = std::env::var("YANMEN_SEEDS").unwrap_or_else(|_| "100..106".to_owned());
+    let (from, until) = seeds.split_once("..").unwrap();
+    let all = [Daemon::Sip, Daemon::Media, Daemon::Route];
+    for seed in from.parse::<u64>().unwrap()..until.parse().unwrap() {
+        let calls = |loss| Scenario::calls(seed, 100, Network::rough(loss));
+        holds(match seed % 6 {
+            0 => calls(20),
+            1 => calls(8).vanishing(15),
+            2 => calls(3).killing(&all[..1]),
+            3 => calls(3).killing(&all[1..2]),
+            4 => calls(3).killing(&all[2..]),
+            _ => calls(10).vanishing(5).killing(&all),
+        });
+    }
+}
