@@ -121,6 +121,8 @@ pub enum Reachability {
     Unreachable,
     /// Nothing is known yet.
     Unknown,
+    /// It is not in the settings any more, and is to be forgotten.
+    Removed,
 }
 
 /// Who ended a leg.

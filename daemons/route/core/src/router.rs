@@ -196,6 +196,9 @@ impl Router {
             SignallingEvent::Ended { leg, cause, by } => {
                 self.with_leg(leg, |router, call, leg| router.line_ended(call, leg, cause, by));
             }
+            SignallingEvent::Reachable { endpoint, reachable: Reachability::Removed } => {
+                self.endpoints.remove(&endpoint);
+            }
             SignallingEvent::Reachable { endpoint, reachable } => {
                 self.endpoints.insert(endpoint, reachable);
             }

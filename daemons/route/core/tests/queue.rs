@@ -103,6 +103,16 @@ fn a_phone_that_cannot_be_reached_is_not_rung() {
 }
 
 #[test]
+fn an_endpoint_that_left_the_settings_is_forgotten() {
+    let mut world = World::new();
+    let endpoint = Endpoint::Phone("8001".parse().unwrap());
+    assert!(world.router.endpoints().iter().any(|(known, _)| *known == endpoint));
+    let removed = SignallingEvent::Reachable { endpoint: endpoint.clone(), reachable: Reachability::Removed };
+    world.give(Input::Signalling(removed));
+    assert!(world.router.endpoints().iter().all(|(known, _)| *known != endpoint));
+}
+
+#[test]
 fn a_phone_that_refuses_sends_its_agent_to_aux_with_the_reason() {
     for (cause, reason) in [
         (Cause::UserBusy, "busy"),

@@ -1,7 +1,7 @@
 //! The core's one entrance and one exit.
 
 use crate::{
-    Flow, Phone, Settings,
+    Flow, Settings,
     counters::Counters,
     digest::Nonces,
     message::{Malformed, Message, Method, Name, Request, Response, Status, Uri, Via, parse},
@@ -132,17 +132,27 @@ impl Core {
     /// Takes other settings: phones that are gone lose their bindings, trunks and passwords hold from now on.
     /// The listeners stay those of the start.
     pub fn obey(&mut self, settings: Settings) {
-        let old = std::mem::replace(&mut self.settings, settings);
-        self.settings.listeners = old.listeners;
-        let extensions = |phones: &[Phone]| -> BTreeSet<Extension> {
-            phones.iter().map(|phone| phone.extension.clone()).collect()
+        let mut old = std::mem::replace(&mut self.settings, settings);
+        self.settings.listeners = std::mem::take(&mut old.listeners);
+        let named = |settings: &Settings| -> BTreeSet<Endpoint> {
+            let trunks = settings.trunks.iter().map(|trunk| Endpoint::Trunk(trunk.id.clone()));
+            trunks
+                .chain(settings.phones.iter().map(|phone| Endpoint::Phone(phone.extension.clone())))
+                .collect()
         };
-        let (before, after) = (extensions(&old.phones), extensions(&self.settings.phones));
-        for gone in before.difference(&after) {
-            self.registrar.replace(gone.clone(), Vec::new());
+        let (before, after) = (named(&old), named(&self.settings));
+        for gone in before.difference(&after).cloned() {
+            if let Endpoint::Phone(extension) = &gone {
+                self.registrar.replace(extension.clone(), Vec::new());
+            }
+            self.event(SignallingEvent::Reachable { endpoint: gone, reachable: Reachability::Removed });
         }
-        for changed in before.symmetric_difference(&after) {
-            self.reachable(changed.clone(), Reachability::Unreachable);
+        for new in after.difference(&before).cloned() {
+            let reachable = match new {
+                Endpoint::Trunk(_) => Reachability::Unknown,
+                Endpoint::Phone(_) => Reachability::Unreachable,
+            };
+            self.event(SignallingEvent::Reachable { endpoint: new, reachable });
         }
     }
 

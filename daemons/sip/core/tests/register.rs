@@ -5,8 +5,9 @@
 mod house;
 
 use house::*;
-use route_api::{Reachability, SignallingEvent};
+use route_api::{Endpoint, Reachability, SignallingEvent};
 use sip_core::{
+    Input,
     digest::Algorithm,
     message::{Name, Response},
 };
@@ -112,4 +113,32 @@ fn a_phone_calls_with_its_password_and_a_stranger_not_at_all() {
     let events = house.events();
     let [SignallingEvent::Offered { over, .. }] = &events[..] else { panic!("{events:?}") };
     assert_eq!(*over, phone());
+}
+
+#[test]
+fn new_settings_tell_which_endpoints_came_and_went() {
+    let mut house = House::new();
+    house.register(1, PASSWORD);
+    house.events();
+    let mut changed = settings();
+    changed.phones[0].extension = "8002".parse().unwrap();
+    changed.trunks[0].id = "other".parse().unwrap();
+    house.core.obey(changed);
+    house.hand(Input::Tick);
+    let news = |endpoint, reachable| SignallingEvent::Reachable { endpoint, reachable };
+    let other: Endpoint = Endpoint::Trunk("other".parse().unwrap());
+    let next: Endpoint = Endpoint::Phone("8002".parse().unwrap());
+    assert_eq!(
+        house.events(),
+        [
+            news(carrier(), Reachability::Removed),
+            reachable(Reachability::Removed),
+            news(other.clone(), Reachability::Unknown),
+            news(next.clone(), Reachability::Unreachable),
+        ]
+    );
+    assert_eq!(
+        house.core.attach().endpoints,
+        [(other, Reachability::Unknown), (next, Reachability::Unreachable)]
+    );
 }
