@@ -14,10 +14,13 @@ use mutant::mutant;
 use record_api::{Export, Exported, List, Recording, RecordingList, RecordingState, Show, Verified, Verify};
 use service::{Client, Refusal};
 use std::{collections::BTreeMap, fs::File, io::BufWriter, os::fd::OwnedFd};
+use tokio::sync::Semaphore;
 use types::RecordingId;
 
 /// The longest reason, in characters.
 const REASON_LIMIT: usize = 500;
+/// Exports at a time: one whose reader is stuck holds its thread, and must leave some for the recordings.
+const EXPORTS: usize = 16;
 const PAGE: u32 = 100;
 const LONGEST_PAGE: u32 = 1_000;
 
@@ -27,12 +30,13 @@ pub struct Desk {
     verifier: Verifier,
     key: Client<Key>,
     audit: Client<Audit>,
+    exports: Semaphore,
 }
 
 impl Desk {
     /// A desk over this shelf.
     pub fn new(shelf: Shelf, verifier: Verifier, key: Client<Key>, audit: Client<Audit>) -> Self {
-        Self { shelf, verifier, key, audit }
+        Self { shelf, verifier, key, audit, exports: Semaphore::new(EXPORTS) }
     }
 
     /// Recordings, the newest first.
@@ -84,6 +88,10 @@ impl Desk {
                 "the recording goes on: export it when it is over",
             ));
         }
+        let Ok(_place) = self.exports.try_acquire() else {
+            let message = format!("{EXPORTS} exports go on already: try again when one is done");
+            return Err(Refusal::busy("record.exports", message));
+        };
         let object = export.recording.to_string();
         let mut event =
             act(EventKind::RecordingExported, &claims, &object, Some(reason), Phase::Begun, Outcome::Pending);
@@ -91,11 +99,9 @@ impl Desk {
         let (sequence, ticket) = self.ticket(event.clone(), export.assertion.clone()).await?;
         let written = match self.keys(&about, ticket).await {
             Ok(keys) => {
-                let (shelf, recording) = (self.shelf.clone(), export.recording);
-                blocking(move || {
-                    open::write_wav(&shelf, recording, &keys, BufWriter::new(File::from(target)))
-                })
-                .await
+                let (shelf, about) = (self.shelf.clone(), about.clone());
+                blocking(move || open::write_wav(&shelf, &about, &keys, BufWriter::new(File::from(target))))
+                    .await
             }
             Err(refusal) => Err(refusal),
         };
@@ -122,16 +128,27 @@ impl Desk {
         let event =
             act(EventKind::RecordingVerified, &claims, &object, Some(reason), Phase::Begun, Outcome::Pending);
         let (sequence, ticket) = self.ticket(event.clone(), verify.assertion.clone()).await?;
-        let keys = self.keys(&about, ticket).await?;
-        let (shelf, recording) = (self.shelf.clone(), verify.recording);
-        let found = blocking(move || open::inspect(&shelf, recording, &keys)).await?;
-        let mut ended = event.with("begun", sequence).with("chunks", found.chunks);
-        (ended.phase, ended.outcome) = (Phase::Ended, Outcome::Done);
-        if let Some(byte) = found.first_bad_byte {
-            ended = ended.with("first_bad_byte", byte);
-            ended.outcome = Outcome::Failed;
+        let found = match self.keys(&about, ticket).await {
+            Ok(keys) => {
+                let (shelf, about) = (self.shelf.clone(), about.clone());
+                blocking(move || open::inspect(&shelf, &about, &keys)).await
+            }
+            Err(refusal) => Err(refusal),
+        };
+        let mut ended = event.with("begun", sequence);
+        ended.phase = Phase::Ended;
+        ended.outcome = match &found {
+            Ok(found) if found.first_bad_byte.is_none() => Outcome::Done,
+            _ => Outcome::Failed,
+        };
+        if let Ok(found) = &found {
+            ended = ended.with("chunks", found.chunks);
+            if let Some(byte) = found.first_bad_byte {
+                ended = ended.with("first_bad_byte", byte);
+            }
         }
         self.enter(ended, verify.assertion, TicketWish::None).await?;
+        let found = found?;
         Ok(Verified {
             chunks: found.chunks,
             first_bad_byte: found.first_bad_byte,

@@ -1,6 +1,5 @@
 //! The one thread that writes sealed files: a stalled disk stalls it alone, and its queue is bounded.
 
-use gm::sm3::Sm3;
 use std::{
     collections::BTreeMap,
     fs::File,
@@ -10,7 +9,7 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, task::spawn_blocking};
 use types::RecordingId;
 
 /// How often all files together are brought to the disk: what a power cut can take.
@@ -23,18 +22,11 @@ const WAITING: usize = 16 << 10;
 pub struct Disk(SyncSender<Job>);
 
 enum Job {
-    Open(RecordingId, File),
+    /// A new file and its first bytes.
+    Open(RecordingId, File, Vec<u8>),
     Append(RecordingId, Vec<u8>),
-    Close(RecordingId, oneshot::Sender<io::Result<Closed>>),
-}
-
-/// A file that is complete and durable.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Closed {
-    /// Bytes.
-    pub size: u64,
-    /// SM3 of all of them, hexadecimal.
-    pub digest: String,
+    /// The last bytes.
+    Close(RecordingId, Vec<u8>, oneshot::Sender<io::Result<()>>),
 }
 
 /// The disk does not keep up, or its thread is gone.
@@ -54,64 +46,70 @@ impl Disk {
         Ok(Self(sender))
     }
 
-    /// Takes over an empty file.
+    /// Takes over an empty file and its first bytes; waits while the disk is behind. An earlier file of the same
+    /// recording is left as it is.
     ///
     /// # Errors
-    /// [`Behind`].
-    pub fn open(&self, recording: RecordingId, file: File) -> Result<(), Behind> {
-        self.give(Job::Open(recording, file))
+    /// The thread is gone.
+    pub async fn open(&self, recording: RecordingId, file: File, first: Vec<u8>) -> io::Result<()> {
+        self.wait(Job::Open(recording, file, first)).await
     }
 
-    /// Appends to it, some time soon.
+    /// Appends to it, some time soon; never waits.
     ///
     /// # Errors
-    /// [`Behind`]; the bytes are dropped.
+    /// [`Behind`]; the bytes are dropped, and what comes after them would not open.
     pub fn append(&self, recording: RecordingId, bytes: Vec<u8>) -> Result<(), Behind> {
-        self.give(Job::Append(recording, bytes))
+        self.0.try_send(Job::Append(recording, bytes)).map_err(|_full_or_gone| Behind)
     }
 
-    /// Brings it to the disk and closes it.
+    /// Appends the last bytes, brings the file to the disk and closes it; waits while the disk is behind.
     ///
     /// # Errors
     /// What went wrong with any of its bytes.
-    pub async fn close(&self, recording: RecordingId) -> io::Result<Closed> {
+    pub async fn close(&self, recording: RecordingId, last: Vec<u8>) -> io::Result<()> {
         let (answer, closed) = oneshot::channel();
-        self.give(Job::Close(recording, answer)).map_err(io::Error::other)?;
+        self.wait(Job::Close(recording, last, answer)).await?;
         closed.await.map_err(|_gone| io::Error::other(Behind))?
     }
 
-    fn give(&self, job: Job) -> Result<(), Behind> {
-        self.0.try_send(job).map_err(|_full_or_gone| Behind)
+    async fn wait(&self, job: Job) -> io::Result<()> {
+        let jobs = self.0.clone();
+        let given = spawn_blocking(move || jobs.send(job).map_err(|_gone| Behind)).await;
+        given.map_err(io::Error::other)?.map_err(io::Error::other)
     }
 }
 
 struct Writer {
     directory: File,
     files: BTreeMap<RecordingId, Open>,
-    synced: Instant,
+    /// Whether something is not on the disk yet, and since when.
     dirty: bool,
+    since: Instant,
 }
 
 struct Open {
     file: File,
-    digest: Sm3,
-    size: u64,
     failed: Option<io::Error>,
 }
 
 impl Writer {
     fn new(directory: File) -> Self {
-        Self { directory, files: BTreeMap::new(), synced: now(), dirty: false }
+        Self { directory, files: BTreeMap::new(), since: Instant::now(), dirty: false }
     }
 
     fn run(mut self, jobs: &Receiver<Job>) {
         loop {
-            match jobs.recv_timeout(SYNC) {
+            let patience = match self.dirty {
+                true => SYNC.saturating_sub(self.since.elapsed()),
+                false => SYNC,
+            };
+            match jobs.recv_timeout(patience) {
                 Ok(job) => self.perform(job),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            if self.dirty && now().duration_since(self.synced) >= SYNC {
+            if self.dirty && self.since.elapsed() >= SYNC {
                 self.sync();
             }
         }
@@ -119,22 +117,35 @@ impl Writer {
 
     fn perform(&mut self, job: Job) {
         match job {
-            Job::Open(recording, file) => {
-                self.files.insert(recording, Open { file, digest: Sm3::new(), size: 0, failed: None });
+            Job::Open(recording, file, first) => {
+                let mut open = Open { file, failed: None };
+                open.append(&first);
+                self.files.insert(recording, open);
+                self.dirty();
             }
             Job::Append(recording, bytes) => {
                 let Some(open) = self.files.get_mut(&recording) else { return };
                 open.append(&bytes);
-                self.dirty = true;
+                self.dirty();
             }
-            Job::Close(recording, answer) => {
+            Job::Close(recording, last, answer) => {
                 let closed = self.files.remove(&recording).map_or_else(
                     || Err(io::Error::new(io::ErrorKind::NotFound, "no such file is open")),
-                    Open::close,
+                    |mut open| {
+                        open.append(&last);
+                        open.close()
+                    },
                 );
                 // Whoever asked may have been told to stop meanwhile; the file is whole either way.
                 let _gone = answer.send(closed);
             }
+        }
+    }
+
+    /// The wait for a sync counts from the first byte that is not on the disk yet.
+    fn dirty(&mut self) {
+        if !self.dirty {
+            (self.dirty, self.since) = (true, Instant::now());
         }
     }
 
@@ -143,7 +154,6 @@ impl Writer {
         if let Err(error) = nix::unistd::syncfs(&self.directory) {
             tracing::error!(%error, "recordings cannot be brought to the disk: what was written since may be lost");
         }
-        self.synced = now();
         self.dirty = false;
     }
 }
@@ -153,30 +163,17 @@ impl Open {
         if self.failed.is_some() {
             return;
         }
-        match self.file.write_all(bytes) {
-            Ok(()) => {
-                self.digest.update(bytes);
-                self.size += bytes.len() as u64;
-            }
-            // What is behind a torn chunk could not be opened anyway: the file ends here, truncated.
-            Err(error) => {
-                tracing::error!(%error, "a recording cannot be written");
-                self.failed = Some(error);
-            }
+        // What is behind a torn chunk could not be opened anyway: the file ends here, truncated.
+        if let Err(error) = self.file.write_all(bytes) {
+            tracing::error!(%error, "a recording cannot be written");
+            self.failed = Some(error);
         }
     }
 
-    fn close(self) -> io::Result<Closed> {
+    fn close(self) -> io::Result<()> {
         match self.failed {
             Some(error) => Err(error),
-            None => {
-                self.file.sync_all()?;
-                Ok(Closed { size: self.size, digest: self.digest.finish().to_string() })
-            }
+            None => self.file.sync_all(),
         }
     }
-}
-
-fn now() -> Instant {
-    Instant::now()
 }

@@ -1,8 +1,9 @@
 //! Opening sealed segments again: to make sound of them, or to see whether they are whole. Blocking work.
 
-use crate::shelf::Shelf;
-use envelope::{Dek, Ending, FRAME_LEN, HEADER_LEN, Index, Opener, Position, Segment};
+use crate::shelf::{About, Shelf};
+use envelope::{Dek, Ending, FRAME_LEN, HEADER_LEN, Index, ObjectId, Opener, Position, Segment};
 use gm::sm3::Sm3;
+use record_api::RecordingState;
 use record_core::{Stereo, wav_header};
 use std::{
     fs::File,
@@ -14,6 +15,8 @@ use types::{RecordingId, Utc};
 
 /// Bytes read at once.
 const PIECE: usize = 256 << 10;
+/// The longest silence between two segments that is believed: beyond it the wall clock was set meanwhile.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
 
 /// What was written.
 pub struct Written {
@@ -35,14 +38,9 @@ pub struct Inspection {
 /// Writes the sound of a recording as WAV. Goes through the file twice, because a WAV begins with its length.
 ///
 /// # Errors
-/// A chunk that does not open, or the kernel's.
-pub fn write_wav(
-    shelf: &Shelf,
-    recording: RecordingId,
-    keys: &[Dek],
-    mut target: impl Write,
-) -> io::Result<Written> {
-    let samples = mix(shelf, recording, keys, |_| Ok(()))?;
+/// A chunk that does not open, the end of a whole recording missing, or the kernel's.
+pub fn write_wav(shelf: &Shelf, about: &About, keys: &[Dek], mut target: impl Write) -> io::Result<Written> {
+    let samples = mix(shelf, about, keys, |_| Ok(()))?;
     let mut digest = Sm3::new();
     let mut size = 0;
     let mut put = |bytes: &[u8]| {
@@ -51,31 +49,41 @@ pub fn write_wav(
         target.write_all(bytes)
     };
     put(&wav_header(samples))?;
-    mix(shelf, recording, keys, &mut put)?;
+    mix(shelf, about, keys, &mut put)?;
     target.flush()?;
     Ok(Written { size, digest: digest.finish().to_string() })
 }
 
-/// Mixes all segments and returns how many samples there are. A segment's times count from its own start.
+/// Mixes all segments and returns how many samples there are. A segment's times count from its own start, and
+/// no segment begins before the one before it has ended.
 fn mix(
     shelf: &Shelf,
-    recording: RecordingId,
+    about: &About,
     keys: &[Dek],
     mut put: impl FnMut(&[u8]) -> io::Result<()>,
 ) -> io::Result<u64> {
-    let (mut stereo, mut sound, mut start) = (Stereo::default(), Vec::new(), None::<Utc>);
+    let (mut stereo, mut sound) = (Stereo::default(), Vec::new());
+    let (mut first, mut end) = (None::<Utc>, Duration::ZERO);
     for (segment, dek) in (0..).map(Segment).zip(keys) {
-        each_chunk(&shelf.sealed_path(recording, segment), dek, |opener, chunk| {
-            let begin = *start.get_or_insert(opener.header().start);
-            let later = opener.header().start.since(begin);
+        let mut offset = None;
+        let ending = each_chunk(shelf, about, segment, dek, |opener, chunk| {
+            let start = opener.header().start;
+            let offset = *offset.get_or_insert_with(|| {
+                let later = start.since(*first.get_or_insert(start));
+                if (end..=end + LONGEST_PAUSE).contains(&later) { later } else { end }
+            });
             for mut record in chunk.records() {
-                record.time += later;
+                record.time = record.time.saturating_add(offset);
+                end = end.max(record.time);
                 stereo.push(&record, &mut sound);
             }
             put(&sound)?;
             sound.clear();
             Ok(())
         })?;
+        if lacks_end(about, ending) {
+            return Err(damaged("the end of the recording has been taken away"));
+        }
     }
     let samples = stereo.finish(&mut sound);
     put(&sound)?;
@@ -86,39 +94,59 @@ fn mix(
 ///
 /// # Errors
 /// The kernel's.
-pub fn inspect(shelf: &Shelf, recording: RecordingId, keys: &[Dek]) -> io::Result<Inspection> {
+pub fn inspect(shelf: &Shelf, about: &About, keys: &[Dek]) -> io::Result<Inspection> {
     let (mut found, mut before) = (Inspection::default(), 0);
     for (segment, dek) in (0..).map(Segment).zip(keys) {
-        let path = shelf.sealed_path(recording, segment);
+        let path = shelf.sealed_path(about.recording.recording, segment);
         let mut opened = 0_usize;
-        let outcome = each_chunk(&path, dek, |_, _| {
+        let outcome = each_chunk(shelf, about, segment, dek, |_, _| {
             opened += 1;
             Ok(())
         });
         found.chunks += opened as u64;
+        let length = path.metadata()?.len();
         match outcome {
+            Ok(ending) if lacks_end(about, ending) => {
+                found.first_bad_byte.get_or_insert(before + length);
+            }
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                let offset = index(&path)?.chunks().get(opened).map_or(0, |chunk| chunk.offset);
-                found.first_bad_byte.get_or_insert(before + offset);
+                let index = index(&path)?;
+                let offset = index.chunks().get(opened).map(|chunk| chunk.offset).or(index.wanted());
+                found.first_bad_byte.get_or_insert(before + offset.unwrap_or(length).min(length));
             }
             Err(error) => return Err(error),
         }
-        before += path.metadata()?.len();
+        before += length;
     }
     Ok(found)
 }
 
+/// Whether a segment ends too early: a recording that was sealed whole has no end missing.
+fn lacks_end(about: &About, ending: Ending) -> bool {
+    about.recording.state == RecordingState::Sealed && ending != Ending::Complete
+}
+
 /// Hands every whole chunk to `each` and says how the file ended.
 fn each_chunk(
-    path: &Path,
+    shelf: &Shelf,
+    about: &About,
+    segment: Segment,
     dek: &Dek,
     mut each: impl FnMut(&Opener, envelope::Chunk) -> io::Result<()>,
 ) -> io::Result<Ending> {
-    let mut file = File::open(path)?;
+    let recording = about.recording.recording;
+    let mut file = File::open(shelf.sealed_path(recording, segment))?;
+    if file.metadata()?.len() < HEADER_LEN as u64 {
+        // The daemon ended before the first byte of this segment was on the disk.
+        return Ok(Ending::Truncated { missing: 0, torn: 0 });
+    }
     let mut header = [0; HEADER_LEN];
-    file.read_exact(&mut header).map_err(|_short| damaged("the header is cut off"))?;
+    file.read_exact(&mut header)?;
     let mut opener = Opener::new(dek, &header).map_err(damaged)?;
+    if (opener.header().object, opener.header().segment) != (ObjectId(recording.0), segment) {
+        return Err(damaged("the file stands in another's place"));
+    }
     let mut piece = vec![0; PIECE];
     loop {
         let length = file.read(&mut piece)?;
@@ -146,6 +174,41 @@ pub enum Tail {
         /// The media time of the last whole chunk.
         after: Duration,
     },
+}
+
+/// What there is to say of sealed segments without a key.
+pub struct Measure {
+    /// Bytes of all segments.
+    pub size: u64,
+    /// SM3 of all segments one after the other, hexadecimal.
+    pub digest: String,
+    /// How the first segment that is cut off ends, or that none is.
+    pub tail: Tail,
+}
+
+/// Reads all segments.
+///
+/// # Errors
+/// The kernel's.
+pub fn measure(shelf: &Shelf, recording: RecordingId, segments: u32) -> io::Result<Measure> {
+    let (mut size, mut digest, mut end) = (0, Sm3::new(), Tail::Whole);
+    let mut piece = vec![0; PIECE];
+    for segment in (0..segments).map(Segment) {
+        let path = shelf.sealed_path(recording, segment);
+        let mut file = File::open(&path)?;
+        loop {
+            let length = file.read(&mut piece)?;
+            if length == 0 {
+                break;
+            }
+            digest.update(&piece[..length]);
+            size += length as u64;
+        }
+        if end == Tail::Whole {
+            end = tail(&path)?;
+        }
+    }
+    Ok(Measure { size, digest: digest.finish().to_string(), tail: end })
 }
 
 /// How the segment ends.

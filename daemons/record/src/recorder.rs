@@ -9,14 +9,13 @@
 //! ```
 
 use crate::{
-    disk::{Closed, Disk},
+    disk::Disk,
     feed,
     open::{self, Tail},
     shelf::{About, Shelf},
 };
 use audit_api::{Append, Audit, Event, EventKind, TicketWish};
-use envelope::{Header, KeyReference, NoncePrefix, ObjectId, Segment};
-use gm::sm3::Sm3;
+use envelope::{Dek, Header, KeyReference, NoncePrefix, ObjectId, Segment, WrappedDek};
 use host_api::Settings;
 use key_api::{Key, NewDek};
 use nix::sys::statvfs::statvfs;
@@ -26,11 +25,15 @@ use service::{Client, Refusal, clock};
 use std::{
     collections::BTreeMap,
     io,
+    ops::ControlFlow,
     os::fd::OwnedFd,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use tokio::{sync::watch, task::spawn_blocking};
+use tokio::{
+    sync::{self, watch},
+    task::spawn_blocking,
+};
 use types::{RecordingId, Uid};
 
 /// How often what waits is sealed and written: with the batches of media, what a kill can take.
@@ -39,6 +42,10 @@ const FLUSH: Duration = Duration::from_millis(500);
 const LAST_WORDS: Duration = Duration::from_secs(3);
 /// How long a recording that a crash cut off waits for its feed or its end.
 const ORPHANED: Duration = Duration::from_secs(120);
+/// Feeds of one recording at a time: media has one, and one more where the answer to the first was lost.
+const FEEDS: usize = 8;
+/// Recordings that share a turn: more only means less waiting for one another.
+const TURNS: usize = 64;
 
 /// Takes calls about recordings that go on.
 pub struct Recorder {
@@ -48,15 +55,38 @@ pub struct Recorder {
     audit: Client<Audit>,
     settings: Settings<settings::record::Record>,
     live: Mutex<BTreeMap<RecordingId, Arc<Live>>>,
+    /// One call at a time for each recording, so that a repeated one cannot meet the first half-way: two
+    /// lives with one segment number would write over each other's key.
+    turns: [sync::Mutex<()>; TURNS],
 }
 
 /// One recording that goes on.
 pub struct Live {
     about: Mutex<About>,
-    /// Nothing once it is being finished.
-    take: Mutex<Option<Take>>,
+    stage: Mutex<Stage>,
     /// How many feeds are open.
     pub(crate) feeds: watch::Sender<usize>,
+}
+
+/// How far a life is.
+enum Stage {
+    /// What is fed is sealed.
+    Going(Box<Take>),
+    /// It is being finished: what still comes is read and left out.
+    Ending,
+    /// The disk did not keep up, so that the file has a hole behind which nothing opens: its feeds are closed,
+    /// and the one that media makes next begins a new segment.
+    Cut,
+}
+
+impl Live {
+    /// Takes the life out, where it still goes.
+    fn end(&self, end: Stage) -> Option<Take> {
+        match std::mem::replace(&mut *locked(&self.stage), end) {
+            Stage::Going(take) => Some(*take),
+            Stage::Ending | Stage::Cut => None,
+        }
+    }
 }
 
 impl Recorder {
@@ -68,7 +98,8 @@ impl Recorder {
         audit: Client<Audit>,
         settings: Settings<settings::record::Record>,
     ) -> Self {
-        Self { shelf, disk, key, audit, settings, live: Mutex::default() }
+        let turns = std::array::from_fn(|_| sync::Mutex::new(()));
+        Self { shelf, disk, key, audit, settings, live: Mutex::default(), turns }
     }
 
     /// Begins a recording: room, key, file and entry first. The same again changes nothing.
@@ -76,13 +107,21 @@ impl Recorder {
     /// # Errors
     /// No room, no key, no disk or no audit: then nothing is recorded.
     pub async fn begin(self: &Arc<Self>, begin: Begin) -> Result<(), Refusal> {
+        let _turn = self.turn(begin.recording).await;
         if self.find(begin.recording).is_some() {
             return Ok(());
         }
-        if self.known(begin.recording).await?.is_some() {
-            return Err(Refusal::conflict("record.again", format!("recording {} is over", begin.recording)));
+        match self.known(begin.recording).await?.map(|about| about.recording.state) {
+            None => {}
+            // A restart came between: its feed brings it back to life.
+            Some(RecordingState::Recording) => return Ok(()),
+            Some(RecordingState::Sealed | RecordingState::Truncated) => {
+                let message = format!("recording {} is over", begin.recording);
+                return Err(Refusal::conflict("record.again", message));
+            }
         }
-        self.room()?;
+        self.room().await?;
+        let key = self.new_key(begin.recording).await?;
         let recording = Recording {
             recording: begin.recording,
             call: begin.call,
@@ -99,7 +138,7 @@ impl Recorder {
             .with("call", begin.call)
             .with("tracks", recording.tracks.len());
         self.enter(event).await?;
-        self.new_life(About { recording, segments: 0 }).await.map(|_live| ())
+        self.new_life(About { recording, segments: 0 }, key).await.map(|_live| ())
     }
 
     /// Adds a party.
@@ -107,26 +146,30 @@ impl Recorder {
     /// # Errors
     /// No such recording goes on, or no audit.
     pub async fn join(&self, join: Join) -> Result<(), Refusal> {
-        let live = self.find(join.recording).ok_or_else(|| unknown(join.recording))?;
+        let _turn = self.turn(join.recording).await;
+        let live = self.find(join.recording);
+        let mut about = match &live {
+            Some(live) => locked(&live.about).clone(),
+            None => self.interrupted(join.recording).await?.ok_or_else(|| unknown(join.recording))?,
+        };
         let event = Event::of_daemon(EventKind::RecordingJoined, "record", join.recording.to_string())
             .with("track", join.track.track);
         self.enter(event).await?;
-        if let Some(take) = locked(&live.take).as_mut() {
-            take.join(&join.track);
+        about.recording.tracks.retain(|track| track.track != join.track.track);
+        about.recording.tracks.push(join.track.clone());
+        if let Some(live) = &live {
+            if let Stage::Going(take) = &mut *locked(&live.stage) {
+                take.join(&join.track);
+            }
+            *locked(&live.about) = about.clone();
         }
-        let about = {
-            let mut about = locked(&live.about);
-            about.recording.tracks.retain(|track| track.track != join.track.track);
-            about.recording.tracks.push(join.track);
-            about.clone()
-        };
         self.keep(about).await
     }
 
     /// Takes the descriptor on which media sends. A recording that a crash cut off goes on in a new segment.
     ///
     /// # Errors
-    /// No descriptor, no such recording, or no key or disk for a new segment.
+    /// No descriptor, no such recording, too many feeds, or no key or disk for a new segment.
     pub async fn feed(
         self: &Arc<Self>,
         recording: RecordingId,
@@ -134,15 +177,18 @@ impl Recorder {
     ) -> Result<(), Refusal> {
         let descriptor = descriptor
             .ok_or_else(|| Refusal::invalid("record.no-descriptor", "a feed comes with its descriptor"))?;
+        let _turn = self.turn(recording).await;
         let live = match self.find(recording) {
             Some(live) => live,
-            None => match self.known(recording).await? {
-                Some(about) if about.recording.state == RecordingState::Recording => {
-                    self.new_life(about).await?
-                }
-                _ => return Err(unknown(recording)),
-            },
+            None => {
+                let about = self.interrupted(recording).await?.ok_or_else(|| unknown(recording))?;
+                let key = self.new_key(recording).await?;
+                self.new_life(about, key).await?
+            }
         };
+        if *live.feeds.borrow() >= FEEDS {
+            return Err(Refusal::busy("record.feeds", format!("{recording} has {FEEDS} feeds already")));
+        }
         feed::start(Arc::clone(self), recording, live, descriptor)
             .map_err(|error| Refusal::invalid("record.feed", format!("the descriptor is no feed: {error}")))
     }
@@ -152,27 +198,27 @@ impl Recorder {
     ///
     /// # Errors
     /// No such recording, the disk failed, or no audit.
-    pub async fn finish(self: &Arc<Self>, finish: Finish) -> Result<Recording, Refusal> {
-        let Some(live) = self.find(finish.recording) else {
-            return match self.known(finish.recording).await? {
-                Some(about) if about.recording.state == RecordingState::Recording => {
-                    self.close(about, None).await
-                }
-                Some(about) => Ok(about.recording),
-                None => Err(unknown(finish.recording)),
-            };
-        };
-        let mut feeds = live.feeds.subscribe();
-        if tokio::time::timeout(LAST_WORDS, feeds.wait_for(|feeds| *feeds == 0)).await.is_err() {
-            tracing::warn!(recording = %finish.recording, "media has not ended its feed: it is cut");
+    pub async fn finish(&self, finish: Finish) -> Result<Recording, Refusal> {
+        if let Some(live) = self.find(finish.recording) {
+            let mut feeds = live.feeds.subscribe();
+            if tokio::time::timeout(LAST_WORDS, feeds.wait_for(|feeds| *feeds == 0)).await.is_err() {
+                tracing::warn!(recording = %finish.recording, "media has not ended its feed: it is cut");
+            }
         }
-        let Some(take) = locked(&live.take).take() else {
-            return Err(Refusal::busy("record.finishing", "the recording is being finished"));
-        };
-        let about = locked(&live.about).clone();
-        let outcome = self.close(about, Some(take)).await;
-        locked(&self.live).remove(&finish.recording);
-        outcome
+        let _turn = self.turn(finish.recording).await;
+        let ended = locked(&self.live).remove(&finish.recording);
+        if let Some(live) = ended {
+            let take = live.end(Stage::Ending);
+            let about = locked(&live.about).clone();
+            return self.close(about, take).await;
+        }
+        match self.known(finish.recording).await? {
+            Some(about) if about.recording.state == RecordingState::Recording => {
+                self.close(about, None).await
+            }
+            Some(about) => Ok(about.recording),
+            None => Err(unknown(finish.recording)),
+        }
     }
 
     /// Looks for what an earlier life left, and gives each some time to go on.
@@ -198,59 +244,81 @@ impl Recorder {
 
     /// Seals and writes what waits, and ends every file as whole: the next life goes on in new ones.
     pub async fn stop(&self) {
-        let all: Vec<_> = locked(&self.live).iter().map(|(id, live)| (*id, Arc::clone(live))).collect();
+        let all: Vec<_> = std::mem::take(&mut *locked(&self.live)).into_iter().collect();
         for (recording, live) in all {
-            let take = locked(&live.take).take();
-            if let Some(take) = take
-                && let Err(error) = self.end_segment(recording, take).await
-            {
-                tracing::error!(%recording, %error, "a recording could not be ended for the restart");
+            let _turn = self.turn(recording).await;
+            let Some(take) = live.end(Stage::Ending) else { continue };
+            let mut about = locked(&live.about).clone();
+            let ended = match self.end_segment(recording, take).await {
+                Ok(counts) => {
+                    about.count(counts);
+                    self.keep(about).await.map_err(|refusal| refusal.to_string())
+                }
+                Err(error) => Err(error.to_string()),
+            };
+            if let Err(error) = ended {
+                tracing::error!(%recording, error, "a recording could not be ended for the restart");
             }
         }
     }
 
-    /// A batch came in.
-    pub(crate) fn fed(&self, recording: RecordingId, live: &Live, bytes: &[u8]) {
+    /// A batch came in. `Break`: the feed is to be closed.
+    pub(crate) fn fed(&self, recording: RecordingId, live: &Live, bytes: &[u8]) -> ControlFlow<()> {
         let mut out = Vec::new();
-        let mut take = locked(&live.take);
-        let Some(take) = take.as_mut() else { return };
-        if let Err(error) = take.batch(clock::monotonic(), bytes, &mut out) {
-            tracing::warn!(%recording, %error, "a batch is left out");
+        match &mut *locked(&live.stage) {
+            Stage::Going(take) => {
+                if let Err(error) = take.batch(clock::monotonic(), bytes, &mut out) {
+                    tracing::warn!(%recording, %error, "a batch is left out");
+                }
+            }
+            Stage::Ending => return ControlFlow::Continue(()),
+            Stage::Cut => return ControlFlow::Break(()),
         }
-        self.append(recording, out);
+        self.append(recording, live, out)
     }
 
     fn flush(&self) {
         let all: Vec<_> = locked(&self.live).iter().map(|(id, live)| (*id, Arc::clone(live))).collect();
         for (recording, live) in all {
             let mut out = Vec::new();
-            if let Some(take) = locked(&live.take).as_mut()
+            if let Stage::Going(take) = &mut *locked(&live.stage)
                 && let Err(error) = take.flush(&mut out)
             {
                 tracing::error!(%recording, %error, "cannot seal");
             }
-            self.append(recording, out);
+            // The feed that is to be closed sees it at its next batch.
+            let _cut = self.append(recording, &live, out);
         }
     }
 
-    fn append(&self, recording: RecordingId, bytes: Vec<u8>) {
-        if !bytes.is_empty()
-            && let Err(error) = self.disk.append(recording, bytes)
-        {
-            tracing::error!(%recording, %error, "sealed audio is lost");
+    /// Appends sealed bytes. Where the disk does not keep up, this life ends: behind the hole nothing would open.
+    fn append(&self, recording: RecordingId, live: &Live, bytes: Vec<u8>) -> ControlFlow<()> {
+        if bytes.is_empty() {
+            return ControlFlow::Continue(());
         }
+        let Err(error) = self.disk.append(recording, bytes) else { return ControlFlow::Continue(()) };
+        tracing::error!(%recording, %error, "sealed audio is lost: the recording goes on in a new segment");
+        live.end(Stage::Cut);
+        locked(&self.live).remove(&recording);
+        ControlFlow::Break(())
     }
 
-    /// A new segment with a new key, for a new recording or one that a crash cut off.
-    async fn new_life(self: &Arc<Self>, mut about: About) -> Result<Arc<Live>, Refusal> {
-        let recording = about.recording.recording;
-        let segment = Segment(about.segments);
+    /// A data key for one segment.
+    async fn new_key(&self, recording: RecordingId) -> Result<(Dek, WrappedDek), Refusal> {
         let made = self.key.call(NewDek { objects: vec![recording.0] }).await?;
         let malformed =
             |error: String| Refusal::unavailable("record.key", format!("key answered amiss: {error}"));
         let made = made.keys.into_iter().next().ok_or_else(|| malformed("no key".to_owned()))?;
-        let (dek, wrapped) = made.open().map_err(|error| malformed(error.to_string()))?;
-        let prefix = NoncePrefix::random().map_err(|error| malformed(error.to_string()))?;
+        made.open().map_err(|error| malformed(error.to_string()))
+    }
+
+    /// A new segment with a new key, for a new recording or one that a crash cut off.
+    async fn new_life(&self, mut about: About, key: (Dek, WrappedDek)) -> Result<Arc<Live>, Refusal> {
+        let recording = about.recording.recording;
+        let segment = Segment(about.segments);
+        let (dek, wrapped) = key;
+        let prefix = NoncePrefix::random()
+            .map_err(|error| Refusal::unavailable("record.random", format!("no nonce prefix: {error}")))?;
         let (start, started) = (clock::utc(), clock::monotonic());
         let header = Header {
             object: ObjectId(recording.0),
@@ -269,13 +337,12 @@ impl Recorder {
             Ok(file)
         })
         .await?;
-        let behind =
-            |error: crate::disk::Behind| Refusal::unavailable("record.disk-behind", error.to_string());
-        self.disk.open(recording, file).map_err(behind)?;
-        self.disk.append(recording, bytes.to_vec()).map_err(behind)?;
+        self.disk.open(recording, file, bytes.to_vec()).await.map_err(|error| {
+            Refusal::unavailable("record.disk", format!("the disk thread took no file: {error}"))
+        })?;
         let live = Arc::new(Live {
             about: Mutex::new(about),
-            take: Mutex::new(Some(take)),
+            stage: Mutex::new(Stage::Going(Box::new(take))),
             feeds: watch::Sender::new(0),
         });
         locked(&self.live).insert(recording, Arc::clone(&live));
@@ -285,23 +352,24 @@ impl Recorder {
     /// Ends a recording: its last segment, what is known of it, its entry.
     async fn close(&self, mut about: About, take: Option<Take>) -> Result<Recording, Refusal> {
         let recording = about.recording.recording;
-        let mut disk_failed = None;
+        let mut disk_failed = false;
         if let Some(take) = take {
             match self.end_segment(recording, take).await {
-                Ok((counts, _closed)) => {
-                    about.recording.packets += counts.packets;
-                    about.recording.lost += counts.lost;
+                Ok(counts) => about.count(counts),
+                Err(error) => {
+                    tracing::error!(%recording, %error, "a recording could not be written to its end");
+                    disk_failed = true;
                 }
-                Err(error) => disk_failed = Some(error),
             }
         }
         let shelf = self.shelf.clone();
         let segments = about.segments;
-        let (size, digest, cut) = blocking(move || summary(&shelf, recording, segments)).await?;
-        about.recording.size = size;
-        about.recording.digest = digest;
+        let found = blocking(move || open::measure(&shelf, recording, segments)).await?;
+        let unfinished = about.clone();
+        about.recording.size = found.size;
+        about.recording.digest = found.digest;
         about.recording.ended = Some(clock::utc());
-        let whole = !cut && disk_failed.is_none();
+        let whole = found.tail == Tail::Whole && !disk_failed;
         about.recording.state = if whole { RecordingState::Sealed } else { RecordingState::Truncated };
         let kind = if whole { EventKind::RecordingSealed } else { EventKind::RecordingTruncated };
         let event = Event::of_daemon(kind, "record", recording.to_string())
@@ -309,26 +377,35 @@ impl Recorder {
             .with("size", about.recording.size)
             .with("packets", about.recording.packets)
             .with("lost", about.recording.lost);
-        self.enter(event).await?;
+        if let Err(refusal) = self.enter(event).await {
+            // The counts would be gone with this life: the next attempt to finish finds them.
+            self.keep(unfinished).await?;
+            return Err(refusal);
+        }
         let shown = about.recording.clone();
         self.keep(about).await?;
         Ok(shown)
     }
 
-    async fn end_segment(&self, recording: RecordingId, take: Take) -> io::Result<(Counts, Closed)> {
+    async fn end_segment(&self, recording: RecordingId, take: Take) -> io::Result<Counts> {
         let mut out = Vec::new();
         let counts = take.finish(&mut out).map_err(io::Error::other)?;
-        self.disk.append(recording, out).map_err(io::Error::other)?;
-        Ok((counts, self.disk.close(recording).await?))
+        self.disk.close(recording, out).await?;
+        Ok(counts)
     }
 
     async fn tell_of_cuts(&self) {
         for about in self.unfinished().await {
             let recording = about.recording.recording;
-            let path = self.shelf.sealed_path(recording, Segment(about.segments.saturating_sub(1)));
-            if let Ok(Tail::CutOff { after }) = open::tail(&path) {
+            // Fed again already: the newest segment is not cut off, and the earlier one is told at the end.
+            if self.find(recording).is_some() {
+                continue;
+            }
+            let last = Segment(about.segments.saturating_sub(1));
+            let path = self.shelf.sealed_path(recording, last);
+            if let Ok(Tail::CutOff { after }) = blocking(move || open::tail(&path)).await {
                 let event = Event::of_daemon(EventKind::RecordingTruncated, "record", recording.to_string())
-                    .with("segment", about.segments.saturating_sub(1))
+                    .with("segment", last.0)
                     .with("after_ms", after.as_millis());
                 // Its end will be entered once more when it is closed.
                 if let Err(error) = self.enter(event).await {
@@ -340,10 +417,19 @@ impl Recorder {
 
     async fn close_orphans(&self) {
         for about in self.unfinished().await {
-            if self.find(about.recording.recording).is_none()
-                && let Err(error) = self.close(about, None).await
-            {
-                tracing::error!(%error, "a cut-off recording could not be closed");
+            let recording = about.recording.recording;
+            let _turn = self.turn(recording).await;
+            if self.find(recording).is_some() {
+                continue;
+            }
+            // It may have been fed or finished since the list was made.
+            let closed = match self.interrupted(recording).await {
+                Ok(Some(about)) => self.close(about, None).await.map(|_recording| ()),
+                Ok(None) => Ok(()),
+                Err(refusal) => Err(refusal),
+            };
+            if let Err(error) = closed {
+                tracing::error!(%recording, %error, "a cut-off recording could not be closed");
             }
         }
     }
@@ -357,13 +443,11 @@ impl Recorder {
         all.into_iter().filter(|about| about.recording.state == RecordingState::Recording).collect()
     }
 
-    fn room(&self) -> Result<(), Refusal> {
+    async fn room(&self) -> Result<(), Refusal> {
         let least = self.settings.borrow().minimum_free.bytes();
-        let free = statvfs(self.shelf.recordings())
-            .map(|disk| disk.blocks_available().saturating_mul(disk.fragment_size()))
-            .map_err(|error| {
-                Refusal::unavailable("record.disk", format!("cannot look at the disk: {error}"))
-            })?;
+        let shelf = self.shelf.clone();
+        let disk = blocking(move || Ok(statvfs(shelf.recordings())?)).await?;
+        let free = disk.blocks_available().saturating_mul(disk.fragment_size());
         match free < least {
             true => Err(Refusal::unavailable(
                 "record.disk-full",
@@ -382,6 +466,12 @@ impl Recorder {
         blocking(move || shelf.about(recording)).await
     }
 
+    /// A recording that is not over and has no life: a restart or a stalled disk cut it off.
+    async fn interrupted(&self, recording: RecordingId) -> Result<Option<About>, Refusal> {
+        let known = self.known(recording).await?;
+        Ok(known.filter(|about| about.recording.state == RecordingState::Recording))
+    }
+
     async fn keep(&self, about: About) -> Result<(), Refusal> {
         let shelf = self.shelf.clone();
         blocking(move || shelf.write_about(&about)).await
@@ -392,22 +482,14 @@ impl Recorder {
         Ok(())
     }
 
+    async fn turn(&self, recording: RecordingId) -> sync::MutexGuard<'_, ()> {
+        let [first, ..] = recording.0.0;
+        self.turns[usize::from(first) % TURNS].lock().await
+    }
+
     fn find(&self, recording: RecordingId) -> Option<Arc<Live>> {
         locked(&self.live).get(&recording).cloned()
     }
-}
-
-/// Length and SM3 of all segments one after the other, and whether one of them is cut off.
-fn summary(shelf: &Shelf, recording: RecordingId, segments: u32) -> io::Result<(u64, String, bool)> {
-    let (mut size, mut digest, mut cut) = (0, Sm3::new(), false);
-    for segment in (0..segments).map(Segment) {
-        let path = shelf.sealed_path(recording, segment);
-        let bytes = std::fs::read(&path)?;
-        digest.update(&bytes);
-        size += bytes.len() as u64;
-        cut |= open::tail(&path)? != Tail::Whole;
-    }
-    Ok((size, digest.finish().to_string(), cut))
 }
 
 /// Disk work, off the daemon's one thread.

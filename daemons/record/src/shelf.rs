@@ -8,10 +8,12 @@
 
 use envelope::{Segment, WrappedDek};
 use record_api::Recording;
+use record_core::Counts;
 use serde::{Deserialize, Serialize};
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 use types::RecordingId;
@@ -32,6 +34,14 @@ pub struct About {
     pub segments: u32,
 }
 
+impl About {
+    /// Adds what one life of the daemon counted.
+    pub fn count(&mut self, counts: Counts) {
+        self.recording.packets += counts.packets;
+        self.recording.lost += counts.lost;
+    }
+}
+
 impl Shelf {
     /// The shelf in this directory, made where it is not there.
     ///
@@ -39,8 +49,9 @@ impl Shelf {
     /// The kernel's.
     pub fn at(state: &Path) -> io::Result<Self> {
         let shelf = Self { recordings: state.join("recordings"), keys: state.join("keys") };
-        fs::create_dir_all(&shelf.recordings)?;
-        fs::create_dir_all(&shelf.keys)?;
+        make_directory(&shelf.recordings)?;
+        make_directory(&shelf.keys)?;
+        File::open(state)?.sync_all()?;
         Ok(shelf)
     }
 
@@ -49,8 +60,9 @@ impl Shelf {
         &self.recordings
     }
 
-    /// A new, empty segment file and its durable key. Fails where the segment is there already: nothing is
-    /// ever appended to an earlier life.
+    /// A new, empty segment file and its durable key. Fails where the segment holds something already: nothing
+    /// is ever appended to an earlier life, nor its key replaced. An empty file is one that a crash left before
+    /// it was known of.
     ///
     /// # Errors
     /// The kernel's.
@@ -61,10 +73,13 @@ impl Shelf {
         key: &WrappedDek,
     ) -> io::Result<File> {
         let directory = self.recordings.join(recording.to_string());
-        fs::create_dir_all(&directory)?;
+        make_directory(&directory)?;
+        let path = self.sealed_path(recording, segment);
+        if path.metadata().is_ok_and(|left| left.len() == 0) {
+            fs::remove_file(&path)?;
+        }
+        let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(path)?;
         write_durably(&self.key_path(recording, segment), &key.to_bytes())?;
-        let file =
-            OpenOptions::new().append(true).create_new(true).open(self.sealed_path(recording, segment))?;
         File::open(&directory)?.sync_all()?;
         File::open(&self.recordings)?.sync_all()?;
         Ok(file)
@@ -76,7 +91,7 @@ impl Shelf {
     /// The kernel's.
     pub fn write_about(&self, about: &About) -> io::Result<()> {
         let directory = self.recordings.join(about.recording.recording.to_string());
-        fs::create_dir_all(&directory)?;
+        make_directory(&directory)?;
         write_durably(&directory.join("about.json"), &serde_json::to_vec_pretty(about)?)
     }
 
@@ -129,10 +144,15 @@ impl Shelf {
     }
 }
 
+/// For this daemon's user alone, whatever the umask.
+fn make_directory(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
 /// Writes the file whole or not at all: beside it, synced, renamed, and the directory synced.
 fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let fresh = path.with_extension("new");
-    let mut file = File::create(&fresh)?;
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&fresh, path)?;

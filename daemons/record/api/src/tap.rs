@@ -123,7 +123,11 @@ pub fn read(bytes: &[u8]) -> Option<(Kind, Vec<Frame<'_>>)> {
         });
         rest = after;
     }
-    rest.is_empty().then_some((kind, frames))
+    let sound = match kind {
+        Kind::Audio => true,
+        Kind::Dropped => matches!(frames[..], [Frame { payload: [], .. }]),
+    };
+    (sound && rest.is_empty()).then_some((kind, frames))
 }
 
 #[cfg(test)]
@@ -148,7 +152,11 @@ mod tests {
         assert!((0..bytes.len()).all(|end| read(&bytes[..end]).is_none()));
         assert!(read(&[&bytes[..], &[0]].concat()).is_none());
         assert!(batch.is_empty());
-        assert_eq!(read(&Batch::dropped(7, 3)).unwrap().0, Kind::Dropped);
+        let dropped = Batch::dropped(7, 3);
+        assert_eq!(read(&dropped).unwrap().0, Kind::Dropped);
+        let mut twice = [&dropped[..], &dropped[HEADER..]].concat();
+        twice[5] = 2;
+        assert!(read(&twice).is_none(), "one word a packet, for each makes a gap in every track");
     }
 
     #[test]

@@ -56,7 +56,8 @@ impl Stereo {
                 self.pending.resize(at + 1, [0; 2]);
             }
             if let Some(slot) = self.pending.get_mut(at) {
-                slot[channel] += i32::from(law.expand(*octet));
+                // Any number of packets may claim one place.
+                slot[channel] = slot[channel].saturating_add(i32::from(law.expand(*octet)));
             }
         }
     }
@@ -100,7 +101,7 @@ fn samples(time: Duration) -> u64 {
 /// The head of a WAV file (RIFF, Microsoft 1991) of `samples` pairs of 16-bit samples at 8 kHz. A file longer
 /// than the format can say, about 37 hours, says the most that it can.
 pub fn wav_header(samples: u64) -> [u8; 44] {
-    let bytes = u32::try_from(samples * 4).unwrap_or(u32::MAX - 36);
+    let bytes = u32::try_from(samples.saturating_mul(4)).unwrap_or(u32::MAX).min(u32::MAX - 36);
     let mut header =
         *b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0\x02\0\x40\x1f\0\0\0\x7d\0\0\x04\0\x10\0data\0\0\0\0";
     header[4..8].copy_from_slice(&(36 + bytes).to_le_bytes());
@@ -174,6 +175,24 @@ mod tests {
             [pairs[7_999][0], pairs[8_000][0], pairs[8_160][0]],
             [0, Law::A.expand(2), Law::A.expand(3)]
         );
+    }
+
+    #[test]
+    fn a_flood_at_one_place_is_clipped() {
+        let (mut stereo, mut out) = (Stereo::default(), Vec::new());
+        for _ in 0..70_000 {
+            let body = Body::Media(Media {
+                timestamp: RtpTimestamp(0),
+                payload_type: PayloadType(8),
+                payload: &[0xaa],
+            });
+            stereo.push(&Record { track: Track(0), time: Duration::ZERO, body }, &mut out);
+        }
+        stereo.finish(&mut out);
+        assert_eq!(channels(&out), [[i16::MAX, 0]]);
+        let [.., a, b, c, d] = wav_header(u64::MAX);
+        assert_eq!(u32::from_le_bytes([a, b, c, d]), u32::MAX - 36);
+        wav_header(u64::from(u32::MAX / 4));
     }
 
     #[test]

@@ -128,9 +128,11 @@ impl Take {
     fn gap(&mut self, frame: &Frame<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
         self.counts.lost += u64::from(frame.timestamp);
         let now = Monotonic(frame.media_time).since(self.start);
-        for (track, party) in &self.tracks {
-            let Some(latest) = party.latest else { continue };
-            let body = Body::Gap { lasting: now.saturating_sub(latest), cause: "hand-over-full" };
+        for (track, party) in &mut self.tracks {
+            let Some(latest) = &mut party.latest else { continue };
+            let body = Body::Gap { lasting: now.saturating_sub(*latest), cause: "hand-over-full" };
+            // The next gap begins where this one ends.
+            *latest = now.max(*latest);
             self.sealer.push(&Record { track: Track(*track), time: now, body }, out)?;
         }
         Ok(())
