@@ -4,13 +4,13 @@
 #                   LISTEN=192.168.1.5 (or an IPv6 address) lets real phones reach it
 #   make test       everything a change must pass (what .ci/run does)
 #   make lint       the part of it that runs nothing
-#   make fuzz       the fuzz targets; FUZZ_SECONDS=600 shares out ten minutes among them
+#   make fuzz       the fuzz targets; ten minutes shared out among them, FUZZ_SECONDS=60 for less
 #   make mutants    every deliberate fault must turn its test red; MUTANTS="name name" chooses
 #   make bench      what the house can bear, each figure as a table
 #   make packaging  units, users and directories, made anew from configs/house.toml
 
 export PATH := $(HOME)/.cargo/bin:$(PATH)
-FUZZ_SECONDS ?= 240
+FUZZ_SECONDS ?= 600
 
 .PHONY: run test bench lint fuzz mutants packaging
 run:

@@ -34,7 +34,7 @@ enum Command {
     /// Everything that a change must pass, one line a step, until the first that fails.
     Test {
         /// How long fuzzing may take, shared among all targets.
-        #[arg(long, value_name = "SECONDS", default_value_t = 240)]
+        #[arg(long, value_name = "SECONDS", default_value_t = 600)]
         fuzz_seconds: u64,
     },
     /// The steps of `test` that run nothing of the product.
@@ -42,7 +42,7 @@ enum Command {
     /// Builds and runs fuzz targets: those named, or all.
     Fuzz {
         /// How long to fuzz, shared among the targets.
-        #[arg(long, default_value_t = 240)]
+        #[arg(long, default_value_t = 600)]
         seconds: u64,
         names: Vec<String>,
     },
