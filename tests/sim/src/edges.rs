@@ -125,7 +125,7 @@ impl World {
     fn tell_route(&mut self, event: SignallingEvent) {
         let epoch = self.signalling.epoch;
         let at = self.arrival(|conn| &mut conn.down, Daemon::Sip);
-        self.at(at, Event::SipEvent(epoch, event));
+        self.at(at, Event::Signal(epoch, event));
     }
 
     pub(crate) fn sip_in(&mut self, remote: SocketAddr, bytes: Vec<u8>) {

@@ -1,6 +1,6 @@
 //! What was promised and what came of it: calls against call records, audio against taps.
 
-use crate::line::spoken_by;
+use crate::line::{STRANGER, spoken_by};
 use record_api::Begin;
 use report_api::CallRecord;
 use route_api::LiveLeg;
@@ -31,6 +31,8 @@ pub struct Ledger {
     pub heard_twice: u64,
     pub media_deaths: Vec<Monotonic>,
     pub route_deaths: u32,
+    /// What was wrong while it happened.
+    pub amiss: Vec<String>,
     route_is_new: bool,
     came: BTreeSet<(LegId, Spoken)>,
     taps: BTreeMap<LegId, (RecordingId, u8)>,
@@ -114,7 +116,7 @@ impl Ledger {
 
     /// A packet reached a leg.
     pub fn came(&mut self, now: Monotonic, leg: LegId, payload: &[u8]) {
-        let Some(spoken) = spoken_by(payload) else { return };
+        let Some(spoken) = spoken_by(payload).filter(|(number, _)| *number != STRANGER) else { return };
         self.line_of.insert(leg, spoken.0);
         let first = self.came.insert((leg, spoken));
         if let Some(tap) = self.taps.get(&leg) {

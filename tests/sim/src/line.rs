@@ -20,7 +20,9 @@ const T2: Duration = Duration::from_secs(4);
 /// 64 · T1: timers B, F and H.
 const LIMIT: Duration = Duration::from_secs(32);
 /// A payload of a party begins with this; prompts do not.
-pub const MAGIC: [u8; 4] = *b"\x13geo";
+const MAGIC: [u8; 4] = *b"\x13geo";
+/// The number of somebody who is on no call.
+pub const STRANGER: u32 = u32::MAX;
 
 /// Who the party is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,8 +176,8 @@ impl Line {
     /// A phone is called.
     pub fn called(birth: Birth, invite: Request) -> Self {
         let mut line = Self::new(birth, text(&invite.head.call_id));
-        line.local = format!("{};tag=p{}", text(&invite.head.to.to_bytes()), line.number);
-        line.remote = text(&invite.head.from.to_bytes());
+        line.local = format!("{};tag=p{}", text(invite.head.to.to_bytes()), line.number);
+        line.remote = text(invite.head.from.to_bytes());
         let contact = invite.head.headers.first(&Name::Contact).map(text).unwrap_or_default();
         line.target = contact.trim_matches(['<', '>']).to_owned();
         line.house_rtp = remote_rtp(&invite.body);
@@ -297,7 +299,7 @@ impl Line {
             (Method::Invite, status) => {
                 self.stop(Kind::Invite);
                 self.stop(Kind::Cancel);
-                self.remote = text(&response.head.to.to_bytes());
+                self.remote = text(response.head.to.to_bytes());
                 let ack = self.request("ACK", 1, "i", "");
                 self.outbox.push(ack);
                 if matches!(self.state, State::Inviting | State::Cancelling) {
@@ -323,7 +325,7 @@ impl Line {
             self.outbox.push(ack.clone());
             return;
         }
-        self.remote = text(&response.head.to.to_bytes());
+        self.remote = text(response.head.to.to_bytes());
         let contact = response.head.headers.first(&Name::Contact).map(text).unwrap_or_default();
         self.target = contact.trim_matches(['<', '>']).to_owned();
         self.house_rtp = remote_rtp(&response.body);
@@ -423,6 +425,18 @@ impl Line {
         datagram.resize(12 + 160, index as u8);
         datagram
     }
+}
+
+/// A packet of somebody who is on no call.
+pub fn stray(sequence: u16) -> Vec<u8> {
+    let mut datagram = vec![0x80, 8];
+    datagram.extend(sequence.to_be_bytes());
+    datagram.extend([0; 4]);
+    datagram.extend(STRANGER.to_be_bytes());
+    datagram.extend(MAGIC);
+    datagram.extend(STRANGER.to_be_bytes());
+    datagram.resize(12 + 160, 0);
+    datagram
 }
 
 /// Whose payload this is, and which of theirs.

@@ -1,7 +1,8 @@
 //! What people do: call, ring, answer, talk, give up, vanish.
 
 use crate::{
-    line::{Birth, Line, Offering, Side, State},
+    line::{Birth, Line, Offering, Side, State, stray},
+    rest::amiss,
     world::{CARRIER, Event, World},
 };
 use media_core::g711::Law;
@@ -238,10 +239,27 @@ impl World {
         self.send(|| Event::SipIn(address, register.clone()));
     }
 
+    /// Somebody who is on no call speaks to a leg.
+    fn intrude(&mut self) {
+        let count = self.ports.len().max(1) as u64;
+        let place = self.chance.below(count) as usize;
+        let Some(port) = self.ports.keys().nth(place).copied() else { return };
+        let datagram = stray(self.chance.draw() as u16);
+        self.send(|| Event::RtpIn(port, ([198, 51, 100, 66], 6666).into(), datagram.clone()));
+    }
+
     /// Agents sign in, take a rest, and come back.
     pub(crate) fn desk(&mut self) {
         self.after(Duration::from_secs(3), Event::Desk);
+        self.intrude();
         let moment = self.moment();
+        if let Some(router) = &self.up.route {
+            let amiss = amiss(router);
+            self.ledger.amiss.extend(amiss);
+        }
+        if !self.is_lively() {
+            return;
+        }
         let seats: Vec<(AgentId, Extension)> = self
             .plan
             .route

@@ -6,7 +6,7 @@ use crate::{
     world::World,
 };
 use report_api::{Disposition, Recorded};
-use route_api::{AgentState, Cause};
+use route_api::{AgentState, Cause, Stage};
 use route_core::Router;
 use sip_core::Change;
 use std::{
@@ -23,7 +23,7 @@ const TOLD: usize = 12;
 impl World {
     /// Every promise that was broken, in words; empty where all were kept.
     pub fn violations(&self) -> Vec<String> {
-        let mut broken = Vec::new();
+        let mut broken = self.ledger.amiss.clone();
         self.check_cores(&mut broken);
         self.check_parties(&mut broken);
         self.check_records(&mut broken);
@@ -64,6 +64,7 @@ impl World {
             broken.push("a daemon is dead at the end".to_owned());
             return;
         };
+        broken.extend(amiss(route));
         for change in sip.snapshot() {
             if let Change::Leg(leg, Some(_)) = change {
                 broken.push(format!("sip still has leg {leg}"));
@@ -72,11 +73,6 @@ impl World {
         broken.extend(media.legs().map(|leg| format!("media still has leg {}", leg.leg)));
         broken.extend(self.by_leg.keys().map(|leg| format!("leg {leg} still has a port")));
         broken.extend(route.live_calls().iter().map(|call| format!("route still has call {call:?}")));
-        for agent in route.agents() {
-            if matches!(agent.state, AgentState::Offered | AgentState::Talking) {
-                broken.push(format!("agent {} is stuck {:?}", agent.agent, agent.state));
-            }
-        }
         broken.extend(
             Router::queues(route)
                 .iter()
@@ -223,4 +219,20 @@ impl World {
                 .map(|line| format!("line {} never had a final response", line.number)),
         );
     }
+}
+
+/// Agents are Offered or Talking with a live call that says the same, and calls with such agents.
+pub fn amiss(route: &Router) -> Vec<String> {
+    let busy = |state: &AgentState| matches!(state, AgentState::Offered | AgentState::Talking);
+    let calls = route.live_calls();
+    let on_call = |agent| calls.iter().find(|call| call.agent.as_ref() == Some(agent)).map(|call| call.stage);
+    let agents = route.agents();
+    let wrong = agents.iter().filter(|agent| match on_call(&agent.agent) {
+        Some(Stage::Offering) => agent.state != AgentState::Offered,
+        Some(Stage::Talking) => agent.state != AgentState::Talking,
+        _ => busy(&agent.state),
+    });
+    wrong
+        .map(|a| format!("agent {} is {:?}, and on a call that is {:?}", a.agent, a.state, on_call(&a.agent)))
+        .collect()
 }

@@ -90,7 +90,7 @@ pub(crate) enum Event {
     SipAttach,
     SipAttaching(u64, AttachSignalling),
     SipAttached(u64),
-    SipEvent(u64, SignallingEvent),
+    Signal(u64, SignallingEvent),
     SipCommand(u64, SignallingCommand),
     /// sip has noticed that route is gone.
     SipDetached(u64),
@@ -294,7 +294,7 @@ impl World {
             Event::SipAttach => self.sip_attach(),
             Event::SipAttaching(epoch, attach) => self.sip_attaching(epoch, attach),
             Event::SipAttached(epoch) if self.signalling.is(epoch) => self.sip_attached(),
-            Event::SipEvent(epoch, event) if self.signalling.is(epoch) => {
+            Event::Signal(epoch, event) if self.signalling.is(epoch) => {
                 self.give_route(Input::Signalling(event));
             }
             Event::SipCommand(epoch, command) if self.signalling.is(epoch) => {
@@ -319,7 +319,7 @@ impl World {
             Event::Birth(daemon) => self.start(daemon),
             // Of a stream or a life that is over.
             Event::SipAttached(_)
-            | Event::SipEvent(..)
+            | Event::Signal(..)
             | Event::SipCommand(..)
             | Event::SipDetached(_)
             | Event::MediaCommand(..)

@@ -1,5 +1,7 @@
 //! Hundreds of calls between the three cores, each run from one seed.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test may stop at once")]
+
 use sim::{Daemon, Network, Scenario, World};
 
 /// Lets a scenario happen and fails on every broken promise, with a bounded word on how to see it again.
