@@ -1,5 +1,6 @@
 //! The one thread that writes sealed files: a stalled disk stalls it alone, and its queue is bounded.
 
+use mutant::mutant;
 use std::{
     collections::BTreeMap,
     fs::File,
@@ -40,9 +41,26 @@ impl Disk {
     /// # Errors
     /// No thread, or no such directory.
     pub fn start(directory: &Path) -> io::Result<Self> {
-        let (sender, jobs) = sync_channel(WAITING);
         let directory = File::open(directory)?;
-        thread::Builder::new().name("disk".to_owned()).spawn(move || Writer::new(directory).run(&jobs))?;
+        // One sync for all files (syncfs(2)), because one for each would be one for each call.
+        Self::with(WAITING, SYNC, move || Ok(nix::unistd::syncfs(&directory)?))
+    }
+
+    /// A thread with room for so many pieces, which syncs as told, so long after a byte came at most.
+    pub(crate) fn with(
+        waiting: usize,
+        every: Duration,
+        sync: impl FnMut() -> io::Result<()> + Send + 'static,
+    ) -> io::Result<Self> {
+        let (sender, jobs) = sync_channel(waiting);
+        let writer = Writer {
+            files: BTreeMap::new(),
+            dirty: false,
+            since: Instant::now(),
+            every,
+            sync: Box::new(sync),
+        };
+        thread::Builder::new().name("disk".to_owned()).spawn(move || writer.run(&jobs))?;
         Ok(Self(sender))
     }
 
@@ -81,11 +99,12 @@ impl Disk {
 }
 
 struct Writer {
-    directory: File,
     files: BTreeMap<RecordingId, Open>,
     /// Whether something is not on the disk yet, and since when.
     dirty: bool,
     since: Instant,
+    every: Duration,
+    sync: Box<dyn FnMut() -> io::Result<()> + Send>,
 }
 
 struct Open {
@@ -94,22 +113,18 @@ struct Open {
 }
 
 impl Writer {
-    fn new(directory: File) -> Self {
-        Self { directory, files: BTreeMap::new(), since: Instant::now(), dirty: false }
-    }
-
     fn run(mut self, jobs: &Receiver<Job>) {
         loop {
             let patience = match self.dirty {
-                true => SYNC.saturating_sub(self.since.elapsed()),
-                false => SYNC,
+                true => self.every.saturating_sub(self.since.elapsed()),
+                false => self.every,
             };
             match jobs.recv_timeout(patience) {
                 Ok(job) => self.perform(job),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            if self.dirty && self.since.elapsed() >= SYNC {
+            if self.dirty && self.since.elapsed() >= self.every {
                 self.sync();
             }
         }
@@ -149,9 +164,10 @@ impl Writer {
         }
     }
 
-    /// One sync for all files (syncfs(2)), because one for each would be one for each call.
     fn sync(&mut self) {
-        if let Err(error) = nix::unistd::syncfs(&self.directory) {
+        if !mutant("record-skip-sync")
+            && let Err(error) = (self.sync)()
+        {
             tracing::error!(%error, "recordings cannot be brought to the disk: what was written since may be lost");
         }
         self.dirty = false;
@@ -175,5 +191,29 @@ impl Open {
             Some(error) => Err(error),
             None => self.file.sync_all(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+    use types::Uid;
+
+    /// Mutant record-skip-sync.
+    #[tokio::test]
+    async fn what_was_appended_is_synced_soon_though_nothing_follows() {
+        let (synced, syncs) = channel();
+        let disk = Disk::with(8, Duration::from_millis(50), move || {
+            synced.send(()).unwrap();
+            Ok(())
+        })
+        .unwrap();
+        let (recording, file) = (RecordingId(Uid([1; 16])), tempfile::tempfile().unwrap());
+        disk.open(recording, file, vec![1]).await.unwrap();
+        syncs.recv_timeout(Duration::from_secs(5)).unwrap();
+        disk.append(recording, vec![2]).unwrap();
+        syncs.recv_timeout(Duration::from_secs(5)).unwrap();
+        assert!(syncs.recv_timeout(Duration::from_millis(200)).is_err(), "nothing new, nothing to sync");
     }
 }

@@ -16,6 +16,8 @@ mod feed;
 mod open;
 mod recorder;
 mod shelf;
+#[cfg(test)]
+mod tests;
 
 use audit_api::Audit;
 use auth_api::Verifier;
