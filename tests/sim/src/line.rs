@@ -103,7 +103,14 @@ pub struct Line {
     numbers: u32,
     retries: Vec<Retry>,
     invite: Option<Request>,
+    /// A called party's last response.
     last: Option<Vec<u8>>,
+    /// Our ACK of the 2xx that made the dialog.
+    ack: Option<Vec<u8>>,
+    /// The number of a re-INVITE that has no final response.
+    changing: Option<u32>,
+    /// re-INVITEs that the house accepted.
+    pub changes: u32,
 }
 
 /// Whose description comes first.
@@ -155,6 +162,9 @@ impl Line {
             retries: Vec::new(),
             invite: None,
             last: None,
+            ack: None,
+            changing: None,
+            changes: 0,
         }
     }
 
@@ -209,6 +219,8 @@ impl Line {
         for kind in expired {
             self.stop(kind);
             match kind {
+                // RFC 3261 §14.1: a re-INVITE without an answer changes nothing.
+                Kind::Invite if self.changing.take().is_some() => {}
                 Kind::Invite | Kind::Bye | Kind::Refusal => self.state = State::Over,
                 // RFC 3261 §9.1: without a 487 the INVITE counts as over.
                 Kind::Cancel if self.state == State::Cancelling => self.state = State::Over,
@@ -237,6 +249,17 @@ impl Line {
             State::Talking => self.bye(now),
             State::Ringing => self.respond(now, 603, false),
             _ => {}
+        }
+    }
+
+    /// A re-INVITE (RFC 3261 §14.1) with the same description: a session that is refreshed.
+    pub fn change(&mut self, now: Monotonic) {
+        if self.state == State::Talking && self.changing.is_none() && self.retries.is_empty() {
+            self.numbers += 1;
+            self.changing = Some(self.numbers);
+            let body = self.description();
+            let invite = self.request("INVITE", self.numbers, &format!("i{}", self.numbers), &body);
+            self.repeat(now, Kind::Invite, invite);
         }
     }
 
@@ -287,7 +310,11 @@ impl Line {
         if self.state == State::Vanished {
             return;
         }
+        let number = response.head.cseq.number;
         match (&response.head.cseq.method, response.status) {
+            (Method::Invite, status) if number > 1 && !status.is_provisional() => {
+                self.changed(number, status.is_success());
+            }
             (Method::Invite, status) if status.is_provisional() => {
                 self.stop(Kind::Invite);
                 let first = !std::mem::replace(&mut self.provisional, true);
@@ -320,7 +347,7 @@ impl Line {
     fn answered(&mut self, now: Monotonic, response: &Response) {
         self.stop(Kind::Invite);
         self.stop(Kind::Cancel);
-        if let Some(ack) = &self.last {
+        if let Some(ack) = &self.ack {
             // RFC 3261 §13.2.2.4: every copy of a 2xx has its ACK.
             self.outbox.push(ack.clone());
             return;
@@ -331,13 +358,23 @@ impl Line {
         self.house_rtp = remote_rtp(&response.body);
         let body = if self.offering == Offering::Late { self.description() } else { String::new() };
         let ack = self.request("ACK", 1, "a", &body);
-        self.last = Some(ack.clone());
+        self.ack = Some(ack.clone());
         self.outbox.push(ack);
         let gave_up = self.state != State::Inviting;
         (self.state, self.status) = (State::Talking, 200);
         if gave_up {
             self.bye(now);
         }
+    }
+
+    /// The final response to a re-INVITE.
+    fn changed(&mut self, number: u32, accepted: bool) {
+        self.stop(Kind::Invite);
+        self.changes += u32::from(accepted && self.changing == Some(number));
+        self.changing = self.changing.filter(|changing| *changing != number);
+        let branch = if accepted { format!("a{number}") } else { format!("i{number}") };
+        let ack = self.request("ACK", number, &branch, "");
+        self.outbox.push(ack);
     }
 
     /// A request within the dialog came, or the INVITE once more.

@@ -22,6 +22,8 @@ pub(crate) enum Act {
     Answer,
     /// A final refusal.
     Refuse(u16),
+    /// A re-INVITE.
+    Change,
     /// CANCEL, BYE or 603.
     HangUp,
     /// Falls silent for ever.
@@ -86,6 +88,7 @@ impl World {
             Act::Ring => line.respond(now, 180, false),
             Act::Answer => line.respond(now, 200, true),
             Act::Refuse(status) => line.respond(now, status, false),
+            Act::Change => line.change(now),
             Act::HangUp => line.hang_up(now),
             Act::Vanish => line.vanish(),
             Act::Speak(more) => return self.speak(number, more),
@@ -145,6 +148,10 @@ impl World {
         }
         if state == State::Talking && before != State::Talking {
             self.after(VOICE, Event::Line(number, Act::Speak(10)));
+            for _ in 0..self.chance.below(3) {
+                let pause = self.chance.millis(0, 15_000);
+                self.after(pause, Event::Line(number, Act::Change));
+            }
             let talk = match (side, self.chance.below(100)) {
                 (_, 0..15) => self.chance.millis(0, 3_000),
                 (Side::Caller, 15..35) => self.chance.millis(3_000, 15_000),

@@ -17,6 +17,8 @@ use types::{LegId, Monotonic};
 
 /// What a kill of media may cost: the batch that is not handed over, and what waits for its order.
 const MEDIA_LOSS: Duration = Duration::from_millis(300);
+/// How long a daemon may be away for its calls to go on.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Violations that are told.
 const TOLD: usize = 12;
 
@@ -30,12 +32,19 @@ impl World {
         self.check_recordings(&mut broken);
         self.check_tracks(&mut broken);
         self.check_hearing(&mut broken);
-        self.check_talks(&mut broken);
+        if self.scenario.deaths.as_ref().is_none_or(|deaths| deaths.away.end < PATIENCE) {
+            self.check_talks(&mut broken);
+        }
         if self.scenario.deaths.is_none() && self.scenario.vanish == 0 {
             self.check_calm(&mut broken);
         }
         broken.truncate(TOLD);
         broken
+    }
+
+    /// Calls that left no call record because route was dead when their callers hung up.
+    pub fn gone_with_route(&self) -> usize {
+        self.ledger.gone_with_route.len()
     }
 
     /// What happened, in figures.
@@ -44,9 +53,10 @@ impl World {
         for record in self.ledger.records.values() {
             *dispositions.entry(format!("{:?}", record.disposition)).or_default() += 1;
         }
+        let changes: u32 = self.lines.values().map(|line| line.changes).sum();
         let frames: usize = self.ledger.tracks.values().map(|track| track.recorded.len()).sum();
         format!(
-            "{} s simulated, {} lines, {} offered, {dispositions:?}, {} gone with route, {} recordings with {frames} frames, \
+            "{} s simulated, {} lines, {} offered, {dispositions:?}, {} gone with route, {} recordings with {frames} frames, {changes} re-INVITEs, \
              {} deaths of media, {} of route, {} trace lines",
             self.now.0 / 1_000_000_000,
             self.lines.len(),

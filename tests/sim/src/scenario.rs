@@ -83,4 +83,12 @@ impl Scenario {
         let deaths = Deaths { of: of.to_vec(), spacing: Duration::from_secs(20), away };
         Self { deaths: Some(deaths), ..self }
     }
+
+    /// The same, with kills so long that neighbours give up waiting, and kills in the midst of coming back.
+    #[must_use]
+    pub fn killing_for_long(self, of: &[Daemon]) -> Self {
+        let away = Duration::from_millis(1)..Duration::from_secs(25);
+        let deaths = Deaths { of: of.to_vec(), spacing: Duration::from_secs(12), away };
+        Self { deaths: Some(deaths), ..self }
+    }
 }

@@ -70,12 +70,28 @@ fn everybody_is_killed() {
 }
 
 #[test]
+fn daemons_that_stay_away() {
+    for seed in 13..15 {
+        let all = [Daemon::Sip, Daemon::Media, Daemon::Route];
+        holds(Scenario::calls(seed, 100, Network::rough(5)).vanishing(5).killing_for_long(&all));
+    }
+}
+
+#[test]
 fn the_same_seed_gives_the_same_trace() {
     let all = [Daemon::Sip, Daemon::Media, Daemon::Route];
     let scenario = |seed| Scenario::calls(seed, 40, Network::rough(10)).vanishing(10).killing(&all);
     let [one, same, other] = [11, 11, 12].map(|seed| World::run(scenario(seed)).trace().clone());
     assert!(one == same, "the same seed, and yet:\n{}\nand:\n{}", one.last(20, &[]), same.last(20, &[]));
     assert!(one != other && one.count() > 1000);
+}
+
+/// A caller who hangs up while route is dead has left sip, and the memo with him, when route is back.
+#[test]
+#[ignore = "not yet: sip forgets the memo of a leg whose end route has not heard"]
+fn no_call_is_gone_with_route() {
+    let world = holds(Scenario::calls(29, 4, Network::calm()).killing(&[Daemon::Route]));
+    assert_eq!(world.gone_with_route(), 0, "call records that are missing");
 }
 
 /// For a search over more seeds: `YANMEN_SEEDS=100..200 cargo test -p sim --test calls more -- --ignored --nocapture`.
@@ -87,12 +103,13 @@ fn more_seeds() {
     let all = [Daemon::Sip, Daemon::Media, Daemon::Route];
     for seed in from.parse::<u64>().unwrap()..until.parse().unwrap() {
         let calls = |loss| Scenario::calls(seed, 100, Network::rough(loss));
-        holds(match seed % 6 {
+        holds(match seed % 7 {
             0 => calls(20),
             1 => calls(8).vanishing(15),
             2 => calls(3).killing(&all[..1]),
             3 => calls(3).killing(&all[1..2]),
             4 => calls(3).killing(&all[2..]),
+            5 => calls(3).vanishing(5).killing_for_long(&all),
             _ => calls(10).vanishing(5).killing(&all),
         });
     }
