@@ -111,7 +111,8 @@ impl<I: Interface> Client<I> {
 
     fn keep(&self, connection: Connection) {
         let mut idle = self.idle();
-        if idle.len() < IDLE {
+        // What came beyond the reply would be taken for the answer to the next call.
+        if idle.len() < IDLE && connection.is_drained() {
             idle.push(connection);
         }
     }

@@ -17,12 +17,16 @@ use std::{
     path::PathBuf,
     process::ExitCode,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 use tokio::{
     net::UnixListener,
     signal::unix::{Signal, SignalKind, signal},
     sync::{mpsc, watch},
 };
+
+/// How long work on other threads may go on once the daemon has ended.
+const LAST_WORK: Duration = Duration::from_secs(2);
 
 /// Why a daemon ends: one sentence that names what was attempted and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -50,10 +54,13 @@ where
             .enable_all()
             .build()
             .map_err(|error| Failure::of("start the runtime", error))?;
-        runtime.block_on(async {
+        let outcome = runtime.block_on(async {
             context.watch_signals()?;
             live(context.clone()).await
-        })
+        });
+        // Work on other threads may hang on a disk or on whoever reads from us.
+        runtime.shutdown_timeout(LAST_WORK);
+        outcome
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -48,8 +48,11 @@ pub(crate) fn alive() {
 }
 
 fn tell(state: &[(&str, &str)], descriptors: &[i32]) {
+    // A line end within a value would begin another assignment.
+    let lines: Vec<(&str, String)> =
+        state.iter().map(|(key, value)| (*key, value.replace(['\n', '\r'], " "))).collect();
     // Without a supervisor there is no one to tell; with one that does not listen there is nothing to do.
-    if let Err(error) = systemd::daemon::pid_notify_with_fds(0, state.iter(), descriptors) {
+    if let Err(error) = systemd::daemon::pid_notify_with_fds(0, lines.iter(), descriptors) {
         tracing::warn!(%error, "cannot notify the supervisor");
     }
 }

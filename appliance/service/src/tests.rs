@@ -2,13 +2,14 @@
 #![allow(missing_docs, dead_code, reason = "an interface for these tests alone")]
 
 use crate::{
-    Client, Error, Refusal, RefusalKind,
+    Client, Connection, Error, MAX_DESCRIPTORS, Refusal, RefusalKind,
     peer::Privileges,
     server::{self, Calls, Refused},
 };
 use nix::unistd::Uid;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::{
     collections::BTreeMap,
     fs::File,
@@ -199,6 +200,27 @@ async fn nonsense_ends_the_connection_and_nothing_else() {
         let mut answer = Vec::new();
         let _reset = stream.read_to_end(&mut answer).await;
         assert!(answer.is_empty(), "{}", String::from_utf8_lossy(&answer));
+    }
+    assert_eq!(client.call(Sign { purpose: "alive".into() }).await.unwrap().word, "alive");
+}
+
+#[tokio::test]
+async fn descriptors_beyond_the_bound_end_the_connection_and_are_closed() {
+    let house = house(ours());
+    let path = house.path.clone();
+    let (client, _refused, _directory) = client(house);
+    for count in [MAX_DESCRIPTORS + 1, 200] {
+        let (mut left, right) = UnixStream::pair().unwrap();
+        let right = OwnedFd::from(right.into_std().unwrap());
+        let copies: Vec<OwnedFd> = (0..count).map(|_| right.try_clone().unwrap()).collect();
+        drop(right);
+        let mut hostile = Connection::new(UnixStream::connect(&path).await.unwrap());
+        hostile.write(&json!({ "method": "cn.yanmen.key.TicketKey" }), &copies).await.unwrap();
+        drop(copies);
+        let answer = hostile.read().await;
+        assert!(!matches!(answer, Ok(Some(_))), "{count} descriptors were taken");
+        let closed = tokio::time::timeout(Duration::from_secs(5), left.read(&mut [0])).await;
+        assert!(matches!(closed, Ok(Ok(0))), "a copy is still open");
     }
     assert_eq!(client.call(Sign { purpose: "alive".into() }).await.unwrap().word, "alive");
 }

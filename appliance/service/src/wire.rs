@@ -16,6 +16,9 @@ use tokio::{io::Interest, net::UnixStream};
 pub const MAX_MESSAGE: usize = 1 << 20;
 /// The most descriptors that one message carries.
 pub const MAX_DESCRIPTORS: usize = 4;
+/// The most that the kernel lets anyone send at once (SCM_MAX_FD): with room for fewer, those that came but
+/// were cut off would stay open in this process, owned by nobody.
+const SENT_AT_ONCE: usize = 253;
 
 /// A call as it crosses the wire (varlink.org, "Method Call").
 #[derive(Debug, Serialize, Deserialize)]
@@ -85,6 +88,11 @@ impl Connection {
         }
     }
 
+    /// Whether everything that came has been read out.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.received.is_empty() && self.descriptors.is_empty()
+    }
+
     /// Resolves when the far side has something to read, or has left.
     ///
     /// # Errors
@@ -127,7 +135,7 @@ impl Connection {
 
 fn receive_once(socket: RawFd) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
     let mut bytes = vec![0; 16 << 10];
-    let mut control = cmsg_space!([RawFd; MAX_DESCRIPTORS]);
+    let mut control = cmsg_space!([RawFd; SENT_AT_ONCE]);
     let mut slices = [IoSliceMut::new(&mut bytes)];
     let message = recvmsg::<()>(socket, &mut slices, Some(&mut control), MsgFlags::MSG_CMSG_CLOEXEC)?;
     let mut descriptors = Vec::new();
