@@ -23,13 +23,19 @@ pub fn language() -> words::Lang {
 /// Writes one line to stdout. A closed pipe ends the output, not the program.
 pub fn say(line: &str) {
     // `ym calls list | head` closes the pipe early; nothing is left to tell then.
-    let _closed = writeln!(std::io::stdout(), "{line}");
+    let _closed = writeln!(std::io::stdout(), "{}", harmless(line));
 }
 
 /// Writes one line to stderr.
 pub fn complain(line: &str) {
     // Without stderr nobody reads it anyway.
-    let _closed = writeln!(std::io::stderr(), "{line}");
+    let _closed = writeln!(std::io::stderr(), "{}", harmless(line));
+}
+
+/// The text without control characters: names and headers come from strangers, and a terminal obeys what it is
+/// shown (ECMA-48).
+fn harmless(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c }).collect()
 }
 
 /// Shows a reply: as JSON, or by `human`.
@@ -93,7 +99,12 @@ fn columns(text: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::columns;
+    use super::{columns, harmless};
+
+    #[test]
+    fn a_terminal_is_not_told_what_to_do() {
+        assert_eq!(harmless("a\u{1b}[2J\u{9b}b\r\n\t张"), "a\u{fffd}[2J\u{fffd}b\u{fffd}\n\t张");
+    }
 
     #[test]
     fn chinese_takes_two_columns() {

@@ -1,8 +1,18 @@
 //! Reading from the person at the terminal.
 
 use crate::failure::Failure;
-use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
-use std::io::{self, BufRead, IsTerminal, Write};
+use nix::{
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::{
+        signal::{SigSet, Signal},
+        signalfd::{SfdFlags, SignalFd},
+        termios::{LocalFlags, SetArg, tcgetattr, tcsetattr},
+    },
+};
+use std::{
+    io::{self, BufRead, IsTerminal, Write},
+    os::fd::AsFd,
+};
 
 /// Asks for a password without showing it; from a pipe, the next line.
 ///
@@ -26,7 +36,21 @@ pub fn new_password(prompt: &str) -> Result<auth_api::Password, Failure> {
     Ok(first)
 }
 
+/// Ctrl-C and its like are held back until the terminal shows again what is typed.
 fn hidden(prompt: &str) -> io::Result<String> {
+    let mut ending = SigSet::empty();
+    [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGTSTP]
+        .into_iter()
+        .for_each(|signal| ending.add(signal));
+    let arriving = SignalFd::with_flags(&ending, SfdFlags::SFD_CLOEXEC)?;
+    ending.thread_block()?;
+    let text = unseen(prompt, &arriving);
+    // What is pending is delivered here.
+    ending.thread_unblock()?;
+    text
+}
+
+fn unseen(prompt: &str, arriving: &SignalFd) -> io::Result<String> {
     let terminal = io::stdin();
     let shown = tcgetattr(&terminal)?;
     let mut quiet = shown.clone();
@@ -35,7 +59,15 @@ fn hidden(prompt: &str) -> io::Result<String> {
     write!(err, "{prompt}: ")?;
     err.flush()?;
     tcsetattr(&terminal, SetArg::TCSAFLUSH, &quiet)?;
-    let text = line();
+    // A terminal gives whole lines, so that nothing waits in the buffer of stdin.
+    let mut either =
+        [PollFd::new(terminal.as_fd(), PollFlags::POLLIN), PollFd::new(arriving.as_fd(), PollFlags::POLLIN)];
+    let waited = poll(&mut either, PollTimeout::NONE);
+    let text = match (waited, either[1].any()) {
+        (Ok(_), Some(false)) => line(),
+        (Ok(_), _) => Err(io::ErrorKind::Interrupted.into()),
+        (Err(error), _) => Err(error.into()),
+    };
     tcsetattr(&terminal, SetArg::TCSAFLUSH, &shown)?;
     writeln!(err)?;
     text
@@ -45,6 +77,10 @@ fn line() -> io::Result<String> {
     let mut text = String::new();
     match io::stdin().lock().read_line(&mut text)? {
         0 => Err(io::ErrorKind::UnexpectedEof.into()),
-        _ => Ok(text.trim_end_matches(['\n', '\r']).to_owned()),
+        _ => {
+            // In place: a copy would stay in memory unwiped.
+            text.truncate(text.trim_end_matches(['\n', '\r']).len());
+            Ok(text)
+        }
     }
 }

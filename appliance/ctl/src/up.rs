@@ -20,7 +20,10 @@ pub mod status;
 
 use crate::{failure::Failure, home::Home};
 use child::Child;
-use nix::sys::signal::Signal;
+use nix::sys::{
+    resource::{Resource, getrlimit, setrlimit},
+    signal::Signal,
+};
 use status::Status;
 use std::{path::PathBuf, time::Duration};
 use tokio::{
@@ -31,6 +34,9 @@ use tokio::{
 
 /// How long a floor may take to stop before it is killed.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How late the supervisor may wake before it blames itself for what it has not heard.
+const LATE: Duration = Duration::from_secs(2);
 
 /// Whether each daemon gets its own user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +79,10 @@ impl Log {
 /// What keeps the house from starting, in one sentence with its remedy.
 pub fn run(home: &Home, config: Option<PathBuf>, log: Log) -> Result<(), Failure> {
     let privileges = Privileges::here();
+    // The descriptors kept for daemons are open here: as many as the hard limit admits.
+    getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_soft, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard))
+        .map_err(|error| Failure::new("raise the number of open files", error))?;
     let lock = home.lock()?;
     let settings = preflight::check(home, config.as_deref())?;
     home.prepare(privileges)?;
@@ -103,14 +113,21 @@ async fn supervise(
         children.push(Child::new(home, daemon, privileges, log, news.clone())?);
     }
     let mut told = Greeting::new(home, privileges, settings);
+    let mut shown = Shown::default();
+    let mut wake = Instant::now();
     loop {
+        let now = Instant::now();
+        if now > wake + LATE {
+            // Stopped at the terminal, or behind on a slow disk: their words wait in the sockets.
+            children.iter_mut().for_each(|child| child.excuse(now));
+        }
         for child in &mut children {
-            child.advance(Instant::now());
+            child.advance(now);
         }
         let status = Status::of(&children);
-        home.write_status(&status)?;
+        shown.write(home, &status);
         told.tell(home, &status);
-        let wake = children.iter().filter_map(Child::due).min().unwrap_or_else(|| Instant::now() + PATIENCE);
+        wake = children.iter().filter_map(Child::due).min().unwrap_or_else(|| Instant::now() + PATIENCE);
         tokio::select! {
             Some((daemon, change)) = changes.recv() => {
                 for child in children.iter_mut().filter(|child| child.daemon().name == daemon) {
@@ -123,7 +140,8 @@ async fn supervise(
         }
     }
     told.say("stopping: the exposed floors first");
-    stop_by_floor(home, &mut children, &mut changes).await
+    stop_by_floor(home, &mut children, &mut changes, &mut shown).await;
+    Ok(())
 }
 
 /// Ends the floors from the most exposed to the most trusted, so that each daemon can still ask those below
@@ -132,9 +150,10 @@ async fn stop_by_floor(
     home: &Home,
     children: &mut [Child],
     changes: &mut mpsc::Receiver<(&'static str, child::News)>,
-) -> Result<(), Failure> {
+    shown: &mut Shown,
+) {
     for floor in house::FLOORS {
-        let deadline = Instant::now() + PATIENCE;
+        let mut deadline = Instant::now() + PATIENCE;
         let here = |child: &&mut Child| child.daemon().floor == *floor;
         children.iter_mut().filter(here).for_each(|child| child.stop(Signal::SIGTERM));
         while children.iter().any(|child| child.daemon().floor == *floor && child.lives()) {
@@ -146,12 +165,30 @@ async fn stop_by_floor(
                 }
                 () = tokio::time::sleep_until(deadline) => {
                     children.iter_mut().filter(here).for_each(|child| child.stop(Signal::SIGKILL));
+                    deadline = Instant::now() + PATIENCE;
                 }
             }
-            home.write_status(&Status::of(children))?;
+            shown.write(home, &Status::of(children));
         }
     }
-    Ok(())
+    shown.write(home, &Status::of(children));
+}
+
+/// The status as it was written last.
+#[derive(Default)]
+struct Shown(Option<Status>);
+
+impl Shown {
+    /// Writes it where it has changed. A full disk hides the house from `ym status` and does not end it.
+    fn write(&mut self, home: &Home, status: &Status) {
+        if self.0.as_ref() == Some(status) {
+            return;
+        }
+        if let Err(failure) = home.write_status(status) {
+            crate::output::complain(&format!("ym: {failure}"));
+        }
+        self.0 = Some(status.clone());
+    }
 }
 
 /// What the person at the terminal is told, each thing once.

@@ -22,7 +22,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    io::{AsyncBufReadExt, BufReader},
+    io::{AsyncBufReadExt, AsyncReadExt, BufReader},
     process::Command,
     sync::mpsc,
     time::Instant,
@@ -37,8 +37,12 @@ const PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// A life that lasted this long had nothing wrong at its start.
 const STEADY: Duration = Duration::from_secs(10);
-/// The most descriptors kept for one daemon.
+/// The most descriptors kept for one daemon, and the most bytes of their names, which ride in one variable of
+/// the environment (execve(2): 128 KiB).
 const KEPT: usize = 4096;
+const NAMES: usize = 100 << 10;
+/// The longest line of a daemon that is shown, in bytes; the rest comes as another line.
+const LONGEST_LINE: u64 = 8 << 10;
 
 /// How far the life of a daemon is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,6 +97,10 @@ struct Life {
     began: Instant,
     started: Utc,
     heard: Instant,
+    /// The last thing that it said was wrong.
+    complaint: Option<String>,
+    /// How long it had been silent when its watchdog killed it.
+    silent: Option<Duration>,
 }
 
 impl Child {
@@ -151,9 +159,16 @@ impl Child {
         }
     }
 
+    /// Forgives silence up to now: it was the supervisor that did not listen.
+    pub fn excuse(&mut self, now: Instant) {
+        if let Some(life) = &mut self.life {
+            life.heard = now;
+        }
+    }
+
     /// Begins its next life when it is time, and ends one that has fallen silent.
     pub fn advance(&mut self, now: Instant) {
-        match (&self.life, self.stage) {
+        match (&mut self.life, self.stage) {
             (None, Stage::Waiting) if now >= self.next => {
                 if let Err(failure) = self.begin(now) {
                     self.last_error = Some(failure.to_string());
@@ -161,8 +176,8 @@ impl Child {
                 }
             }
             (Some(life), Stage::Running) if now >= life.heard + WATCHDOG => {
-                self.last_error =
-                    Some(format!("silent for {} s: killed by the watchdog", WATCHDOG.as_secs()));
+                life.silent = Some(WATCHDOG);
+                life.heard = now;
                 self.signal(Signal::SIGKILL);
             }
             _ => {}
@@ -181,8 +196,10 @@ impl Child {
             News::Said(said) => self.said(said),
             News::Wrote(line) => {
                 crate::output::complain(&format!("{:>7} │ {line}", self.daemon.name));
-                if line.trim_start().starts_with("ERROR") {
-                    self.last_error = Some(line.trim_start().trim_start_matches("ERROR").trim().to_owned());
+                // tracing's words, and those of `ym launch`.
+                let error = ["ERROR", "ym:"].iter().find_map(|mark| line.trim_start().strip_prefix(mark));
+                if let Some(error) = error {
+                    self.went_wrong(error.trim());
                 }
             }
             News::Ended(how) => self.ended(how),
@@ -213,6 +230,7 @@ impl Child {
         let myself = std::env::current_exe().map_err(|error| Failure::new("find this program", error))?;
         let mut command = Command::new(myself);
         command.arg("launch").arg("--directory").arg(&self.directory);
+        command.arg("--supervisor").arg(std::process::id().to_string());
         if !numbers.is_empty() {
             command.arg("--descriptors").arg(numbers.join(","));
         }
@@ -241,19 +259,23 @@ impl Child {
         inheritable(FdFlag::FD_CLOEXEC).map_err(|error| Failure::new("take the descriptors back", error))?;
         let mut process =
             spawned.map_err(|error| Failure::new(&format!("start {}", self.daemon.name), error))?;
-        self.life = Some(Life {
+        let life = Life {
             pid: process.id().unwrap_or(0),
             began: now,
             started: service::clock::utc(),
             heard: now,
-        });
+            complaint: None,
+            silent: None,
+        };
+        self.life = Some(life);
         self.stage = Stage::Starting;
         let (name, news) = (self.daemon.name, self.news.clone());
         let stderr = process.stderr.take();
         tokio::spawn(async move {
             if let Some(stderr) = stderr {
-                let mut lines = BufReader::new(stderr).lines();
-                while let Ok(Some(line)) = lines.next_line().await {
+                let (mut stderr, mut line) = (BufReader::new(stderr), Vec::new());
+                while matches!((&mut stderr).take(LONGEST_LINE).read_until(b'\n', &mut line).await, Ok(1..)) {
+                    let line = String::from_utf8_lossy(&std::mem::take(&mut line)).trim_end().to_owned();
                     // The supervisor is gone when this fails, and so is the need.
                     let _gone = news.send((name, News::Wrote(line))).await;
                 }
@@ -283,38 +305,63 @@ impl Child {
             self.version = Some(version.to_owned());
         }
         if let Some(error) = value("X_YANMEN_ERROR") {
-            self.last_error = Some(error.to_owned());
+            self.went_wrong(error);
         }
         if let Some(name) = value("FDNAME") {
             if value("FDSTOREREMOVE") == Some("1") {
                 self.kept.remove(name);
             } else if value("FDSTORE") == Some("1") {
-                let already: usize = self.kept.values().map(Vec::len).sum();
-                let copies = said.descriptors.iter().filter_map(|one| one.try_clone().ok());
-                self.kept
-                    .entry(name.to_owned())
-                    .or_default()
-                    .extend(copies.take(KEPT.saturating_sub(already)));
+                self.keep(name, &said.descriptors);
             }
         }
     }
 
     fn ended(&mut self, how: &str) {
         let now = Instant::now();
-        let lasted = self.life.take().map_or(Duration::ZERO, |life| now.duration_since(life.began));
+        let Some(life) = self.life.take() else { return };
+        let lasted = now.duration_since(life.began);
         if self.stage == Stage::Stopping {
             self.stage = Stage::Stopped;
             return;
         }
-        if self.last_error.is_none() || lasted >= STEADY || !how.starts_with("exit status: 1") {
-            self.last_error = Some(format!("ended by itself: {how}"));
-        }
+        self.last_error = Some(match (life.silent, life.complaint) {
+            (Some(silent), _) => format!("silent for {} s: killed by the watchdog", silent.as_secs()),
+            // A daemon that ends in order has said why.
+            (None, Some(complaint)) if how == "exit status: 1" => complaint,
+            _ => format!("ended by itself: {how}"),
+        });
         crate::output::complain(&format!("ym: {} ended ({how}) and is started again", self.daemon.name));
         if lasted >= STEADY {
             self.pause = PAUSE;
         }
         self.restarts += 1;
         self.wait(now);
+    }
+
+    /// It says what is wrong with it: the cause, where it ends now.
+    fn went_wrong(&mut self, error: &str) {
+        if let Some(life) = &mut self.life {
+            life.complaint = Some(error.to_owned());
+        }
+        self.last_error = Some(error.to_owned());
+    }
+
+    fn keep(&mut self, name: &str, descriptors: &[OwnedFd]) {
+        let (count, bytes) = self.kept.iter().fold((0, 0), |(count, bytes), (name, all)| {
+            (count + all.len(), bytes + all.len() * (name.len() + 1))
+        });
+        for descriptor in descriptors {
+            let fits = count + descriptors.len() <= KEPT
+                && bytes + descriptors.len() * (name.len() + 1) <= NAMES
+                && !name.contains(':');
+            match descriptor.try_clone() {
+                Ok(copy) if fits => self.kept.entry(name.to_owned()).or_default().push(copy),
+                Ok(_) => {
+                    self.went_wrong(&format!("{name} cannot be kept: {count} descriptors are kept already"))
+                }
+                Err(error) => self.went_wrong(&format!("{name} cannot be kept: {error}")),
+            }
+        }
     }
 
     fn wait(&mut self, now: Instant) {
@@ -332,9 +379,18 @@ impl Child {
 }
 
 async fn listen(notify: Arc<NotifySocket>, daemon: &'static str, news: mpsc::Sender<(&'static str, News)>) {
-    while let Ok(said) = notify.next().await {
-        if news.send((daemon, News::Said(said))).await.is_err() {
-            return;
+    loop {
+        match notify.next().await {
+            Ok(said) => {
+                if news.send((daemon, News::Said(said))).await.is_err() {
+                    return;
+                }
+            }
+            // Out of descriptors, most likely: what was said is lost, the next word may come through.
+            Err(error) => {
+                crate::output::complain(&format!("ym: cannot hear what {daemon} says: {error}"));
+                tokio::time::sleep(PAUSE).await;
+            }
         }
     }
 }

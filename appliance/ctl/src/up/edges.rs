@@ -6,7 +6,10 @@ use crate::{
     failure::Failure,
     home::{Home, owner},
 };
-use nix::unistd::{Group, chown};
+use nix::{
+    sys::stat::{Mode, umask},
+    unistd::{Group, chown},
+};
 use std::{
     fs::{self, Permissions},
     io,
@@ -48,7 +51,11 @@ fn listening(path: &Path) -> io::Result<OwnedFd> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    UnixListener::bind(path).map(OwnedFd::from)
+    // Nobody connects before the caller's user is known: this process has one thread.
+    let before = umask(Mode::S_IRWXG | Mode::S_IRWXO);
+    let listening = UnixListener::bind(path);
+    umask(before);
+    listening.map(OwnedFd::from)
 }
 
 /// Lets the caller's user, and no other, connect.

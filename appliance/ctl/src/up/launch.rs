@@ -8,11 +8,12 @@ use crate::failure::Failure;
 use nix::{
     fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open},
     sys::{prctl, signal::Signal, stat::Mode},
-    unistd::{Gid, Uid, User, fexecve, getpid, setgid, setgroups, setuid},
+    unistd::{Gid, Uid, User, fexecve, getpid, getppid, setgid, setgroups, setuid},
 };
 use std::{
     convert::Infallible,
     ffi::CString,
+    fs, io,
     os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
     path::PathBuf,
 };
@@ -29,8 +30,11 @@ pub struct Launch {
     /// The user to become; nobody else's where it is not given.
     #[arg(long)]
     user: Option<String>,
+    /// The supervisor: without it the daemon shall not live.
+    #[arg(long)]
+    supervisor: Option<i32>,
     /// The descriptors to hand over, as this process inherited them.
-    #[arg(long, value_delimiter = ',')]
+    #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(RawFd).range(i64::from(FIRST)..))]
     descriptors: Vec<RawFd>,
     /// The program.
     program: PathBuf,
@@ -48,26 +52,25 @@ impl Launch {
         std::env::set_current_dir(&self.directory)
             .map_err(|error| Failure::new(&format!("enter {}", self.directory.display()), error))?;
         let program = self.hand_over(program).map_err(failed("hand the descriptors over"))?;
+        keep_from_daemon(self.above())
+            .map_err(|error| Failure::new("close what is not handed over", error))?;
         if let Some(user) = &self.user {
             become_user(user)?;
         }
         prctl::set_no_new_privs().map_err(failed("give up new privileges"))?;
         // After the change of user, which clears it (prctl(2), PR_SET_PDEATHSIG).
         prctl::set_pdeathsig(Signal::SIGTERM).map_err(failed("end with the supervisor"))?;
+        if self.supervisor.is_some_and(|supervisor| getppid().as_raw() != supervisor) {
+            return Err(Failure::plain("the supervisor ended before its daemon began"));
+        }
         let name = CString::new(self.program.as_os_str().as_encoded_bytes())
             .map_err(|error| Failure::new("name the program", error))?;
-        let environment: Vec<CString> = std::env::vars()
-            .filter(|(name, _)| name != "LISTEN_PID")
-            .map(|(name, value)| format!("{name}={value}"))
-            .chain([format!("LISTEN_PID={}", getpid())])
-            .filter_map(|line| CString::new(line).ok())
-            .collect();
-        fexecve(&program, &[name], &environment).map_err(failed("start the daemon"))
+        fexecve(&program, &[name], &environment()).map_err(failed("start the daemon"))
     }
 
     /// Moves the descriptors to 3, 4, 5 … in order and the program out of their way.
     fn hand_over(&self, program: OwnedFd) -> nix::Result<OwnedFd> {
-        let above = FIRST + RawFd::try_from(self.descriptors.len()).unwrap_or(RawFd::MAX / 2);
+        let above = self.above();
         // SAFETY: `F_DUPFD_CLOEXEC` makes a new descriptor, which nothing else owns.
         let lift = |descriptor: BorrowedFd<'_>| unsafe {
             fcntl(descriptor, FcntlArg::F_DUPFD_CLOEXEC(above)).map(|raw| OwnedFd::from_raw_fd(raw))
@@ -87,12 +90,50 @@ impl Launch {
             nix::unistd::dup2(descriptor, &mut target)?;
             fcntl(&*target, FcntlArg::F_SETFD(FdFlag::empty()))?;
         }
-        for inherited in self.descriptors.iter().filter(|raw| **raw >= above) {
-            // SAFETY: as above; it has its place among the handed-over ones now.
-            drop(unsafe { OwnedFd::from_raw_fd(*inherited) });
-        }
         Ok(lifted_program)
     }
+
+    /// The first number behind those handed over.
+    fn above(&self) -> RawFd {
+        FIRST + RawFd::try_from(self.descriptors.len()).unwrap_or(RawFd::MAX / 2)
+    }
+}
+
+/// What of this process's environment is a daemon's business, as systemd would give it: nothing else of the
+/// person who started the house.
+fn environment() -> Vec<CString> {
+    const NAMES: [&str; 10] = [
+        "LANG",
+        "LISTEN_FDNAMES",
+        "LISTEN_FDS",
+        "LLVM_PROFILE_FILE",
+        "NOTIFY_SOCKET",
+        "PATH",
+        "RUST_BACKTRACE",
+        "TZ",
+        "TZDIR",
+        "WATCHDOG_USEC",
+    ];
+    let wanted = |name: &str| NAMES.contains(&name) || name.starts_with("YANMEN_") || name.starts_with("LC_");
+    std::env::vars_os()
+        .filter(|(name, _)| name.to_str().is_some_and(wanted))
+        .map(|(name, value)| [name.as_encoded_bytes(), b"=", value.as_encoded_bytes()].concat())
+        .chain([format!("LISTEN_PID={}", getpid()).into_bytes()])
+        .filter_map(|line| CString::new(line).ok())
+        .collect()
+}
+
+/// Lets no descriptor from `above` on reach the daemon: those handed over have their places, and the shell that
+/// started the house may have left others open.
+fn keep_from_daemon(above: RawFd) -> io::Result<()> {
+    for entry in fs::read_dir("/proc/self/fd")? {
+        let number = entry?.file_name().to_str().and_then(|name| name.parse::<RawFd>().ok());
+        if let Some(raw) = number.filter(|raw| *raw >= above) {
+            // SAFETY: it is open, for it stands in the list, and nothing closes it within this statement.
+            fcntl(unsafe { BorrowedFd::borrow_raw(raw) }, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+        }
+    }
+    Ok(())
 }
 
 fn become_user(name: &str) -> Result<(), Failure> {

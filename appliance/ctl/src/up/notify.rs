@@ -17,8 +17,8 @@ use tokio::{io::Interest, net::UnixDatagram};
 
 /// The longest message taken (systemd's own bound).
 const LONGEST: usize = 4096;
-/// The most descriptors of one message.
-const DESCRIPTORS: usize = 64;
+/// The most descriptors of one message (the kernel's SCM_MAX_FD).
+const DESCRIPTORS: usize = 253;
 
 /// Where one daemon says how it is.
 pub struct NotifySocket {

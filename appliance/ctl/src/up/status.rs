@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use types::Utc;
 
 /// The whole house.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     /// The supervisor's process.
     pub pid: u32,
@@ -17,7 +17,7 @@ pub struct Status {
 }
 
 /// One daemon.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DaemonStatus {
     /// Its name.
     pub name: String,
