@@ -4,7 +4,7 @@ use std::{collections::VecDeque, fmt};
 use types::Monotonic;
 
 /// Lines that are kept; all are counted and hashed.
-const KEPT: usize = 4000;
+const KEPT: usize = 20_000;
 
 /// The log of one run.
 #[derive(Clone, Debug, PartialEq, Eq)]

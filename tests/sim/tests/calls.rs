@@ -51,9 +51,12 @@ fn signalling_is_killed() {
     holds(Scenario::calls(6, 120, Network::rough(3)).killing(&[Daemon::Sip]));
 }
 
+/// With seed 409 media dies between a phone's answer and the snapshot that would have kept it.
 #[test]
 fn media_is_killed() {
-    holds(Scenario::calls(7, 120, Network::rough(3)).killing(&[Daemon::Media]));
+    for seed in [7, 409] {
+        holds(Scenario::calls(seed, 100, Network::rough(3)).killing(&[Daemon::Media]));
+    }
 }
 
 #[test]
@@ -90,7 +93,7 @@ fn the_same_seed_gives_the_same_trace() {
 #[test]
 #[ignore = "not yet: sip forgets the memo of a leg whose end route has not heard"]
 fn no_call_is_gone_with_route() {
-    let world = holds(Scenario::calls(29, 4, Network::calm()).killing(&[Daemon::Route]));
+    let world = holds(Scenario::calls(55, 4, Network::calm()).killing(&[Daemon::Route]));
     assert_eq!(world.gone_with_route(), 0, "call records that are missing");
 }
 

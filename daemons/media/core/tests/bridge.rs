@@ -5,7 +5,7 @@
 mod support;
 
 use media_core::{
-    Event, Input,
+    Error, Event, Input,
     g711::Law,
     session::{Core, Record, Track},
 };
@@ -287,6 +287,20 @@ fn a_restored_pair_goes_on_with_the_next_sequence_numbers() {
     assert_eq!(house.take_rtp(A).len(), 10);
     house.pass(Duration::from_millis(200));
     assert_eq!(house.tapped.len() - before, 20);
+}
+
+/// Whoever asks after a restart does not know whether the answer was taken before it.
+#[test]
+fn an_answer_that_is_said_again_changes_nothing() {
+    let mut house = House::new();
+    house.open(A, None).unwrap();
+    let answer = offer(4000, "8");
+    for _ in 0..2 {
+        house.handle(Input::Accept(A, answer.as_bytes())).unwrap();
+        assert_eq!(house.take_events(), [Event::Accepted { leg: A }]);
+    }
+    let another = offer(4400, "8");
+    assert_eq!(house.handle(Input::Accept(A, another.as_bytes())), Err(Error::NoOfferPending(A)));
 }
 
 /// What waited for its order when the snapshot was made has been handed over since.

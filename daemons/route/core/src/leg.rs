@@ -8,7 +8,7 @@
 
 use record_api::Consent;
 use report_api::LegRecord;
-use route_api::{Cause, EndedBy, Endpoint, Quality};
+use route_api::{Cause, EndedBy, Endpoint, Quality, SessionDescription};
 use serde::{Deserialize, Serialize};
 use types::{AgentId, LegId, Utc};
 
@@ -25,6 +25,9 @@ pub struct Leg {
     pub sound: Sound,
     pub track: Track,
     pub negotiation: Negotiation,
+    /// Its answer to our offer, until a later offer: a media edge that comes back may not have heard it.
+    #[serde(skip)]
+    pub answer: Option<SessionDescription>,
 }
 
 /// The signalling side.
@@ -94,6 +97,7 @@ impl Leg {
             sound: Sound::Unopened,
             track: Track::Off,
             negotiation: Negotiation::Settled,
+            answer: None,
         }
     }
 

@@ -5,8 +5,8 @@
 mod support;
 
 use report_api::{Disposition, Recorded};
-use route_api::{AgentState, Cause, Stage};
-use route_core::Edge;
+use route_api::{AgentState, Cause, SignallingEvent, Stage};
+use route_core::{Edge, Input};
 use std::time::Duration;
 use support::World;
 
@@ -112,6 +112,28 @@ fn media_that_lost_a_bridge_sets_it_again() {
     world.attach_media();
     assert_eq!(world.media[&caller].bridged, Some(phone));
     assert!(world.media[&caller].tapped.is_some() && world.media[&phone].tapped.is_some());
+}
+
+/// Guarded by the mutant `route-answer-said-once`.
+#[test]
+fn media_that_died_before_it_kept_an_answer_is_told_it_again() {
+    let mut world = World::new();
+    world.waiting_caller();
+    world.ready("alice", "8001");
+    let phone = world.answer();
+    let accepts = |world: &World| world.commands.iter().filter(|command| *command == "Accept").count();
+    assert_eq!(accepts(&world), 1);
+    world.lose(Edge::Media);
+    world.attach_media();
+    world.settle();
+    assert_eq!((accepts(&world), world.state("alice")), (2, AgentState::Talking));
+    // A later offer takes its place.
+    let description = support::sdp("another offer");
+    world.give(Input::Signalling(SignallingEvent::Changing { leg: phone, description }));
+    world.settle();
+    world.lose(Edge::Media);
+    world.attach_media();
+    assert_eq!(accepts(&world), 2);
 }
 
 #[test]

@@ -160,11 +160,13 @@ impl Leg {
 
     /// The party's answer to our offer.
     pub fn accept(&mut self, now: Monotonic, answer: &[u8]) -> Result<(), Error> {
-        if let Negotiation::Agreed { reoffering: false, .. } = self.negotiation {
-            return Err(Error::NoOfferPending(self.id));
-        }
         let agreed = sdp::accept_answer(&self.local, &Description::parse(answer)?)?;
-        self.settle(now, agreed);
+        match &self.negotiation {
+            // Said again, by an asker who does not know whether it was taken.
+            Negotiation::Agreed { agreed: present, reoffering: false } if *present == agreed => {}
+            Negotiation::Agreed { reoffering: false, .. } => return Err(Error::NoOfferPending(self.id)),
+            Negotiation::Offering | Negotiation::Agreed { .. } => self.settle(now, agreed),
+        }
         Ok(())
     }
 

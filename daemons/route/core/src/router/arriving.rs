@@ -136,6 +136,7 @@ impl Router {
             (Offerer::Caller, _) => self.next_step(call),
             (Offerer::House, Some(answer)) => {
                 let until = self.now.monotonic.plus(MEDIA);
+                call.caller.answer = Some(answer.clone());
                 call.stage = Stage::Arriving(Arrival::Accepting { answer: Some(answer.clone()), until });
                 self.sound(MediaCommand::Accept { leg: id, answer });
             }
@@ -160,6 +161,7 @@ impl Router {
         let Some(leg) = call.leg(id) else { return };
         if leg.sound == Sound::Open && leg.line == Line::Established && self.media == Link::Attached {
             leg.negotiation = Negotiation::Changing;
+            leg.answer = None;
             self.sound(MediaCommand::Open { leg: id, offer: Some(offer), memo });
         } else if !leg.line_over() {
             self.signal(SignallingCommand::Change { leg: id, description: None });

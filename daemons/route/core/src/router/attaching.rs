@@ -17,6 +17,7 @@ use crate::{
     leg::{Leg, Line, Negotiation, Sound},
     memo::{self, Memory},
 };
+use mutant::mutant;
 use route_api::{
     AttachMedia, AttachSignalling, Cause, EndedBy, Endpoint, LegState, LiveLeg, LiveMedia, MediaCommand,
     SignallingCommand,
@@ -266,7 +267,13 @@ impl Router {
         self.sound_lost(call, id);
     }
 
+    /// media may have died before it kept that it took an answer: it is told again.
     fn accept_again(&mut self, call: &mut Call) {
+        for leg in call.legs().filter(|leg| leg.sound == Sound::Open) {
+            if let Some(answer) = leg.answer.clone().filter(|_| !mutant("route-answer-said-once")) {
+                self.sound(MediaCommand::Accept { leg: leg.id, answer });
+            }
+        }
         let (leg, answer) = match &call.stage {
             Stage::Arriving(Arrival::Accepting { answer, .. }) => (call.caller.id, answer.clone()),
             Stage::Offering(_, offer) => match &offer.step {
@@ -275,9 +282,8 @@ impl Router {
             },
             _ => return,
         };
-        match answer {
-            Some(answer) => self.sound(MediaCommand::Accept { leg, answer }),
-            None => self.line_lost(call, leg),
+        if answer.is_none() {
+            self.line_lost(call, leg);
         }
     }
 }

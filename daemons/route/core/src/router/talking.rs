@@ -34,6 +34,7 @@ impl Router {
         if let Some(leg) = call.leg(id) {
             leg.line = Line::Established;
             leg.answered = Some(now.utc);
+            leg.answer = Some(answer.clone());
         }
         self.sound(MediaCommand::Accept { leg: id, answer });
         self.join_recording(call, id);
