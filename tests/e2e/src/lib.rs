@@ -17,6 +17,7 @@ use std::{
     env, fs,
     io::Write,
     net::UdpSocket,
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     thread,
@@ -35,11 +36,13 @@ pub struct House {
     pub sip: u16,
     /// From where the trunk calls.
     pub trunk: u16,
+    /// Where the house receives RTP.
+    pub media: RangeInclusive<u16>,
     supervisor: Option<Child>,
 }
 
-/// The ports of a house and of its peers.
-fn free_udp_port() -> u16 {
+/// A port that nobody has, now.
+pub fn free_udp_port() -> u16 {
     UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
@@ -51,18 +54,19 @@ impl House {
         fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         let (sip, trunk, console) = (free_udp_port(), free_udp_port(), free_udp_port());
         let first = 20_000 + u16::try_from(std::process::id() % 200).unwrap() * 50;
+        let media = first..=first + 49;
         let settings = fs::read_to_string(repository().join("configs/demo/appliance.toml"))
             .unwrap()
             .replace("127.0.0.1:5060", &format!("127.0.0.1:{sip}"))
             .replace("127.0.0.1:5070", &format!("127.0.0.1:{trunk}"))
             .replace("127.0.0.1:8443", &format!("127.0.0.1:{console}"))
-            .replace("20000-20999", &format!("{first}-{}", first + 49));
+            .replace("20000-20999", &format!("{}-{}", media.start(), media.end()));
         fs::write(folder.path().join("appliance.toml"), settings).unwrap();
         let prompts = repository().join("configs/demo/prompts");
         let status =
             Command::new("cp").arg("-rL").arg(&prompts).arg(folder.path().join("prompts")).status().unwrap();
         assert!(status.success());
-        let mut house = Self { folder, sip, trunk, supervisor: None };
+        let mut house = Self { folder, sip, trunk, media, supervisor: None };
         house.up();
         house
     }

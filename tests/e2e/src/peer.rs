@@ -1,6 +1,6 @@
 //! The peers: SIPp in the place of the carrier, baresip in the place of the phone.
 
-use crate::{House, PHONE_PASSWORD};
+use crate::{House, PHONE_PASSWORD, free_udp_port};
 use std::{
     fs,
     io::Write,
@@ -67,11 +67,17 @@ pub enum HangUp {
 }
 
 /// A caller who dials 95555 over the trunk and speaks from a raw A-law file.
-pub struct Caller(Child);
+pub struct Caller {
+    sipp: Child,
+    /// From where it speaks.
+    pub media: u16,
+}
 
 impl Caller {
     /// Calls.
-    pub fn call(house: &House, speech: &Path, media: u16, hang_up: HangUp) -> Self {
+    pub fn call(house: &House, speech: &Path, hang_up: HangUp) -> Self {
+        // SIPp takes an even port and those above it.
+        let media = free_udp_port() & !1;
         let folder = house.folder.path().join("sipp");
         fs::create_dir_all(&folder).unwrap();
         let ending = match hang_up {
@@ -104,20 +110,20 @@ impl Caller {
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log);
-        Self(command.spawn().expect("sipp: apt-get install sip-tester"))
+        Self { sipp: command.spawn().expect("sipp: apt-get install sip-tester"), media }
     }
 
     /// Whether the call is over, and whether it went as written.
     pub fn ended(&mut self) -> Option<bool> {
-        self.0.try_wait().unwrap().map(|status| status.success())
+        self.sipp.try_wait().unwrap().map(|status| status.success())
     }
 }
 
 impl Drop for Caller {
     fn drop(&mut self) {
         // As for the phone.
-        self.0.kill().ok();
-        self.0.wait().ok();
+        self.sipp.kill().ok();
+        self.sipp.wait().ok();
     }
 }
 

@@ -12,8 +12,6 @@ use g711::Law;
 use serde_json::Value;
 use std::{fs, path::Path, process::Command, time::Duration};
 
-const MEDIA: u16 = 6_000;
-
 #[test]
 fn a_call_is_announced_bridged_recorded_sealed_audited_listed_and_exported() {
     let house = House::start();
@@ -23,7 +21,7 @@ fn a_call_is_announced_bridged_recorded_sealed_audited_listed_and_exported() {
     house.agent_ready();
 
     let capture = Capture::begin(house.folder.path());
-    let mut caller = Caller::call(&house, &caller_speech, MEDIA, HangUp::Caller { after: 16_000 });
+    let mut caller = Caller::call(&house, &caller_speech, HangUp::Caller { after: 16_000 });
     house.until_stage("talking");
     house.until("the caller has hung up", Duration::from_secs(40), |_| caller.ended().is_some());
     assert_eq!(caller.ended(), Some(true), "SIPp is content");
@@ -41,11 +39,14 @@ fn a_call_is_announced_bridged_recorded_sealed_audited_listed_and_exported() {
 
     // Sealed: the independent reader opens the file with its key, and with no other.
     let tracks = read_independently(&house, recording);
-    let caller_sent = from_port(&wire, |packet| (MEDIA..MEDIA + 100).contains(&packet.from));
-    let houses: Vec<u16> = caller_sent.iter().map(|packet| packet.to).collect();
-    let phone_sent = from_port(&wire, |packet| {
-        !(MEDIA..MEDIA + 100).contains(&packet.from) && is_to_house(packet, &houses, &wire)
-    });
+    let to_house: Vec<&Rtp> = wire
+        .iter()
+        .filter(|packet| house.media.contains(&packet.to) && !house.media.contains(&packet.from))
+        .collect();
+    let by_caller = |packet: &&&Rtp| (caller.media..caller.media + 100).contains(&packet.from);
+    let caller_sent: Vec<Rtp> = to_house.iter().filter(by_caller).map(|packet| (*packet).clone()).collect();
+    let phone_sent: Vec<Rtp> =
+        to_house.iter().filter(|packet| !by_caller(packet)).map(|packet| (*packet).clone()).collect();
     let left = within(&caller_sent, &tracks[0], "the caller's track");
     let right = within(&phone_sent, &tracks[1], "the phone's track");
     let talked = Duration::from_millis(20) * u32::try_from(left.len().min(right.len())).unwrap();
@@ -119,22 +120,6 @@ fn read_independently(house: &House, recording: &str) -> [Vec<u8>; 2] {
     let refused = Command::new(&python).args([&reader, &text(&sealed), &wrong]).output().unwrap();
     assert!(!refused.status.success(), "another key opens it");
     [0, 1].map(|track| fs::read(out.join(format!("track-{track}.payload"))).unwrap())
-}
-
-fn from_port(wire: &[Rtp], belongs: impl Fn(&Rtp) -> bool) -> Vec<Rtp> {
-    wire.iter().filter(|packet| packet.payload_type == 8 && belongs(packet)).cloned().collect()
-}
-
-/// Whether a packet that is not the caller's goes to the house: the house answers from the port it goes to,
-/// and what the house sends to the caller comes from the caller's port there.
-fn is_to_house(packet: &Rtp, toward_caller: &[u16], wire: &[Rtp]) -> bool {
-    if toward_caller.contains(&packet.from) || (MEDIA..MEDIA + 100).contains(&packet.to) {
-        return false;
-    }
-    // Of the two ends of the other leg, the house's is the one in its port range, next to the caller's leg.
-    let house = toward_caller.first().copied().unwrap_or_default();
-    wire.iter().any(|other| other.from == packet.to)
-        && packet.to.abs_diff(house) < packet.from.abs_diff(house)
 }
 
 /// The packets whose payloads, one after the other, are exactly the track.

@@ -7,8 +7,6 @@ use e2e::{
 };
 use std::{process::Command, thread, time::Duration};
 
-const MEDIA: u16 = 6_200;
-
 #[test]
 fn calls_end_from_either_side_and_outlive_daemons() {
     let house = House::start();
@@ -16,7 +14,7 @@ fn calls_end_from_either_side_and_outlive_daemons() {
     let (caller_speech, phone_speech) = peer::speech(house.folder.path());
 
     // Nobody is ready: the caller hears the announcement, waits, gives up.
-    let mut caller = Caller::call(&house, &caller_speech, MEDIA, HangUp::Caller { after: 14_000 });
+    let mut caller = Caller::call(&house, &caller_speech, HangUp::Caller { after: 20_000 });
     house.until_stage("waiting");
     ended(&house, &mut caller);
     let record = house.call_record(1);
@@ -26,7 +24,7 @@ fn calls_end_from_either_side_and_outlive_daemons() {
     // The phone ends the call.
     let mut phone = Phone::register(&house, &phone_speech);
     house.agent_ready();
-    let mut caller = Caller::call(&house, &caller_speech, MEDIA, HangUp::Callee);
+    let mut caller = Caller::call(&house, &caller_speech, HangUp::Callee);
     house.until_stage("talking");
     thread::sleep(Duration::from_secs(3));
     phone.hang_up();
@@ -48,7 +46,7 @@ fn calls_end_from_either_side_and_outlive_daemons() {
     house.until("the agent is ready again", Duration::from_secs(15), |house| {
         house.ask_as("wang", &["agents", "list"]).to_string().contains(r#""state":"ready""#)
     });
-    let mut caller = Caller::call(&house, &caller_speech, MEDIA, HangUp::Callee);
+    let mut caller = Caller::call(&house, &caller_speech, HangUp::Callee);
     house.until_stage("talking");
     thread::sleep(Duration::from_secs(2));
     for daemon in ["sip", "media", "route", "record", "audit", "key", "report", "auth", "host"] {
