@@ -231,6 +231,11 @@ impl World {
             }
         }
         self.maybe_vanish(number);
+        if self.scenario.vanish > 0 {
+            // A phone that comes back to the last copy of an INVITE rings for a house that has given it up.
+            // Where no phone is ever away, ringing on without an end is the house's fault.
+            self.after(Duration::from_secs(60), Event::Line(number, Act::Refuse(480)));
+        }
     }
 
     /// A phone registers, tries again soon where it got no answer, and later anew.
