@@ -1,6 +1,7 @@
 //! Varlink's wire: JSON objects, each ended by a NUL, on a Unix stream socket; descriptors ride with the
 //! first byte of the message that they belong to (unix(7), SCM_RIGHTS).
 
+use mutant::mutant;
 use nix::{
     cmsg_space,
     sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recv, recvmsg, sendmsg},
@@ -135,7 +136,10 @@ impl Connection {
 
 fn receive_once(socket: RawFd) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
     let mut bytes = vec![0; 16 << 10];
-    let mut control = cmsg_space!([RawFd; SENT_AT_ONCE]);
+    let mut control = match mutant("descriptors-leaked") {
+        true => cmsg_space!([RawFd; MAX_DESCRIPTORS]),
+        false => cmsg_space!([RawFd; SENT_AT_ONCE]),
+    };
     let mut slices = [IoSliceMut::new(&mut bytes)];
     let message = recvmsg::<()>(socket, &mut slices, Some(&mut control), MsgFlags::MSG_CMSG_CLOEXEC)?;
     let mut descriptors = Vec::new();

@@ -5,6 +5,7 @@
 //! while we are still who we were, so a house may stand where its daemons could not walk to.
 
 use crate::failure::Failure;
+use mutant::mutant;
 use nix::{
     fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open},
     sys::{prctl, signal::Signal, stat::Mode},
@@ -114,7 +115,12 @@ fn environment() -> Vec<CString> {
         "TZDIR",
         "WATCHDOG_USEC",
     ];
-    let wanted = |name: &str| NAMES.contains(&name) || name.starts_with("YANMEN_") || name.starts_with("LC_");
+    let wanted = |name: &str| {
+        mutant("launch-environment-kept")
+            || NAMES.contains(&name)
+            || name.starts_with("YANMEN_")
+            || name.starts_with("LC_")
+    };
     std::env::vars_os()
         .filter(|(name, _)| name.to_str().is_some_and(wanted))
         .map(|(name, value)| [name.as_encoded_bytes(), b"=", value.as_encoded_bytes()].concat())
