@@ -76,6 +76,10 @@ fn mix(
             for mut record in chunk.records() {
                 record.time = record.time.saturating_add(offset);
                 end = end.max(record.time);
+                while stereo.advance(record.time, &mut sound) {
+                    put(&sound)?;
+                    sound.clear();
+                }
                 stereo.push(&record, &mut sound);
             }
             put(&sound)?;

@@ -7,6 +7,8 @@
 //!                          ▼
 //!                      cut off ── feed or finish: a new segment with a new key, or the end ──► Truncated
 //! ```
+//!
+//! A disk that does not keep up cuts a life off too. Calls about one recording take turns.
 
 use crate::{
     disk::Disk,

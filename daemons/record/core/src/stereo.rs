@@ -18,6 +18,9 @@ const TRUST: u64 = RATE / 5;
 /// How late a packet may come behind the newest one and still find its place: what is older has been handed out.
 const WINDOW: u64 = 3 * RATE;
 
+/// The most samples that [`Stereo::advance`] appends.
+const STEP: u64 = 60 * RATE;
+
 /// Mixes the tracks of one recording. Memory is bounded by the window, whatever the length.
 #[derive(Default)]
 pub struct Stereo {
@@ -60,6 +63,15 @@ impl Stereo {
                 slot[channel] = slot[channel].saturating_add(i32::from(law.expand(*octet)));
             }
         }
+    }
+
+    /// Appends at most [`STEP`] of what no record of `time` or later can change; whether there is more of it. A
+    /// long silence comes out in pieces by it.
+    pub fn advance(&mut self, time: Duration, out: &mut Vec<u8>) -> bool {
+        let until = samples(time).saturating_sub(WINDOW);
+        let step = self.written.saturating_add(STEP);
+        self.hand_out(until.min(step), out);
+        until > step
     }
 
     /// Appends the rest.
@@ -193,6 +205,22 @@ mod tests {
         let [.., a, b, c, d] = wav_header(u64::MAX);
         assert_eq!(u32::from_le_bytes([a, b, c, d]), u32::MAX - 36);
         wav_header(u64::from(u32::MAX / 4));
+    }
+
+    #[test]
+    fn a_long_silence_comes_in_pieces() {
+        let (mut stereo, mut out) = (Stereo::default(), Vec::new());
+        push(&mut stereo, &mut out, 0, 0, 0, 1);
+        let later = Duration::from_secs(3_600);
+        let mut samples = 0;
+        while stereo.advance(later, &mut out) {
+            assert!(out.len() <= 4 * STEP as usize);
+            samples += out.len() / 4;
+            out.clear();
+        }
+        push(&mut stereo, &mut out, 0, 3_600_000, 0, 1);
+        stereo.finish(&mut out);
+        assert_eq!(samples + out.len() / 4, 3_600 * RATE as usize + 160);
     }
 
     #[test]
