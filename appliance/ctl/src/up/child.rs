@@ -171,6 +171,7 @@ impl Child {
         match (&mut self.life, self.stage) {
             (None, Stage::Waiting) if now >= self.next => {
                 if let Err(failure) = self.begin(now) {
+                    crate::output::complain(&format!("ym: {failure}"));
                     self.last_error = Some(failure.to_string());
                     self.wait(now);
                 }
@@ -227,8 +228,8 @@ impl Child {
             self.listeners.iter().map(|(name, one)| (name.as_str(), one)).chain(kept).collect();
         let numbers: Vec<String> = handed.iter().map(|(_, one)| one.as_raw_fd().to_string()).collect();
         let names: Vec<&str> = handed.iter().map(|(name, _)| *name).collect();
-        let myself = std::env::current_exe().map_err(|error| Failure::new("find this program", error))?;
-        let mut command = Command::new(myself);
+        // This very program, also when another version has taken its place on the disk meanwhile.
+        let mut command = Command::new("/proc/self/exe");
         command.arg("launch").arg("--directory").arg(&self.directory);
         command.arg("--supervisor").arg(std::process::id().to_string());
         if !numbers.is_empty() {
