@@ -3,8 +3,17 @@
 //! On 127.0.0.1, or, so that real phones can reach it, on the address in `LISTEN`. Settings belong to the
 //! first start: a later one goes on with those in force, and `ym settings apply` changes them.
 
-use crate::{failure::Failure, repository::Repository, shell};
-use std::{env, fs, net::IpAddr, path::PathBuf};
+use crate::{
+    failure::Failure,
+    manifest::{Manifest, Part, workspace},
+    repository::Repository,
+    shell,
+};
+use std::{
+    env, fs,
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
 
 /// The settings that the demonstration begins with.
 const SETTINGS: &str = "configs/demo/appliance.toml";
@@ -18,10 +27,18 @@ pub fn run(repository: &Repository) -> Result<(), Failure> {
         None => PathBuf::from(SETTINGS),
         Some(listen) => listening(repository, address(&listen)?)?,
     };
-    shell::watched(&repository.cargo(["build", "--release", "--workspace", "--bins"]))?;
+    let programs = workspace(repository)?.into_iter().filter(shipped);
+    let packages = programs.flat_map(|program| ["--package".to_owned(), program.name]);
+    shell::watched(&repository.cargo(["build", "--release", "--bins"]).args(packages))?;
     let ym = shell::Order::new(repository.target().join("release/ym"), repository.root());
     let settings = settings.display().to_string();
     shell::watched(&ym.args(["--home", ".home", "up", "--config", settings.as_str()]))
+}
+
+/// Whether a box holds the crate's program: a daemon, `ym`, the verifier.
+fn shipped(manifest: &Manifest) -> bool {
+    manifest.part().is_some_and(|(_, part)| part == Part::Shell)
+        || ["appliance/ctl", "audit/verify"].map(Path::new).contains(&manifest.folder.as_path())
 }
 
 fn address(listen: &str) -> Result<IpAddr, Failure> {
