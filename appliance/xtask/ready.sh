@@ -53,6 +53,6 @@ fi
 # Root starts each daemon as its own user.
 if [ "$(id -u)" -eq 0 ] && command -v systemd-sysusers >/dev/null; then
     for user in $(sed -n 's/^u \([^ ]*\) .*/\1/p' packaging/sysusers.d/yanmen.conf); do
-        id "$user" >/dev/null 2>&1 || { systemd-sysusers packaging/sysusers.d/yanmen.conf; break; }
+        id "$user" >/dev/null 2>&1 || { systemd-sysusers "$PWD/packaging/sysusers.d/yanmen.conf"; break; }
     done
 fi
