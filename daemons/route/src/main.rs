@@ -12,8 +12,9 @@
 //!  ctl, console ── live state, agents ──► desk ──┘
 //! ```
 //!
-//! A call record is sent to report until report has it. It is held in memory meanwhile: a kill of route in
-//! that time loses it, as long as there is no spool on disk.
+//! A call record is sent to report until report has it, and a recording's end to record. Until both have
+//! them the signalling edge keeps the end of the caller's leg and the call's memo, so that a kill of route
+//! loses neither.
 
 mod desk;
 mod recordings;

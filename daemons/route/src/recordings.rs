@@ -74,8 +74,9 @@ async fn carry(record: Client<Record>, mut steps: mpsc::UnboundedReceiver<Step>,
             Step::Begin(begin) => begun(&record, begin).await,
             Step::Join(join) => joined(&record, join).await,
             Step::Finish(finish) => {
+                let recording = finish.recording;
                 finished(&record, finish).await;
-                continue;
+                Input::Finished(recording)
             }
         };
         let failed = matches!(input, Input::NotBegun(..));

@@ -51,7 +51,8 @@ impl Saving {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         if self.waiting() > 0 {
-            tracing::error!(call_records = self.waiting(), "report did not keep them: they are lost");
+            // Their legs are not forgotten: the next life of route makes them again.
+            tracing::warn!(call_records = self.waiting(), "report has not kept them: they wait at the edge");
         }
     }
 

@@ -97,7 +97,7 @@ impl Switch {
                 () = tokio::time::sleep(due) => self.give(Input::Tick),
             }
         }
-        // The edges keep their calls and bring them to the next life: only call records are in danger.
+        // The edges keep their calls and bring them to the next life; call records go now where they can.
         self.saving.drain().await;
         Ok(())
     }

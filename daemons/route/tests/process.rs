@@ -11,11 +11,17 @@ use route_api::{
     SignallingEvent, Stage,
 };
 use service::{Error, RefusalKind};
+use std::time::Duration;
 use support::{House, Media, Sip};
 use types::{LegId, Pii, Uid, Utc};
 
 fn sdp(text: &str) -> SessionDescription {
     SessionDescription(text.to_owned())
+}
+
+/// The leg has just ended.
+fn over(leg: LegId, by: EndedBy, memo: Memo) -> SignallingEvent {
+    SignallingEvent::Ended { leg, at: service::clock::monotonic(), cause: Cause::NormalClearing, by, memo }
 }
 
 fn kind(outcome: Result<impl Sized, Error>) -> RefusalKind {
@@ -36,6 +42,7 @@ async fn talking(house: &House, sip: &mut Sip, media: &mut Media) -> (LegId, Leg
     assert_eq!(ctl.call(ready).await.unwrap().state, AgentState::Ready);
     sip.say(SignallingEvent::Offered {
         leg: caller,
+        at: service::clock::monotonic(),
         over: Endpoint::Trunk("carrier".parse().unwrap()),
         from: Party { number: Pii::new("13800138000".to_owned()), display: None },
         dialled: "95555".to_owned(),
@@ -158,7 +165,7 @@ async fn a_call_survives_a_kill_and_ends_by_a_supervisor_in_the_log() {
             })
             .await;
         assert_eq!(ended.1, Cause::NormalClearing);
-        sip.say(SignallingEvent::Ended { leg: ended.0, cause: ended.1, by: EndedBy::House }).await;
+        sip.say(over(ended.0, EndedBy::House, Memo::default())).await;
         media.say(MediaEvent::Closed { leg: ended.0, quality: Quality::default() }).await;
     }
     // report was away at the first attempt.
@@ -168,6 +175,59 @@ async fn a_call_survives_a_kill_and_ends_by_a_supervisor_in_the_log() {
     assert!(saved["record"]["recording"]["yes"].is_object(), "{saved}");
     let finished = house.was_asked("Finish", 1).await;
     assert_eq!(finished["recording"], house.times("Begin")[1]["recording"]);
+}
+
+/// The caller hangs up while route is dead: its call record and the end of its recording are made by the next
+/// life, or by the one after that where report is away meanwhile.
+#[tokio::test]
+async fn a_call_that_ends_while_route_is_dead_is_kept() {
+    let mut house = House::new();
+    house.start();
+    let mut sip = Sip::attach(&house, Vec::new()).await;
+    let mut media = Media::attach(&house, Vec::new()).await;
+    let (caller, agent, memo) = talking(&house, &mut sip, &mut media).await;
+    house.kill();
+    let before = service::clock::utc();
+    let ended = over(caller, EndedBy::Peer, memo);
+    let after = service::clock::utc();
+    std::thread::sleep(Duration::from_millis(200));
+    let alive = vec![LiveLeg { leg: agent, state: LegState::Established, memo: Memo::default() }];
+    let side = |leg, with| LiveMedia { leg, bridged: Some(with), memo: Memo::default() };
+    for life in 0..2 {
+        house.start();
+        Sip::tell(&house, ended.clone()).await;
+        sip = if life == 0 {
+            Sip::attach(&house, alive.clone()).await
+        } else {
+            Sip::tell(&house, over(agent, EndedBy::House, Memo::default())).await;
+            Sip::attach(&house, Vec::new()).await
+        };
+        media = Media::attach(&house, vec![side(caller, agent), side(agent, caller)]).await;
+        if life == 0 {
+            // The agent's leg is alive yet: it is ended, and route killed before anything is kept.
+            let hung_up = |command| match command {
+                SignallingCommand::HangUp { leg, .. } => Some(leg),
+                _ => None,
+            };
+            assert_eq!(sip.until(hung_up).await, agent);
+            assert!(house.times("Save").is_empty());
+            house.kill();
+        }
+    }
+    for leg in [caller, agent] {
+        media.say(MediaEvent::Closed { leg, quality: Quality::default() }).await;
+    }
+    let forgotten = |command| match command {
+        SignallingCommand::Forget { leg } if leg == caller => Some(()),
+        _ => None,
+    };
+    sip.until(forgotten).await;
+    let saved = house.was_asked("Save", 2).await;
+    assert_eq!(saved["record"]["legs"][0]["leg"], caller.to_string());
+    let at = Utc(saved["record"]["legs"][0]["ended"].as_i64().unwrap());
+    let near = Duration::from_millis(20);
+    assert!(at.plus(near) >= before && after.plus(near) >= at, "{before:?} {at:?} {after:?}");
+    assert_eq!(house.was_asked("Finish", 1).await["recording"], house.times("Begin")[1]["recording"]);
 }
 
 #[tokio::test]

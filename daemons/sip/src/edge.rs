@@ -7,14 +7,24 @@ use tokio::sync::{mpsc, oneshot};
 
 /// What the edge tells the engine.
 pub enum Order {
-    /// Gives what is alive now, and the events from now on.
-    Attach(oneshot::Sender<(AttachSignalling, mpsc::Receiver<SignallingEvent>)>),
+    /// Gives what route is to be told now, and the events from now on.
+    Attach(oneshot::Sender<Standing>),
     /// Route has taken what is alive.
     Attached,
     /// Route wants something.
     Command(SignallingCommand),
     /// Route is gone.
     Detached,
+}
+
+/// How things stand, for a life of route that may know nothing.
+pub struct Standing {
+    /// What is said again before the attachment.
+    pub again: Vec<SignallingEvent>,
+    /// What is alive.
+    pub alive: AttachSignalling,
+    /// What comes after.
+    pub events: mpsc::Receiver<SignallingEvent>,
 }
 
 /// The engine is gone, and the daemon with it.
@@ -46,8 +56,14 @@ enum Attached {
 async fn attach(route: &Client<Route>, engine: &mpsc::Sender<Order>) -> Result<Attached, Over> {
     let (ask, told) = oneshot::channel();
     engine.send(Order::Attach(ask)).await.map_err(|_| Over)?;
-    let (alive, events) = told.await.map_err(|_| Over)?;
-    let legs = alive.legs.len();
+    let Standing { again, alive, events } = told.await.map_err(|_| Over)?;
+    let (legs, said_again) = (alive.legs.len(), again.len());
+    for event in again {
+        if let Err(error) = route.call(Signal { event }).await {
+            tracing::debug!(%error, "waiting for route");
+            return Ok(Attached::Never);
+        }
+    }
     let mut commands = match route.stream(alive).await {
         Ok(commands) => commands,
         Err(error) => {
@@ -66,7 +82,7 @@ async fn attach(route: &Client<Route>, engine: &mpsc::Sender<Order>) -> Result<A
             return Ok(Attached::Never);
         }
     }
-    tracing::info!(legs, "attached to route");
+    tracing::info!(legs, said_again, "attached to route");
     engine.send(Order::Attached).await.map_err(|_| Over)?;
     tokio::select! {
         outcome = obey(&mut commands, engine) => outcome?,

@@ -1,7 +1,13 @@
 //! The one task that owns the core: datagrams, commands and time go in; the state is written down; then
 //! datagrams and events go out.
 
-use crate::{edge::Order, error::Error, rules, snapshot::Snapshot, sockets::Sockets};
+use crate::{
+    edge::{Order, Standing},
+    error::Error,
+    rules,
+    snapshot::Snapshot,
+    sockets::Sockets,
+};
 use host_api::Settings;
 use route_api::SignallingEvent;
 use service::clock;
@@ -22,12 +28,14 @@ pub struct Engine {
     snapshot: Snapshot,
     orders: mpsc::Receiver<Order>,
     events: Option<mpsc::Sender<SignallingEvent>>,
+    /// Ends of legs dropped so far.
+    dropped: u64,
 }
 
 impl Engine {
     /// An engine that stands still.
     pub fn new(core: Core, sockets: Sockets, snapshot: Snapshot, orders: mpsc::Receiver<Order>) -> Self {
-        Self { core, sockets, snapshot, orders, events: None }
+        Self { core, sockets, snapshot, orders, events: None, dropped: 0 }
     }
 
     /// Runs until something fails that cannot be waited for.
@@ -71,8 +79,9 @@ impl Engine {
             Order::Attach(reply) => {
                 // What was not delivered is in the list of what there is now.
                 let (events, told) = mpsc::channel(EVENTS);
+                let (again, alive) = (self.core.again(), self.core.attach());
                 self.events = Some(events);
-                if reply.send((self.core.attach(), told)).is_err() {
+                if reply.send(Standing { again, alive, events: told }).is_err() {
                     self.events = None;
                 }
             }
@@ -87,6 +96,14 @@ impl Engine {
 
     /// Writes down what changed, and only then lets the world know of it.
     fn settle(&mut self) -> Result<(), Error> {
+        let dropped = self.core.counters().dropped_ends;
+        if dropped > self.dropped {
+            tracing::error!(
+                legs = dropped - self.dropped,
+                "no room for the ends of more legs: should route be killed now, their calls leave no call record"
+            );
+            self.dropped = dropped;
+        }
         self.snapshot.append(&self.core.changes())?;
         if self.snapshot.is_long() {
             self.snapshot.rewrite(&self.core.snapshot())?;

@@ -78,8 +78,7 @@ fn baresip_registers_is_rung_and_is_hung_up() {
     };
     assert!(answer.0.contains("PCMU/8000"), "{answer:?}");
     stage.command(SignallingCommand::HangUp { leg, cause: Cause::NormalClearing });
-    let ended = SignallingEvent::Ended { leg, cause: Cause::NormalClearing, by: EndedBy::House };
-    assert_eq!(stage.event(), ended);
+    assert_eq!(stage.end(), (leg, Cause::NormalClearing, EndedBy::House));
     stage.until("the phone has hung up", || {
         fs::read_to_string(folder.path().join("log")).unwrap().contains("session closed")
     });

@@ -11,13 +11,14 @@ use media_core::{
     rtp::{Packet, Seed, Ssrc},
     session::{Opening, Play, Port, Track},
 };
+use report_api::CallRecord;
 use route_api::{
     AttachMedia, AttachSignalling, LiveMedia, MediaCommand, MediaEvent, MediaRefusal, Memo, SignallingEvent,
 };
 use route_core::{Input, NotBegun, Output, Router};
 use sip_core::{Flow, Presence};
 use std::{collections::VecDeque, net::SocketAddr, time::Duration};
-use types::{LegId, Monotonic};
+use types::{LegId, Monotonic, RecordingId};
 
 /// How long media waits before it attaches again.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -113,11 +114,18 @@ impl World {
                     self.trace.note(now, format_args!("sip => {} {}", flow.remote, first_line(&bytes)));
                     self.send(|| Event::SipOut(flow.remote, bytes.clone()));
                 }
-                sip_core::Output::Event(event) => match self.signalling.phase {
-                    Phase::Away => {}
-                    Phase::Asked => self.signalling.buffer.push_back(event),
-                    Phase::Attached => self.tell_route(event),
-                },
+                sip_core::Output::Event(event) => {
+                    match &event {
+                        SignallingEvent::Offered { leg, .. } => self.ledger.offered(*leg),
+                        SignallingEvent::Ended { leg, at, .. } => self.ledger.ended(*leg, *at),
+                        _ => {}
+                    }
+                    match self.signalling.phase {
+                        Phase::Away => {}
+                        Phase::Asked => self.signalling.buffer.push_back(event),
+                        Phase::Attached => self.tell_route(event),
+                    }
+                }
             }
         }
     }
@@ -147,9 +155,10 @@ impl World {
             self.after(Duration::from_millis(40), Event::SipAttach);
             return;
         }
-        let attach = core.attach();
+        let (again, attach) = (core.again(), core.attach());
         self.signalling.cut();
         self.signalling.phase = Phase::Asked;
+        again.into_iter().for_each(|event| self.tell_route(event));
         let (epoch, at) = (self.signalling.epoch, self.arrival(|conn| &mut conn.down, Daemon::Sip));
         self.at(at, Event::SipAttaching(epoch, attach));
     }
@@ -160,7 +169,6 @@ impl World {
         }
         let at = self.arrival(|conn| &mut conn.up, Daemon::Sip);
         self.at(at, Event::SipAttached(epoch));
-        self.ledger.attached(&attach.legs);
         self.give_route(Input::SignallingAttached(attach));
     }
 
@@ -179,9 +187,6 @@ impl World {
         let Some(router) = &mut self.up.route else { return };
         if !matches!(input, Input::Tick) {
             self.trace.note(self.now, format_args!("route <- {}", brief(&input)));
-        }
-        if let Input::Signalling(SignallingEvent::Offered { leg, .. }) = &input {
-            self.ledger.offered(*leg);
         }
         router.handle(moment, input);
         self.drain_route();
@@ -219,15 +224,34 @@ impl World {
                     let pause = self.chance.millis(1, 40);
                     self.after(pause, Event::Answer(life, Box::new(answer)));
                 }
-                Output::RecordFinish(finish) => self.ledger.finished(finish.recording),
+                Output::RecordFinish(finish) => {
+                    let pause = self.patience();
+                    self.after(pause, Event::Finish(life, finish.recording));
+                }
                 Output::Save(record) => {
-                    let call = record.call;
-                    self.ledger.saved(*record);
-                    let pause = self.chance.millis(1, 20);
-                    self.after(pause, Event::Answer(life, Box::new(Input::Saved(call))));
+                    let pause = self.patience();
+                    self.after(pause, Event::Save(life, record));
                 }
             }
         }
+    }
+
+    /// How long route says the same until record or report takes it: now and then they are away.
+    fn patience(&mut self) -> Duration {
+        if self.chance.percent(10) { self.chance.millis(100, 20_000) } else { self.chance.millis(1, 20) }
+    }
+
+    pub(crate) fn report_keeps(&mut self, life: u64, record: CallRecord) {
+        let call = record.call;
+        self.ledger.saved(record);
+        let pause = self.chance.millis(1, 20);
+        self.after(pause, Event::Answer(life, Box::new(Input::Saved(call))));
+    }
+
+    pub(crate) fn record_ends(&mut self, life: u64, recording: RecordingId) {
+        self.ledger.finished(recording);
+        let pause = self.chance.millis(1, 20);
+        self.after(pause, Event::Answer(life, Box::new(Input::Finished(recording))));
     }
 
     // media

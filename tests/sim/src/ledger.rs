@@ -3,7 +3,6 @@
 use crate::line::{STRANGER, spoken_by};
 use record_api::Begin;
 use report_api::CallRecord;
-use route_api::LiveLeg;
 use std::collections::{BTreeMap, BTreeSet};
 use types::{CallId, LegId, Monotonic, RecordingId};
 
@@ -13,10 +12,10 @@ type Spoken = (u32, u32);
 /// The books.
 #[derive(Default)]
 pub struct Ledger {
-    /// Legs that route heard the offer of.
+    /// Legs that sip offered, whether route lived to hear of it or not.
     pub offered: BTreeSet<LegId>,
-    /// Of them, those whose caller was gone when the next life of route learned what is alive.
-    pub gone_with_route: BTreeSet<LegId>,
+    /// When legs ended, as sip saw it.
+    pub ended: BTreeMap<LegId, Monotonic>,
     /// Call records as report keeps them: the first of each call.
     pub records: BTreeMap<CallId, CallRecord>,
     /// Recordings begun, by the caller's leg, with the times that they were finished.
@@ -33,7 +32,6 @@ pub struct Ledger {
     pub route_deaths: u32,
     /// What was wrong while it happened.
     pub amiss: Vec<String>,
-    route_is_new: bool,
     came: BTreeSet<(LegId, Spoken)>,
     taps: BTreeMap<LegId, (RecordingId, u8)>,
     tracks_of: BTreeMap<(LegId, RecordingId), u8>,
@@ -54,22 +52,12 @@ impl Ledger {
         self.offered.insert(leg);
     }
 
-    pub fn route_died(&mut self) {
-        self.route_deaths += 1;
-        self.route_is_new = true;
+    pub fn ended(&mut self, leg: LegId, at: Monotonic) {
+        self.ended.insert(leg, at);
     }
 
-    /// What the first attachment to a new life of route says: whoever is not in it is lost to route.
-    pub fn attached(&mut self, legs: &[LiveLeg]) {
-        if !std::mem::take(&mut self.route_is_new) {
-            return;
-        }
-        let with_memo = |leg: &&LiveLeg| !leg.memo.0.is_empty();
-        let live: BTreeSet<LegId> = legs.iter().filter(with_memo).map(|leg| leg.leg).collect();
-        let recorded: BTreeSet<LegId> =
-            self.records.values().flat_map(|record| record.legs.iter().map(|leg| leg.leg)).collect();
-        let gone = self.offered.iter().filter(|leg| !live.contains(leg) && !recorded.contains(leg));
-        self.gone_with_route.extend(gone.copied().collect::<Vec<_>>());
+    pub fn route_died(&mut self) {
+        self.route_deaths += 1;
     }
 
     pub fn knows(&self, recording: RecordingId) -> bool {

@@ -1,12 +1,13 @@
 //! The house at rest: what must be true whatever happened.
 
 use crate::{
+    contract::utc,
     ledger::Track,
     line::{Line, State},
     world::World,
 };
 use report_api::{Disposition, Recorded};
-use route_api::{AgentState, Cause, Stage};
+use route_api::{AgentState, Cause, EndedBy, Stage};
 use route_core::Router;
 use sip_core::Change;
 use std::{
@@ -19,6 +20,8 @@ use types::{LegId, Monotonic};
 const MEDIA_LOSS: Duration = Duration::from_millis(300);
 /// How long a daemon may be away for its calls to go on.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How far the end of a leg in a call record may be from its end at the edge.
+const PUNCTUAL: Duration = Duration::from_millis(20);
 /// Violations that are told.
 const TOLD: usize = 12;
 
@@ -34,17 +37,13 @@ impl World {
         self.check_hearing(&mut broken);
         if self.scenario.deaths.as_ref().is_none_or(|deaths| deaths.away.end < PATIENCE) {
             self.check_talks(&mut broken);
+            self.check_ends(&mut broken);
         }
         if self.scenario.deaths.is_none() && self.scenario.vanish == 0 {
             self.check_calm(&mut broken);
         }
         broken.truncate(TOLD);
         broken
-    }
-
-    /// Calls that left no call record because route was dead when their callers hung up.
-    pub fn gone_with_route(&self) -> usize {
-        self.ledger.gone_with_route.len()
     }
 
     /// What happened, in figures.
@@ -56,12 +55,11 @@ impl World {
         let changes: u32 = self.lines.values().map(|line| line.changes).sum();
         let frames: usize = self.ledger.tracks.values().map(|track| track.recorded.len()).sum();
         format!(
-            "{} s simulated, {} lines, {} offered, {dispositions:?}, {} gone with route, {} recordings with {frames} frames, {changes} re-INVITEs, \
+            "{} s simulated, {} lines, {} offered, {dispositions:?}, {} recordings with {frames} frames, {changes} re-INVITEs, \
              {} deaths of media, {} of route, {} trace lines",
             self.now.0 / 1_000_000_000,
             self.lines.len(),
             self.ledger.offered.len(),
-            self.ledger.gone_with_route.len(),
             self.ledger.recordings.len(),
             self.ledger.media_deaths.len(),
             self.ledger.route_deaths,
@@ -76,8 +74,10 @@ impl World {
         };
         broken.extend(amiss(route));
         for change in sip.snapshot() {
-            if let Change::Leg(leg, Some(_)) = change {
-                broken.push(format!("sip still has leg {leg}"));
+            match change {
+                Change::Leg(leg, Some(_)) => broken.push(format!("sip still has leg {leg}")),
+                Change::Ended(leg, Some(_)) => broken.push(format!("sip still has the end of leg {leg}")),
+                _ => {}
             }
         }
         broken.extend(media.legs().map(|leg| format!("media still has leg {}", leg.leg)));
@@ -111,7 +111,6 @@ impl World {
         for leg in &ledger.offered {
             match records.get(leg) {
                 Some(1) => {}
-                None if ledger.gone_with_route.contains(leg) => {}
                 count => {
                     broken.push(format!("leg {leg} was offered and has {} call records", count.unwrap_or(&0)))
                 }
@@ -123,7 +122,6 @@ impl World {
         for (recording, (leg, times)) in &self.ledger.recordings {
             match times {
                 1.. => {}
-                0 if self.ledger.gone_with_route.contains(leg) => {}
                 0 => broken.push(format!("recording {recording} of leg {leg} was begun and never finished")),
             }
         }
@@ -176,14 +174,25 @@ impl World {
                 together.extend(lines.iter().filter(|other| *other != one).map(|other| (*one, *other)));
             }
         }
-        let lost = !self.ledger.gone_with_route.is_empty();
         for (speaker, hearer) in self.ledger.heard.keys() {
-            if !together.contains(&(*speaker, *hearer)) && !lost {
+            if !together.contains(&(*speaker, *hearer)) {
                 broken.push(format!("line {hearer} heard line {speaker}, who is not on its call"));
             }
         }
         if self.ledger.heard_twice > 0 && self.ledger.media_deaths.is_empty() {
             broken.push(format!("{} packets were passed on twice", self.ledger.heard_twice));
+        }
+    }
+
+    /// Who hung up while nobody listened has hung up then, not when somebody listened again.
+    fn check_ends(&self, broken: &mut Vec<String>) {
+        for leg in self.ledger.records.values().flat_map(|record| &record.legs) {
+            let Some(at) = self.ledger.ended.get(&leg.leg).map(|at| utc(*at)) else { continue };
+            let wrong = leg.ended.since(at).max(at.since(leg.ended));
+            // Where route itself gave a leg up, it does not wait for the edge.
+            if leg.by != EndedBy::Failure && wrong > PUNCTUAL {
+                broken.push(format!("leg {} ended {wrong:?} from the time in its call record", leg.leg));
+            }
         }
     }
 

@@ -84,6 +84,14 @@ impl Scenario {
         Self { deaths: Some(deaths), ..self }
     }
 
+    /// The same, with a kill every few seconds.
+    #[must_use]
+    pub fn killing_often(self, of: &[Daemon]) -> Self {
+        let away = Duration::from_millis(20)..Duration::from_millis(1200);
+        let deaths = Deaths { of: of.to_vec(), spacing: Duration::from_secs(4), away };
+        Self { deaths: Some(deaths), ..self }
+    }
+
     /// The same, with kills so long that neighbours give up waiting, and kills in the midst of coming back.
     #[must_use]
     pub fn killing_for_long(self, of: &[Daemon]) -> Self {

@@ -12,6 +12,7 @@ use crate::{
     trace::Trace,
 };
 use media_core::session::{Limits, Prompt, TICK};
+use report_api::CallRecord;
 use route_api::{
     AttachMedia, AttachSignalling, MediaCommand, MediaEvent, SignallingCommand, SignallingEvent,
 };
@@ -23,7 +24,7 @@ use std::{
     net::SocketAddr,
     time::Duration,
 };
-use types::{LegId, Monotonic};
+use types::{LegId, Monotonic, RecordingId};
 
 /// Where the house speaks SIP.
 pub const HOUSE: &str = "192.0.2.1:5060";
@@ -103,6 +104,10 @@ pub(crate) enum Event {
     Lost(Edge, u64),
     /// record's or report's answer to one life of route.
     Answer(u64, Box<Input>),
+    /// What one life of route has report keep reaches it.
+    Save(u64, Box<CallRecord>),
+    /// What one life of route has record finish reaches it.
+    Finish(u64, RecordingId),
     Death,
     Birth(Daemon),
 }
@@ -315,6 +320,8 @@ impl World {
                 }
             }
             Event::Answer(life, input) if life == self.up.lives => self.give_route(*input),
+            Event::Save(life, record) if life == self.up.lives => self.report_keeps(life, *record),
+            Event::Finish(life, recording) if life == self.up.lives => self.record_ends(life, recording),
             Event::Death => self.death(),
             Event::Birth(daemon) => self.start(daemon),
             // Of a stream or a life that is over.
@@ -323,7 +330,9 @@ impl World {
             | Event::SipCommand(..)
             | Event::SipDetached(_)
             | Event::MediaCommand(..)
-            | Event::Answer(..) => {}
+            | Event::Answer(..)
+            | Event::Save(..)
+            | Event::Finish(..) => {}
         }
     }
 

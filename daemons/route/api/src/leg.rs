@@ -1,8 +1,21 @@
 //! The leg contract of signalling.
+//!
+//! Whether a leg lives is known by its edge alone, so the edge keeps what route must find again, and says it
+//! again to each life of route:
+//!
+//! ```text
+//!  each attachment   Offered   of every leg that no memo came for     route may never have heard of it
+//!                    Ended     of every leg that is not forgotten     route may not have kept its end
+//!                    AttachSignalling, with every leg that is alive
+//!  from then on      events as they come; commands, each with a memo
+//! ```
+//!
+//! Both are said by [`Signal`], each after the one before was heard, and mean the same however often they are
+//! said.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use types::{Extension, LegId, Pii, TrunkId};
+use types::{Extension, LegId, Monotonic, Pii, TrunkId};
 
 /// A session description (SDP, RFC 8866) as text: opaque to route, which carries it between signalling and
 /// media. A description that is not UTF-8 is refused by the edge with 488.
@@ -44,6 +57,8 @@ pub enum SignallingEvent {
     Offered {
         /// The new leg.
         leg: LegId,
+        /// When the call came.
+        at: Monotonic,
         /// Where it came in.
         over: Endpoint,
         /// Who calls.
@@ -93,14 +108,19 @@ pub enum SignallingEvent {
         /// 0-9, *, #, A-D.
         digit: char,
     },
-    /// The leg is over. The last event of every leg.
+    /// The leg is over. The last event of every leg, said again at each attachment until
+    /// [`SignallingCommand::Forget`].
     Ended {
         /// The leg.
         leg: LegId,
+        /// When it ended.
+        at: Monotonic,
         /// Why.
         cause: Cause,
         /// Who ended it.
         by: EndedBy,
+        /// What route's last command carried.
+        memo: Memo,
     },
     /// An endpoint became reachable, or ceased to be.
     Reachable {
@@ -193,8 +213,8 @@ impl Cause {
     }
 }
 
-/// What route wants of a signalling edge (route → edge). A command to a leg that is over is dropped: its
-/// `Ended` is on the way.
+/// What route wants of a signalling edge (route → edge). A command to a leg that is over changes nothing but
+/// its memo: its `Ended` is on the way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SignallingCommand {
@@ -239,12 +259,17 @@ pub enum SignallingCommand {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         description: Option<SessionDescription>,
     },
-    /// Keeps another memo.
+    /// Keeps another memo, also of a leg that is over.
     Remember {
         /// The leg.
         leg: LegId,
         /// Kept for route.
         memo: Memo,
+    },
+    /// Route has kept everything of a leg that is over: the edge lets go of its end and its memo.
+    Forget {
+        /// The leg.
+        leg: LegId,
     },
     /// Refuses, cancels or ends the leg, whichever its state asks for.
     HangUp {

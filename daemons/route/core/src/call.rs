@@ -205,6 +205,18 @@ impl Call {
         std::iter::once(&mut self.caller).chain(&mut self.agents)
     }
 
+    /// The last moment at which something is known to have happened to it.
+    pub fn latest(&self) -> Utc {
+        let legs = self.legs().flat_map(|leg| [Some(leg.began), leg.answered]).flatten();
+        let stage = match &self.stage {
+            Stage::Waiting(wait) => Some(wait.entered),
+            Stage::Offering(_, offer) => Some(offer.at),
+            Stage::Arriving(_) | Stage::Playing(_) | Stage::Talking(_) | Stage::Ending { .. } => None,
+        };
+        let decided = self.decisions.last().map(|decision| decision.at);
+        legs.chain(stage).chain(decided).fold(self.offered, Utc::max)
+    }
+
     /// When something has to be done though nothing happens.
     pub fn deadline(&self, now: Monotonic) -> Monotonic {
         match &self.stage {

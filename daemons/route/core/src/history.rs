@@ -22,11 +22,12 @@ impl Call {
     /// The call record, at the end.
     pub fn record(self, now: Utc, disposition: Disposition) -> CallRecord {
         let recording = self.recorded(disposition);
-        let legs = self.legs().filter(|leg| leg.known()).map(|leg| leg.record(now)).collect();
+        let legs: Vec<_> = self.legs().filter(|leg| leg.known()).map(|leg| leg.record(now)).collect();
+        let ended = legs.iter().map(|leg| leg.ended).max().unwrap_or(now);
         CallRecord {
             call: self.id,
             offered: self.offered,
-            ended: now,
+            ended,
             from: self.from,
             dialled: self.dialled,
             flow: self.flow,

@@ -38,6 +38,8 @@ pub enum Input {
     Joined(RecordingId, u8),
     /// record takes this track not.
     NotJoined(RecordingId, u8),
+    /// record has ended the recording, or has none.
+    Finished(RecordingId),
     /// report has kept the call record.
     Saved(CallId),
     /// New settings hold.
@@ -59,7 +61,8 @@ pub enum Output {
     RecordBegin(Begin),
     /// Add a party; answered by [`Input::Joined`] or [`Input::NotJoined`].
     RecordJoin(Join),
-    /// End a recording: after everything else of this recording, until record has taken it.
+    /// End a recording: after everything else of this recording, until record has taken it; answered by
+    /// [`Input::Finished`], or by [`Input::NotBegun`] where it never began.
     RecordFinish(Finish),
     /// Keep a call record, again and again until report has it; answered by [`Input::Saved`].
     Save(Box<CallRecord>),

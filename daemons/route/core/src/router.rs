@@ -7,12 +7,13 @@ mod ending;
 mod flowing;
 mod live;
 mod offering;
+mod settling;
 mod talking;
 
 use crate::{
     agent::{Agent, Next, Roster, State},
     call::{Call, Place, Stage},
-    ids::Ids,
+    ids::{Ids, call_of},
     input::{Edge, Input, Moment, Output},
     leg::{Leg, Line, Sound},
     memo,
@@ -23,6 +24,7 @@ use route_api::{
     Cause, Endpoint, LiveMedia, MediaCommand, MediaEvent, Reachability, SignallingCommand, SignallingEvent,
 };
 use settings::{record::Record, route::Route};
+use settling::{Left, Settling};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
@@ -48,6 +50,8 @@ const FULL: Duration = Duration::from_secs(10);
 const UNSAVED: usize = 10_000;
 /// Calls that are over and must not come back by a late memo.
 const FINISHED: usize = 4096;
+/// Ends of legs that an edge may say before it attaches: more than it keeps.
+const LEFT: usize = 65_536;
 
 /// Live calls, queues and agents. See the crate's documentation.
 #[derive(Clone, Debug)]
@@ -66,6 +70,9 @@ pub struct Router {
     endpoints: BTreeMap<Endpoint, Reachability>,
     /// Media of legs that no call has claimed yet: their calls come when signalling attaches.
     unclaimed: BTreeMap<LegId, LiveMedia>,
+    /// Ends that the edge said before it attached.
+    left: BTreeMap<LegId, Left>,
+    settling: BTreeMap<CallId, Settling>,
     finished: VecDeque<CallId>,
     unsaved: BTreeSet<CallId>,
     agenda: BTreeSet<(Monotonic, Timer)>,
@@ -108,6 +115,8 @@ impl Router {
             roster,
             endpoints: BTreeMap::new(),
             unclaimed: BTreeMap::new(),
+            left: BTreeMap::new(),
+            settling: BTreeMap::new(),
             finished: VecDeque::new(),
             unsaved: BTreeSet::new(),
             agenda: BTreeSet::new(),
@@ -132,9 +141,8 @@ impl Router {
             Input::NotBegun(recording, why) => self.not_begun(recording, why),
             Input::Joined(recording, track) => self.joined(recording, track),
             Input::NotJoined(recording, track) => self.not_joined(recording, track),
-            Input::Saved(call) => {
-                self.unsaved.remove(&call);
-            }
+            Input::Finished(recording) => self.finished(recording),
+            Input::Saved(call) => self.saved(call),
             Input::Settings(route) => {
                 self.plan.route = *route;
                 self.follow_plan();
@@ -177,8 +185,8 @@ impl Router {
 
     fn signalled(&mut self, event: SignallingEvent) {
         match event {
-            SignallingEvent::Offered { leg, over, from, dialled, description, reference } => {
-                self.offered(leg, over, from, dialled, description, reference);
+            SignallingEvent::Offered { leg, at, over, from, dialled, description, reference } => {
+                self.offered(leg, at, over, from, dialled, description, reference);
             }
             SignallingEvent::Ringing { leg, .. } => self.with_leg(leg, Self::rings),
             SignallingEvent::Answered { leg, .. } if !self.legs.contains_key(&leg) => {
@@ -193,8 +201,8 @@ impl Router {
             SignallingEvent::Changing { leg, description } => {
                 self.with_leg(leg, |router, call, leg| router.changing(call, leg, description));
             }
-            SignallingEvent::Ended { leg, cause, by } => {
-                self.with_leg(leg, |router, call, leg| router.line_ended(call, leg, cause, by));
+            SignallingEvent::Ended { leg, at, cause, by, memo } => {
+                self.left(leg, Left { at, cause, by, memo });
             }
             SignallingEvent::Reachable { endpoint, reachable: Reachability::Removed } => {
                 self.endpoints.remove(&endpoint);
@@ -271,22 +279,20 @@ impl Router {
                 self.finish_recording(&mut call);
             }
             if overdue || call.legs().all(Leg::over) {
+                self.remember(&mut call);
                 self.close_out(call, disposition);
                 return;
             }
         } else {
             call.agents.retain(|leg| leg.line != Line::Undone || !leg.sound_over());
-            self.remember(&mut call);
         }
+        self.remember(&mut call);
         self.agenda.insert((call.deadline(self.now.monotonic), Timer::Call(call.id)));
         self.calls.insert(call.id, call);
     }
 
     /// Renews the memo of the caller's leg where the call has changed.
     fn remember(&mut self, call: &mut Call) {
-        if call.caller.line_over() {
-            return;
-        }
         let memo = memo::of_call(call);
         if memo.0 != call.remembered {
             call.remembered.clone_from(&memo.0);

@@ -5,7 +5,7 @@
 mod support;
 
 use report_api::{Disposition, Recorded};
-use route_api::{AgentState, Cause, SignallingEvent, Stage};
+use route_api::{AgentState, Cause, EndedBy, SignallingEvent, Stage};
 use route_core::{Edge, Input};
 use std::time::Duration;
 use support::World;
@@ -182,6 +182,100 @@ fn a_call_that_was_recorded_does_not_come_back_by_a_late_memo() {
     world.attach_sip();
     world.settle();
     assert_eq!((world.saved.len(), world.sip.len()), (1, 0));
+}
+
+/// Mutant route-ended-at-return.
+#[test]
+fn a_caller_who_hangs_up_while_route_is_dead_has_a_call_record_of_that_time() {
+    for (media_first, twice) in [(true, false), (false, true)] {
+        let mut world = World::new();
+        let caller = world.waiting_caller();
+        world.ready("alice", "8001");
+        let phone = world.answer();
+        let recording = world.media[&caller].tapped.unwrap().0;
+        world.restart();
+        world.pass(seconds(2));
+        let at = world.now.utc;
+        world.ended(caller, Cause::NormalClearing);
+        world.from_sip.clear();
+        world.pass(seconds(3));
+        if twice {
+            // Killed again before anything came of it.
+            world.attach_sip();
+            world.restart();
+        }
+        attach(&mut world, media_first);
+        let [record] = &world.saved[..] else { panic!("{} call records", world.saved.len()) };
+        assert_eq!((record.legs[0].leg, record.legs[0].ended), (caller, at));
+        assert_eq!((record.legs[0].cause, record.legs[0].by), (Cause::NormalClearing, EndedBy::Peer));
+        assert_eq!(record.disposition, Disposition::Answered);
+        assert!(matches!(&record.recording, Recorded::Yes { recording: kept, .. } if *kept == recording));
+        assert!(world.finished.contains(&recording));
+        assert!(world.hung_up.contains(&(phone, Cause::NormalClearing)));
+        assert!(world.ended.is_empty() && world.sip.is_empty(), "what is kept is forgotten at the edge");
+        assert_eq!(world.state("alice"), AgentState::WrapUp);
+    }
+}
+
+#[test]
+fn a_caller_who_gives_up_in_the_queue_while_route_is_dead_waited_until_then() {
+    let mut world = World::new();
+    let caller = world.waiting_caller();
+    world.restart();
+    world.pass(seconds(2));
+    let at = world.now.utc;
+    world.ended(caller, Cause::NormalClearing);
+    world.pass(seconds(60));
+    attach(&mut world, true);
+    let [record] = &world.saved[..] else { panic!("{} call records", world.saved.len()) };
+    assert_eq!((record.disposition, record.ended, record.queued[0].left), (Disposition::Abandoned, at, at));
+}
+
+/// Mutant route-forgets-before-save.
+#[test]
+fn call_records_that_report_has_not_kept_outlive_route() {
+    let mut world = World::new();
+    world.unsaved = Some(Vec::new());
+    let caller = world.waiting_caller();
+    world.ready("alice", "8001");
+    let phone = world.answer();
+    world.hang_up(caller);
+    let before = world.unsaved.clone().unwrap();
+    assert_eq!((before.len(), world.saved.len()), (1, 0));
+    assert!(world.ended.contains_key(&caller));
+    for _ in 0..2 {
+        world.restart();
+        world.pass(seconds(100));
+        attach(&mut world, true);
+    }
+    // Said again by the edge alone, without a kill: nothing comes of it.
+    world.lose(Edge::Signalling);
+    attach(&mut world, true);
+    assert!(world.ended.contains_key(&caller));
+    world.report_returns();
+    let [record] = &world.saved[..] else { panic!("{} call records", world.saved.len()) };
+    assert_eq!((record.call, record.ended), (before[0].call, before[0].ended));
+    assert_eq!(record.legs.iter().map(|leg| leg.leg).collect::<Vec<_>>(), [caller, phone]);
+    assert_eq!(record.legs[1].ended, before[0].legs[1].ended);
+    assert!(world.ended.is_empty());
+    assert_eq!(world.state("alice"), AgentState::Ready, "the wrap-up was over long ago");
+}
+
+#[test]
+fn a_call_whose_offer_died_with_route_is_offered_again() {
+    let mut world = World::new();
+    let (alive, over) = (world.call("95555"), world.call("95555"));
+    // The memos were on their way.
+    for leg in [alive, over] {
+        let offered = world.offered(leg, "95555");
+        world.unheard.insert(leg, offered);
+        world.sip.get_mut(&leg).unwrap().memo = route_api::Memo::default();
+    }
+    world.restart();
+    world.ended(over, Cause::NormalUnspecified);
+    attach(&mut world, true);
+    assert_eq!(world.saved.iter().map(|record| record.legs[0].leg).collect::<Vec<_>>(), [over]);
+    assert_eq!(world.playing(alive).as_deref(), Some("greeting"));
 }
 
 #[test]

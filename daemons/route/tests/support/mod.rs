@@ -226,6 +226,11 @@ impl Sip {
         Self { client, commands }
     }
 
+    /// Says something before it attaches.
+    pub async fn tell(house: &House, event: SignallingEvent) {
+        house.client("sip").call(Signal { event }).await.unwrap();
+    }
+
     pub async fn say(&self, event: SignallingEvent) {
         self.client.call(Signal { event }).await.unwrap();
     }

@@ -9,11 +9,9 @@ use crate::{
     rate::{Allowance, Rates},
     registrar::{Binding, Registrar},
     transaction::{Happened, Incoming, Transaction, TransactionId, Transactions},
-    useragent::{Leg, Legs},
+    useragent::{Ended, EndedLegs, Leg, Legs},
 };
-use route_api::{
-    AttachSignalling, Cause, EndedBy, Endpoint, LiveLeg, Reachability, SignallingCommand, SignallingEvent,
-};
+use route_api::{AttachSignalling, Endpoint, LiveLeg, Reachability, SignallingCommand, SignallingEvent};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, VecDeque};
 use types::{Extension, LegId, Monotonic};
@@ -69,6 +67,8 @@ pub enum Output {
 pub enum Change {
     /// A leg, or that it is over.
     Leg(LegId, Option<Leg>),
+    /// The end of a leg, or that route has forgotten it.
+    Ended(LegId, Option<Ended>),
     /// A transaction, or that it is over.
     Transaction(TransactionId, Option<Transaction>),
     /// The bindings of a phone; none where it is not registered.
@@ -83,6 +83,7 @@ pub struct Core {
     pub(crate) transactions: Transactions,
     pub(crate) registrar: Registrar,
     pub(crate) legs: Legs,
+    pub(crate) ended_legs: EndedLegs,
     pub(crate) counters: Counters,
     presence: Presence,
     rates: Rates,
@@ -102,6 +103,7 @@ impl Core {
             transactions,
             registrar: Registrar::default(),
             legs: Legs::default(),
+            ended_legs: EndedLegs::default(),
             counters: Counters::default(),
             presence: Presence::Absent,
             rates: Rates::default(),
@@ -121,6 +123,7 @@ impl Core {
                         core.legs.put(id, leg);
                     }
                 }
+                Change::Ended(id, ended) => core.ended_legs.restore(id, ended),
                 Change::Transaction(id, transaction) => core.transactions.restore(id, transaction),
                 Change::Bindings(extension, bindings) => core.registrar.replace(extension, bindings),
             }
@@ -183,25 +186,36 @@ impl Core {
     /// Every piece of state that changed since the last call.
     pub fn changes(&mut self) -> Vec<Change> {
         let legs = self.legs.changes().into_iter().map(|(id, leg)| Change::Leg(id, leg));
+        let ended = self.ended_legs.changes().into_iter().map(|(id, ended)| Change::Ended(id, ended));
         let transactions = self.transactions.changes().into_iter();
         let transactions = transactions.map(|(id, transaction)| Change::Transaction(id, transaction));
         let bindings = self.registrar.changes().into_iter();
         let bindings = bindings.map(|(extension, bindings)| Change::Bindings(extension, bindings));
-        legs.chain(transactions).chain(bindings).collect()
+        legs.chain(ended).chain(transactions).chain(bindings).collect()
     }
 
     /// The whole state, for a fresh start of the record of changes.
     pub fn snapshot(&self) -> Vec<Change> {
         let legs = self.legs.iter().map(|(id, leg)| Change::Leg(id, Some(leg.clone())));
+        let ended = self.ended_legs.iter().map(|(id, ended)| Change::Ended(id, Some(ended.clone())));
         let transactions = self.transactions.iter();
         let transactions =
             transactions.map(|(id, transaction)| Change::Transaction(id, Some(transaction.clone())));
         let bindings = self.registrar.iter();
         let bindings = bindings.map(|(extension, all)| Change::Bindings(extension.clone(), all.to_vec()));
-        legs.chain(transactions).chain(bindings).collect()
+        legs.chain(ended).chain(transactions).chain(bindings).collect()
     }
 
-    /// What route is told when we attach: every leg that it has not been told the end of, every endpoint.
+    /// What route is told before we attach, though an earlier life of it may have heard: the offers of legs
+    /// that have no memo, then the ends of those that it has not forgotten, the oldest first.
+    pub fn again(&self) -> Vec<SignallingEvent> {
+        let alive = self.legs.iter().filter_map(|(leg, state)| Some(state.offer()?.event(leg)));
+        let over = self.ended_legs.offers().map(|(leg, offer)| offer.event(leg));
+        let ends = self.ended_legs.iter().map(|(leg, ended)| ended.event(leg));
+        alive.chain(over).chain(ends).collect()
+    }
+
+    /// What route is told when we attach: every leg that is alive, every endpoint.
     pub fn attach(&self) -> AttachSignalling {
         let live = self.legs.iter().filter_map(|(leg, state)| {
             let memo = state.memo().clone();
@@ -308,11 +322,6 @@ impl Core {
 
     pub(crate) fn event(&mut self, event: SignallingEvent) {
         self.outputs.push_back(Output::Event(event));
-    }
-
-    pub(crate) fn ended(&mut self, leg: LegId, cause: Cause, by: EndedBy) {
-        self.counters.ended += 1;
-        self.event(SignallingEvent::Ended { leg, cause, by });
     }
 
     pub(crate) fn reachable(&mut self, extension: Extension, reachable: Reachability) {

@@ -21,4 +21,6 @@ pub struct Counters {
     pub dialled: u64,
     /// Legs that ended.
     pub ended: u64,
+    /// Ends of legs dropped though route had not forgotten them, because there was no more room.
+    pub dropped_ends: u64,
 }

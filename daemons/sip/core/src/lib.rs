@@ -33,4 +33,4 @@ pub use counters::Counters;
 pub use flow::Flow;
 pub use random::Seed;
 pub use settings::{Bounds, Listener, Phone, Settings, Trunk};
-pub use useragent::Leg;
+pub use useragent::{Ended, Leg, Room};

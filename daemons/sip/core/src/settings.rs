@@ -1,6 +1,9 @@
 //! What the core is told about the world: its own addresses, carriers, phones, bounds.
 
-use crate::digest::{Algorithm, Credentials};
+use crate::{
+    Room,
+    digest::{Algorithm, Credentials},
+};
 use std::net::SocketAddr;
 use types::{Extension, TrunkId};
 
@@ -59,10 +62,14 @@ pub struct Bounds {
     pub legs: usize,
     /// Transactions alive (each lingers up to 32 s).
     pub transactions: usize,
+    /// Legs that are over and that route has not forgotten.
+    pub ended: Room,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { legs: 4_000, transactions: 40_000 }
+        // More than route takes while report is away; 2 KiB of memo is a call with a long history.
+        let ended = Room { legs: 30_000, bytes: 32 << 20 };
+        Self { legs: 4_000, transactions: 40_000, ended }
     }
 }

@@ -14,10 +14,6 @@ fn answer(leg: types::LegId) -> SignallingCommand {
     SignallingCommand::Answer { leg, description: description(ANSWER), memo: memo("m") }
 }
 
-fn ended(leg: types::LegId, cause: Cause, by: EndedBy) -> SignallingEvent {
-    SignallingEvent::Ended { leg, cause, by }
-}
-
 #[test]
 fn an_invite_is_tried_at_once_and_offered() {
     let mut house = House::new();
@@ -62,7 +58,7 @@ fn ring_answer_ack_and_the_callers_bye() {
     let bye = request("BYE", "sip:192.0.2.1:5060", "b", "c1", &tag_of(&ok), 2, "Reason: Q.850;cause=17\r\n");
     house.datagram(CARRIER, &bye);
     assert_eq!(house.response().status.0, 200);
-    assert_eq!(house.events(), [ended(leg, Cause::UserBusy, EndedBy::Peer)]);
+    assert_eq!(house.ends(), [(leg, Cause::UserBusy, EndedBy::Peer)]);
     house.datagram(CARRIER, &bye);
     assert_eq!(house.response().status.0, 200, "a copy of the BYE is answered by its transaction");
     let late = request("BYE", "sip:192.0.2.1:5060", "b2", "c1", &tag_of(&ok), 3, "");
@@ -95,7 +91,7 @@ fn without_an_ack_the_dialog_is_ended() {
     let requests: Vec<_> = house.sent().into_iter().filter(|m| matches!(m, Message::Request(_))).collect();
     let Message::Request(bye) = &requests[0] else { panic!("no BYE") };
     assert_eq!(bye.method, Method::Bye);
-    assert_eq!(house.events(), [ended(leg, Cause::RecoveryOnTimerExpiry, EndedBy::Failure)]);
+    assert_eq!(house.ends(), [(leg, Cause::RecoveryOnTimerExpiry, EndedBy::Failure)]);
 }
 
 #[test]
@@ -104,7 +100,7 @@ fn cancel_ends_what_is_not_answered() {
     let leg = house.offered("c1");
     house.datagram(CARRIER, &request("CANCEL", "sip:400@192.0.2.1", "invc1", "c1", "", 1, ""));
     assert_eq!(house.statuses(), [200, 487]);
-    assert_eq!(house.events(), [ended(leg, Cause::NormalUnspecified, EndedBy::Peer)]);
+    assert_eq!(house.ends(), [(leg, Cause::NormalUnspecified, EndedBy::Peer)]);
     house.command(answer(leg));
     assert!(house.sent().is_empty(), "a command that crossed the CANCEL is dropped");
     house.pass(Duration::from_millis(600));
@@ -144,7 +140,7 @@ fn route_refuses_with_a_cause() {
         assert_eq!(refusal.status.0, status);
         let reason = format!("Q.850;cause={}", cause.q850());
         assert_eq!(refusal.head.headers.first(&Name::Reason), Some(reason.as_bytes()));
-        assert_eq!(house.events(), [ended(leg, cause, EndedBy::House)]);
+        assert_eq!(house.ends(), [(leg, cause, EndedBy::House)]);
     }
 }
 
@@ -156,7 +152,7 @@ fn a_bye_of_ours_waits_for_the_ack() {
     let tag = tag_of(&house.response());
     house.command(SignallingCommand::HangUp { leg, cause: Cause::NormalClearing });
     assert!(house.sent().is_empty(), "RFC 3261 §15");
-    assert_eq!(house.events(), [ended(leg, Cause::NormalClearing, EndedBy::House)]);
+    assert_eq!(house.ends(), [(leg, Cause::NormalClearing, EndedBy::House)]);
     house.datagram(CARRIER, &request("ACK", "sip:192.0.2.1", "a", "c1", &tag, 1, ""));
     assert_eq!(house.request().method, Method::Bye);
 }
@@ -169,7 +165,7 @@ fn our_bye_is_repeated_until_answered() {
     let bye = house.request();
     assert_eq!(bye.uri.to_bytes(), b"sip:13800138000@198.51.100.7:5060");
     assert_eq!(bye.head.headers.first(&Name::Reason), Some(&b"Q.850;cause=16"[..]));
-    assert_eq!(house.events(), [ended(leg, Cause::NormalClearing, EndedBy::House)]);
+    assert_eq!(house.ends(), [(leg, Cause::NormalClearing, EndedBy::House)]);
     house.pass(Duration::from_millis(600));
     assert_eq!(house.request(), bye, "Timer E");
     house.reply(&bye, 200, "", "");
@@ -211,5 +207,5 @@ fn nobody_rings_for_ever() {
     let leg = house.offered("c1");
     house.pass(Duration::from_secs(181));
     assert_eq!(house.statuses(), [480]);
-    assert_eq!(house.events(), [ended(leg, Cause::NoAnswer, EndedBy::Failure)]);
+    assert_eq!(house.ends(), [(leg, Cause::NoAnswer, EndedBy::Failure)]);
 }

@@ -17,10 +17,6 @@ fn ringing_phone() -> House {
     house
 }
 
-fn ended(n: u8, cause: Cause, by: EndedBy) -> SignallingEvent {
-    SignallingEvent::Ended { leg: leg(n), cause, by }
-}
-
 #[test]
 fn a_phone_is_rung_answers_and_is_hung_up() {
     let mut house = ringing_phone();
@@ -49,7 +45,7 @@ fn a_phone_is_rung_answers_and_is_hung_up() {
     house.command(SignallingCommand::HangUp { leg: leg(1), cause: Cause::NormalClearing });
     let bye = house.request();
     assert_eq!((bye.method, bye.head.cseq.number), (Method::Bye, 2));
-    assert_eq!(house.events(), [ended(1, Cause::NormalClearing, EndedBy::House)]);
+    assert_eq!(house.ends(), [(leg(1), Cause::NormalClearing, EndedBy::House)]);
 }
 
 #[test]
@@ -69,7 +65,7 @@ fn the_phone_hangs_up() {
     );
     house.datagram(PHONE, bye.as_bytes());
     assert_eq!(house.response().status.0, 200);
-    assert_eq!(house.events(), [ended(1, Cause::NormalClearing, EndedBy::Peer)]);
+    assert_eq!(house.ends(), [(leg(1), Cause::NormalClearing, EndedBy::Peer)]);
 }
 
 #[test]
@@ -81,13 +77,13 @@ fn refusals_and_silence_have_their_causes() {
         let (_, invite) = house.dial(leg(1));
         house.reply(&invite, status, "p", "");
         assert_eq!(house.request().method, Method::Ack);
-        assert_eq!(house.events(), [ended(1, cause, EndedBy::Peer)]);
+        assert_eq!(house.ends(), [(leg(1), cause, EndedBy::Peer)]);
     }
     let mut house = ringing_phone();
     house.dial(leg(1));
     house.pass(Duration::from_secs(33));
     assert_eq!(house.sent().len(), 6, "Timer A");
-    assert_eq!(house.events(), [ended(1, Cause::NoUserResponding, EndedBy::Failure)], "Timer B");
+    assert_eq!(house.ends(), [(leg(1), Cause::NoUserResponding, EndedBy::Failure)], "Timer B");
 }
 
 #[test]
@@ -96,7 +92,7 @@ fn cancel_waits_for_the_first_provisional_response() {
     let (_, invite) = house.dial(leg(1));
     house.command(SignallingCommand::HangUp { leg: leg(1), cause: Cause::NormalUnspecified });
     assert!(house.sent().is_empty(), "RFC 3261 §9.1");
-    assert_eq!(house.events(), [ended(1, Cause::NormalUnspecified, EndedBy::House)]);
+    assert_eq!(house.ends(), [(leg(1), Cause::NormalUnspecified, EndedBy::House)]);
     house.reply(&invite, 180, "p", "");
     let cancel = house.request();
     assert_eq!((&cancel.method, cancel.head.cseq.number), (&Method::Cancel, 1));
@@ -148,7 +144,7 @@ fn a_phone_that_is_not_there_cannot_be_called() {
         description: description(ANSWER),
         memo: memo(""),
     });
-    assert_eq!(house.events(), [ended(1, Cause::DestinationOutOfOrder, EndedBy::Failure)]);
+    assert_eq!(house.ends(), [(leg(1), Cause::DestinationOutOfOrder, EndedBy::Failure)]);
     assert!(house.sent().is_empty());
 }
 

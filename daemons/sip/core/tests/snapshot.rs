@@ -23,10 +23,8 @@ fn an_established_call_goes_on_and_route_hangs_up() {
     let bye = house.request();
     assert_eq!((&bye.method, bye.head.cseq.number), (&Method::Bye, 1));
     assert_eq!(bye.head.to.tag(), Some(&b"caller"[..]));
-    assert_eq!(
-        house.events(),
-        [SignallingEvent::Ended { leg, cause: Cause::NormalClearing, by: EndedBy::House }]
-    );
+    let ended = house.ended(leg, Cause::NormalClearing, EndedBy::House, "talking");
+    assert_eq!(house.events(), [ended]);
 }
 
 #[test]
@@ -37,15 +35,98 @@ fn an_established_call_goes_on_and_the_caller_hangs_up() {
     house.restart(&written);
     house.datagram(CARRIER, &request("BYE", "sip:192.0.2.1", "b", "c1", &tag, 2, ""));
     assert_eq!(house.statuses(), [200]);
-    assert_eq!(
-        house.events(),
-        [SignallingEvent::Ended { leg, cause: Cause::NormalClearing, by: EndedBy::Peer }]
-    );
+    let ended = house.ended(leg, Cause::NormalClearing, EndedBy::Peer, "talking");
+    assert_eq!(house.events(), [ended]);
     let written = [written, house.written()].concat();
     house.restart(&written);
     assert!(house.core.attach().legs.is_empty(), "what is over stays over");
     house.datagram(CARRIER, &request("BYE", "sip:192.0.2.1", "b", "c1", &tag, 2, ""));
     assert_eq!(house.statuses(), [200], "and a copy of the BYE still has its answer");
+}
+
+/// Guarded by the mutant `sip-forgets-ended-legs`.
+#[test]
+fn the_end_of_a_leg_is_said_again_until_route_forgets_it() {
+    let mut house = House::new();
+    let (leg, tag) = house.established("c1");
+    house.pass(Duration::from_secs(5));
+    house.datagram(CARRIER, &request("BYE", "sip:192.0.2.1", "b", "c1", &tag, 2, ""));
+    let ended = house.ended(leg, Cause::NormalClearing, EndedBy::Peer, "talking");
+    assert_eq!(house.events(), std::slice::from_ref(&ended));
+    let mut written = house.written();
+    house.restart(&written);
+    house.pass(Duration::from_secs(100));
+    for _ in 0..2 {
+        assert_eq!(house.core.again(), std::slice::from_ref(&ended), "with its time, and whoever was killed");
+    }
+    // What route learns of the call later lies there too; anything else comes too late.
+    house.command(SignallingCommand::Remember { leg, memo: memo("over") });
+    house.command(SignallingCommand::HangUp { leg, cause: Cause::NormalClearing });
+    assert!(house.events().is_empty() && house.core.attach().legs.is_empty());
+    written.extend(house.written());
+    house.restart(&written);
+    let memos: Vec<_> = house.core.again().into_iter().map(memo_of).collect();
+    assert_eq!(memos, ["over"]);
+    house.command(SignallingCommand::Forget { leg });
+    assert!(house.core.again().is_empty());
+    written.extend(house.written());
+    house.restart(&written);
+    assert!(house.core.again().is_empty());
+}
+
+#[test]
+fn an_offer_is_said_again_until_a_memo_comes() {
+    let mut house = House::new();
+    let (alive, over, known) = (house.offered("c1"), house.offered("c2"), house.offered("c3"));
+    house.command(SignallingCommand::Remember { leg: known, memo: memo("known") });
+    house.datagram(CARRIER, &request("CANCEL", "sip:400@192.0.2.1", "invc2", "c2", "", 1, ""));
+    let written = house.written();
+    house.restart(&written);
+    let again = house.core.again();
+    let [
+        SignallingEvent::Offered { leg: first, description: Some(_), .. },
+        SignallingEvent::Offered { leg: second, .. },
+        SignallingEvent::Ended { leg: third, .. },
+    ] = &again[..]
+    else {
+        panic!("{again:?}")
+    };
+    assert_eq!((*first, *second, *third), (alive, over, over));
+    assert_eq!(house.core.attach().legs.len(), 2);
+}
+
+#[test]
+fn ends_beyond_the_bound_go_the_oldest_first_and_are_counted() {
+    let mut house = House::new();
+    let mut legs = Vec::new();
+    for call in ["c1", "c2", "c3"] {
+        house.pass(Duration::from_secs(1));
+        let (leg, _) = house.established(call);
+        house.command(SignallingCommand::HangUp { leg, cause: Cause::NormalClearing });
+        house.sent();
+        legs.push(leg);
+    }
+    let kept = |house: &House| house.core.again().into_iter().map(leg_of).collect::<Vec<_>>();
+    assert_eq!((kept(&house), house.core.counters().dropped_ends), (legs[1..].to_vec(), 1));
+    house.events();
+    let (leg, _) = house.established("c4");
+    house.command(SignallingCommand::Remember { leg, memo: memo(&"m".repeat(995)) });
+    house.command(SignallingCommand::HangUp { leg, cause: Cause::NormalClearing });
+    assert_eq!((kept(&house), house.core.counters().dropped_ends), (vec![leg], 3));
+}
+
+fn memo_of(event: SignallingEvent) -> String {
+    match event {
+        SignallingEvent::Ended { memo, .. } => memo.0,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn leg_of(event: SignallingEvent) -> types::LegId {
+    match event {
+        SignallingEvent::Ended { leg, .. } => leg,
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
@@ -92,6 +173,7 @@ fn the_whole_state_equals_its_changes() {
     let mut again = House::new();
     again.restart(&whole);
     assert_eq!(again.core.attach(), house.core.attach());
+    assert_eq!(again.core.again(), house.core.again());
     assert_eq!(again.core.snapshot().len(), house.core.snapshot().len());
     println!("the changes take {} bytes, the whole {} bytes", written.len(), whole.len());
 }

@@ -64,10 +64,8 @@ fn a_re_invite_that_route_refuses_or_forgets_is_refused() {
     let bye = request("BYE", "sip:192.0.2.1", "b", "c1", &tag, 4, "");
     house.events();
     house.datagram(CARRIER, &bye);
-    assert_eq!(
-        house.events(),
-        [SignallingEvent::Ended { leg, cause: Cause::NormalClearing, by: EndedBy::Peer }]
-    );
+    let ended = house.ended(leg, Cause::NormalClearing, EndedBy::Peer, "talking");
+    assert_eq!(house.events(), [ended]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! that hands descriptors over, and the machine's loopback as the network.
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use route_api::{AttachSignalling, SignallingCommand, SignallingEvent};
+use route_api::{AttachSignalling, Cause, EndedBy, SignallingCommand, SignallingEvent};
 use serde_json::{Value, json};
 use std::{
     fs::{self, File},
@@ -21,6 +21,7 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+use types::LegId;
 
 pub const PASSWORD: &str = "Yanmen-8001-demo";
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -116,6 +117,26 @@ impl Stage {
     pub fn attached(&self) -> AttachSignalling {
         match self.told.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("not attached: {}", self.log())) {
             Told::Attach(attach) => attach,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What was said before the attachment, and the attachment.
+    pub fn attached_again(&self) -> (Vec<SignallingEvent>, AttachSignalling) {
+        let mut again = Vec::new();
+        loop {
+            match self.told.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("not attached: {}", self.log()))
+            {
+                Told::Attach(attach) => return (again, attach),
+                Told::Event(event) => again.push(event),
+            }
+        }
+    }
+
+    /// The end of a leg.
+    pub fn end(&self) -> (LegId, Cause, EndedBy) {
+        match self.event() {
+            SignallingEvent::Ended { leg, cause, by, .. } => (leg, cause, by),
             other => panic!("{other:?}"),
         }
     }

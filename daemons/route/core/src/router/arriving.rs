@@ -1,6 +1,6 @@
 //! From the offer to the first sound: admission, number, media, answer.
 
-use super::{CLOSING, CONFIRMATION, Link, MEDIA, Router, UNSAVED};
+use super::{CLOSING, CONFIRMATION, Link, MEDIA, Router, UNSAVED, call_of};
 use crate::{
     call::{Arrival, Call, Offerer, Overflow, Recording, Stage},
     leg::{Leg, Line, Negotiation, Sound},
@@ -10,22 +10,24 @@ use report_api::Disposition;
 use route_api::{Cause, Endpoint, MediaCommand, MediaRefusal, Party, SessionDescription, SignallingCommand};
 use settings::record::OnDiskFull;
 use std::collections::VecDeque;
-use types::{CallId, LegId, Pii};
+use types::{LegId, Monotonic, Pii};
 
 /// The longest number, name or reference that is kept, in characters; the edges have bounds of their own.
 const LONGEST: usize = 128;
 
 impl Router {
+    #[expect(clippy::too_many_arguments, reason = "the fields of one event")]
     pub(super) fn offered(
         &mut self,
         leg: LegId,
+        at: Monotonic,
         over: Endpoint,
         from: Party,
         dialled: String,
         description: Option<SessionDescription>,
         reference: String,
     ) {
-        if self.legs.contains_key(&leg) {
+        if self.legs.contains_key(&leg) || self.is_over(call_of(leg)) {
             return;
         }
         if self.unsaved.len() >= UNSAVED {
@@ -33,19 +35,19 @@ impl Router {
             self.signal(SignallingCommand::HangUp { leg, cause: Cause::NoCircuitAvailable });
             return;
         }
-        let now = self.now;
+        let (now, at) = (self.now, self.utc_of(at));
         let dialled = cut(&dialled);
         let flow = self.plan.flow(&dialled).cloned();
         let mut call = Call {
-            id: CallId(self.ids.next()),
-            offered: now.utc,
+            id: call_of(leg),
+            offered: at,
             from: Party {
                 number: Pii::new(cut(from.number.reveal())),
                 display: from.display.map(|display| Pii::new(cut(display.reveal()))),
             },
             flow: flow.as_ref().map_or_else(String::new, |flow| flow.name.to_string()),
             steps: flow.as_ref().map_or_else(VecDeque::new, |flow| flow.steps.clone().into()),
-            caller: Leg::offered(leg, over, now.utc, cut(&reference)),
+            caller: Leg::offered(leg, over, at, cut(&reference)),
             agents: Vec::new(),
             stage: Stage::Arriving(Arrival::Opening {
                 offerer: if description.is_some() { Offerer::Caller } else { Offerer::House },

@@ -3,11 +3,11 @@
 //! Nothing that was said on a stream before it broke is taken for done: when an edge attaches, what each leg
 //! should be is compared with what the edge says it is, and the difference is commanded anew.
 //!
-//! | route wants      | the edge has it       | the edge has it not          |
-//! |------------------|-----------------------|------------------------------|
-//! | alive            | goes on               | the leg has ended, a failure |
-//! | ended            | ended again           | it is over                   |
-//! | knows it not     | its memo's call comes back, else ended | -           |
+//! | route wants      | the edge has it alive | has its end            | knows nothing of it          |
+//! |------------------|-----------------------|------------------------|------------------------------|
+//! | alive            | goes on               | it ended, at that time | the leg has ended, a failure |
+//! | ended            | ended again           | it is over             | it is over                   |
+//! | knows it not     | its memo's call comes back, else ended | its memo's call comes back and ends, else forgotten | - |
 
 use super::{Link, RETURN, Router, Timer};
 use crate::{
@@ -49,7 +49,10 @@ impl Router {
         let calls: Vec<CallId> = self.calls.keys().copied().collect();
         for call in calls {
             self.with_call(call, |router, call| match edge {
-                Edge::Signalling => router.reconcile_lines(call, &BTreeMap::new()),
+                Edge::Signalling => {
+                    router.end_left(call);
+                    router.reconcile_lines(call, &BTreeMap::new());
+                }
                 Edge::Media => router.reconcile_sounds(call, &BTreeMap::new()),
             });
         }
@@ -61,13 +64,22 @@ impl Router {
         let live: BTreeMap<LegId, LiveLeg> = attach.legs.into_iter().map(|leg| (leg.leg, leg)).collect();
         let calls: Vec<CallId> = self.calls.keys().copied().collect();
         for call in calls {
-            self.with_call(call, |router, call| router.reconcile_lines(call, &live));
+            self.with_call(call, |router, call| {
+                // The memo that the edge has may be an older one.
+                call.remembered.clear();
+                router.end_left(call);
+                router.reconcile_lines(call, &live);
+            });
         }
-        for leg in live.values() {
-            if let Some(Memory::Call(call)) = Memory::read(&leg.memo) {
-                self.restore(*call, leg.leg, &live);
+        // Who is alive comes first: an agent is on that call, whatever one that is over says.
+        let over = self.left.iter().map(|(leg, left)| (*leg, left.memo.clone()));
+        let memos: Vec<_> = live.values().map(|leg| (leg.leg, leg.memo.clone())).chain(over).collect();
+        for (leg, memo) in memos {
+            if let Some(Memory::Call(call)) = Memory::read(&memo) {
+                self.restore(*call, leg, &live);
             }
         }
+        self.let_go_of_left();
         for leg in live.keys().filter(|leg| !self.legs.contains_key(leg)).copied().collect::<Vec<_>>() {
             self.signal(SignallingCommand::HangUp { leg, cause: Cause::TemporaryFailure });
         }
@@ -98,13 +110,12 @@ impl Router {
 
     /// Takes a call of an earlier life back.
     fn restore(&mut self, mut call: Call, holder: LegId, live: &BTreeMap<LegId, LiveLeg>) {
-        let known = self.calls.contains_key(&call.id) || self.finished.contains(&call.id);
+        let known = self.calls.contains_key(&call.id) || self.is_over(call.id);
         let taken = call.legs().any(|leg| self.legs.contains_key(&leg.id));
         if known || taken || call.caller.id != holder {
             return;
         }
         self.legs.extend(call.legs().filter(|leg| !leg.over()).map(|leg| (leg.id, call.id)));
-        call.decide(self.now.utc, "call.restored", "route began anew, the edge had kept the call");
         match &call.stage {
             Stage::Waiting(wait) | Stage::Offering(wait, _) => {
                 self.orders = self.orders.max(wait.place.order);
@@ -116,7 +127,12 @@ impl Router {
         if !matches!(call.recording, Recording::None | Recording::Failed(_)) {
             self.ask_record_again(&call);
         }
+        self.end_left(&mut call);
+        call.decide(self.now.utc, "call.restored", "route began anew, the edge had kept the call");
         self.reconcile_lines(&mut call, live);
+        if matches!(call.stage, Stage::Ending { .. }) {
+            self.finish_unknown_recording(&mut call);
+        }
         let sounds = self.unclaimed.clone();
         if self.media == Link::Attached {
             self.reconcile_sounds(&mut call, &sounds);

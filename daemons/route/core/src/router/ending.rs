@@ -1,12 +1,10 @@
-//! The end of a leg, of a call, and the call record.
+//! The end of a leg, and of a call.
 
-use super::{FINISHED, Router};
+use super::Router;
 use crate::{
     call::{Call, Overflow, Stage},
-    input::Output,
     leg::Sound,
 };
-use mutant::mutant;
 use report_api::{Disposition, OfferOutcome};
 use route_api::{Cause, EndedBy, Quality};
 use types::LegId;
@@ -92,24 +90,5 @@ impl Router {
         for leg in call.legs_mut() {
             self.hang_up_leg(leg, cause);
         }
-    }
-
-    /// All is said: the call becomes its call record.
-    pub(super) fn close_out(&mut self, call: Call, disposition: Disposition) {
-        for leg in call.legs() {
-            self.legs.remove(&leg.id);
-        }
-        if let Some(recording) = call.recording() {
-            self.recordings.remove(&recording);
-        }
-        if self.finished.len() >= FINISHED {
-            self.finished.pop_front();
-        }
-        self.finished.push_back(call.id);
-        if disposition == Disposition::Abandoned && mutant("route-no-call-record") {
-            return;
-        }
-        self.unsaved.insert(call.id);
-        self.output.push_back(Output::Save(Box::new(call.record(self.now.utc, disposition))));
     }
 }

@@ -12,6 +12,7 @@ use super::{FULL, MEDIA, Router};
 use crate::{
     agent::{Next, State},
     call::{Call, NotRecordedFor, OfferStep, Recording, Stage, Talk},
+    ids::recording_of,
     input::{NotBegun, Output},
     leg::{Leg, Line, Sound, Track},
 };
@@ -74,7 +75,7 @@ impl Router {
             call.decide(self.now.utc, "recording.none", "the settings say so");
             return;
         }
-        let recording = RecordingId(self.ids.next());
+        let recording = recording_of(call.id);
         call.recording = Recording::Asked(recording);
         call.caller.track = Track::Asked { number: 0, consent: consent.clone() };
         self.recordings.insert(recording, call.id);
@@ -101,6 +102,10 @@ impl Router {
     pub(super) fn ask_record_again(&mut self, call: &Call) {
         let Some(recording) = call.recording() else { return };
         self.recordings.insert(recording, call.id);
+        if let Recording::Finished(_) = call.recording {
+            self.output.push_back(Output::RecordFinish(Finish { recording }));
+            return;
+        }
         if let (Recording::Asked(_), Some(consent)) = (call.recording, call.consent.clone()) {
             let track = RecordTrack { track: 0, leg: call.caller.id, party: PartyRole::Customer, consent };
             self.output.push_back(Output::RecordBegin(Begin {
@@ -129,6 +134,8 @@ impl Router {
 
     pub(super) fn not_begun(&mut self, recording: RecordingId, why: NotBegun) {
         let Some(call) = self.recordings.get(&recording).copied() else { return };
+        // Where its call is over already there is nothing to be finished.
+        self.finished(recording);
         self.with_call(call, |router, call| {
             if call.recording != Recording::Asked(recording) {
                 return;

@@ -74,6 +74,10 @@ pub struct World {
     pub now: Moment,
     pub plan: Route,
     pub sip: BTreeMap<LegId, SipLeg>,
+    /// Legs that are over and not forgotten, as the edge says them.
+    pub ended: BTreeMap<LegId, (Monotonic, Cause, EndedBy, Memo)>,
+    /// Legs that came in and whose memo is empty, by the moment of their offer.
+    pub unheard: BTreeMap<LegId, SignallingEvent>,
     pub media: BTreeMap<LegId, SoundLeg>,
     pub sip_attached: bool,
     pub media_attached: bool,
@@ -83,6 +87,8 @@ pub struct World {
     pub joins: VecDeque<Join>,
     pub finished: Vec<RecordingId>,
     pub saved: Vec<CallRecord>,
+    /// While report is away: what route wants kept.
+    pub unsaved: Option<Vec<CallRecord>>,
     pub dialled: Vec<LegId>,
     pub hung_up: Vec<(LegId, Cause)>,
     pub commands: Vec<String>,
@@ -107,6 +113,8 @@ impl World {
             now,
             plan,
             sip: BTreeMap::new(),
+            ended: BTreeMap::new(),
+            unheard: BTreeMap::new(),
             media: BTreeMap::new(),
             sip_attached: false,
             media_attached: false,
@@ -116,6 +124,7 @@ impl World {
             joins: VecDeque::new(),
             finished: Vec::new(),
             saved: Vec::new(),
+            unsaved: None,
             dialled: Vec::new(),
             hung_up: Vec::new(),
             commands: Vec::new(),
@@ -139,7 +148,13 @@ impl World {
                 Output::Media(command) => self.obey_media(command),
                 Output::RecordBegin(begin) => self.begins.push_back(begin),
                 Output::RecordJoin(join) => self.joins.push_back(join),
-                Output::RecordFinish(finish) => self.finished.push(finish.recording),
+                Output::RecordFinish(finish) => {
+                    self.finished.push(finish.recording);
+                    self.router.handle(self.now, Input::Finished(finish.recording));
+                }
+                Output::Save(record) if self.unsaved.is_some() => {
+                    self.unsaved.get_or_insert_default().push(*record);
+                }
                 Output::Save(record) => {
                     let call = record.call;
                     // report keeps the first: only another life of route may say it again.
@@ -161,6 +176,7 @@ impl World {
             SignallingCommand::Answer { leg, memo, .. } => {
                 small(&memo);
                 if let Some(side) = self.sip.get_mut(&leg) {
+                    self.unheard.remove(&leg);
                     side.memo = memo;
                     side.answered_by_us = true;
                     self.from_sip.push_back(SignallingEvent::Confirmed { leg, description: None });
@@ -175,15 +191,26 @@ impl World {
             }
             SignallingCommand::Remember { leg, memo } => {
                 small(&memo);
+                self.unheard.remove(&leg);
                 if let Some(side) = self.sip.get_mut(&leg) {
                     side.memo = memo;
+                } else if let Some((.., kept)) = self.ended.get_mut(&leg) {
+                    *kept = memo;
                 }
+            }
+            SignallingCommand::Forget { leg } => {
+                assert!(!self.sip.contains_key(&leg), "{leg} is alive and forgotten");
+                let recorded = self.saved.iter().any(|record| record.legs[0].leg == leg);
+                assert!(
+                    recorded || self.dialled.contains(&leg),
+                    "{leg} is forgotten before its call is kept"
+                );
+                self.ended.remove(&leg);
+                self.unheard.remove(&leg);
             }
             SignallingCommand::HangUp { leg, cause } => {
                 self.hung_up.push((leg, cause));
-                if self.sip.remove(&leg).is_some() {
-                    self.from_sip.push_back(SignallingEvent::Ended { leg, cause, by: EndedBy::House });
-                }
+                self.over(leg, cause, EndedBy::House);
             }
             SignallingCommand::Attached {}
             | SignallingCommand::Ring { .. }
@@ -229,6 +256,17 @@ impl World {
     }
 
     pub fn attach_sip(&mut self) {
+        let again: Vec<_> = self.unheard.values().cloned().collect();
+        let ends = self.ended.iter().map(|(leg, (at, cause, by, memo))| SignallingEvent::Ended {
+            leg: *leg,
+            at: *at,
+            cause: *cause,
+            by: *by,
+            memo: memo.clone(),
+        });
+        for event in again.into_iter().chain(ends.collect::<Vec<_>>()) {
+            self.give(Input::Signalling(event));
+        }
         self.sip_attached = true;
         let legs = self
             .sip
@@ -276,6 +314,7 @@ impl World {
             Record::default(),
             serde_json::from_str(&roster).unwrap(),
         );
+        self.unsaved = self.unsaved.take().map(|_gone| Vec::new());
         self.sip_attached = false;
         self.media_attached = false;
         self.from_sip.clear();
@@ -296,7 +335,9 @@ impl World {
                 answered_by_us: false,
             };
             self.sip.insert(leg, side);
-            self.give(Input::Signalling(self.offered(leg, dialled)));
+            let offered = self.offered(leg, dialled);
+            self.unheard.insert(leg, offered.clone());
+            self.give(Input::Signalling(offered));
         }
         leg
     }
@@ -304,6 +345,7 @@ impl World {
     pub fn offered(&self, leg: LegId, dialled: &str) -> SignallingEvent {
         SignallingEvent::Offered {
             leg,
+            at: self.now.monotonic,
             over: Endpoint::Trunk("carrier".parse().unwrap()),
             from: Party { number: Pii::new("13800138000".to_owned()), display: None },
             dialled: dialled.to_owned(),
@@ -415,9 +457,25 @@ impl World {
 
     /// A party hangs up, or its leg ends otherwise.
     pub fn ended(&mut self, leg: LegId, cause: Cause) {
-        if self.sip.remove(&leg).is_some() {
-            self.from_sip.push_back(SignallingEvent::Ended { leg, cause, by: EndedBy::Peer });
+        self.over(leg, cause, EndedBy::Peer);
+    }
+
+    fn over(&mut self, leg: LegId, cause: Cause, by: EndedBy) {
+        if let Some(SipLeg { memo, .. }) = self.sip.remove(&leg) {
+            let at = self.now.monotonic;
+            self.ended.insert(leg, (at, cause, by, memo.clone()));
+            self.from_sip.push_back(SignallingEvent::Ended { leg, at, cause, by, memo });
         }
+    }
+
+    /// report is back, and hears what this life of route wants kept.
+    pub fn report_returns(&mut self) {
+        for record in self.unsaved.take().unwrap_or_default() {
+            let call = record.call;
+            self.saved.push(record);
+            self.router.handle(self.now, Input::Saved(call));
+        }
+        self.drain();
     }
 
     pub fn hang_up(&mut self, leg: LegId) {

@@ -1,16 +1,16 @@
 //! Legs that come in: INVITE to our final response, CANCEL, and the ACK of our 2xx.
 
 use super::cause;
-use super::leg::{Established, Leg, Offered, RING_LIMIT, State, Success};
+use super::leg::{Established, Kept, Leg, Offer, Offered, RING_LIMIT, State, Success};
 use super::{ALLOW, SDP};
 use crate::{
     Core, Flow, Presence,
     dialog::{Dialog, Reach},
-    message::{Name, NameAddr, Request, Response, Status, decode},
+    message::{Name, Request, Response, Status, decode},
     transaction::{Retransmit, TIMEOUT, TransactionId},
 };
-use route_api::{Cause, EndedBy, Endpoint, Memo, Party, SessionDescription, SignallingEvent};
-use types::{LegId, Monotonic, Pii};
+use route_api::{Cause, EndedBy, Endpoint, Memo, SessionDescription, SignallingEvent};
+use types::{LegId, Monotonic};
 
 impl Core {
     /// A new INVITE (RFC 3261 §13.3.1).
@@ -49,17 +49,21 @@ impl Core {
         let leg = self.random.leg();
         self.transactions.belongs(id, leg);
         self.counters.offered += 1;
-        self.event(SignallingEvent::Offered {
-            leg,
+        let from = &request.head.from;
+        let offer = Offer {
+            at: now,
             over: over.clone(),
-            from: party(&request.head.from),
+            number: from.uri.number().map(|number| decode(&number)).unwrap_or_default(),
+            display: from.display(),
             dialled,
             description,
             reference: decode(&request.head.call_id),
-        });
+        };
+        self.event(offer.event(leg));
+        let kept = Kept { memo: Memo::default(), offer: Some(Box::new(offer)) };
         let until = now.plus(RING_LIMIT);
         let offered = Offered { transaction: id, invite: request, flow: source, local_tag, until };
-        self.legs.put(leg, Leg { over, memo: Memo::default(), state: State::Offered(Box::new(offered)) });
+        self.legs.put(leg, Leg { over, kept, state: State::Offered(Box::new(offered)) });
     }
 
     /// 180: route rings the called side.
@@ -78,7 +82,7 @@ impl Core {
         let Ok(dialog) = Dialog::uas(invite, local_tag, *flow, reach(&leg.over)) else {
             // Cannot be: the INVITE was refused with 400 if no dialog could be made of it.
             self.refuse_offer(now, &offered, Cause::Interworking);
-            return self.ended(id, Cause::Interworking, EndedBy::Failure);
+            return self.ended(now, id, leg.kept, Cause::Interworking, EndedBy::Failure);
         };
         let mut response = self.dialog_making(&offered, Status(200)).with(Name::ContentType, SDP);
         response.body = description.0.clone().into_bytes();
@@ -108,7 +112,7 @@ impl Core {
                 let response = offered.invite.respond(Status(487)).tagged(&offered.local_tag);
                 self.respond(now, offered.transaction, &response);
                 let cause = cause::of_reason(&cancel.head.headers).unwrap_or(Cause::NormalUnspecified);
-                self.ended(id, cause, EndedBy::Peer);
+                self.ended(now, id, leg.kept, cause, EndedBy::Peer);
             }
             other => self.legs.put(id, Leg { state: other, ..leg }),
         }
@@ -173,11 +177,6 @@ pub(super) fn reach(over: &Endpoint) -> Reach {
         Endpoint::Phone(_) => Reach::Source,
         Endpoint::Trunk(_) => Reach::Target,
     }
-}
-
-fn party(from: &NameAddr) -> Party {
-    let number = from.uri.number().map(|number| decode(&number)).unwrap_or_default();
-    Party { number: Pii::new(number), display: from.display().map(Pii::new) }
 }
 
 fn before_params(kind: &[u8]) -> &[u8] {

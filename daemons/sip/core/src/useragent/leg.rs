@@ -20,10 +20,10 @@ use crate::{
     message::Request,
     transaction::{Retransmit, TransactionId},
 };
-use route_api::{Endpoint, LegState, Memo, SessionDescription};
+use route_api::{Endpoint, LegState, Memo, Party, SessionDescription, SignallingEvent};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-use types::Monotonic;
+use types::{LegId, Monotonic, Pii};
 
 /// How long a leg may ring before we give up by ourselves (RFC 3261 §16.6 step 11, Timer C). Route has its
 /// own, shorter patience.
@@ -35,8 +35,29 @@ pub(super) const CHANGE_LIMIT: Duration = Duration::from_secs(8);
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Leg {
     pub(super) over: Endpoint,
-    pub(super) memo: Memo,
+    pub(super) kept: Kept,
     pub(super) state: State,
+}
+
+/// What route finds a leg again by.
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub(super) struct Kept {
+    /// What its last command carried.
+    pub(super) memo: Memo,
+    /// What it was told of a leg that came in, as long as no memo says that it has heard of it.
+    pub(super) offer: Option<Box<Offer>>,
+}
+
+/// A call that came in, as route is told of it.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Offer {
+    pub(super) at: Monotonic,
+    pub(super) over: Endpoint,
+    pub(super) number: String,
+    pub(super) display: Option<String>,
+    pub(super) dialled: String,
+    pub(super) description: Option<SessionDescription>,
+    pub(super) reference: String,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -101,7 +122,42 @@ pub(super) struct Change {
     pub(super) until: Monotonic,
 }
 
+impl Kept {
+    /// By that memo.
+    pub(super) fn by(memo: Memo) -> Self {
+        Self { memo, offer: None }
+    }
+}
+
+impl Offer {
+    pub(crate) fn event(&self, leg: LegId) -> SignallingEvent {
+        SignallingEvent::Offered {
+            leg,
+            at: self.at,
+            over: self.over.clone(),
+            from: Party {
+                number: Pii::new(self.number.clone()),
+                display: self.display.clone().map(Pii::new),
+            },
+            dialled: self.dialled.clone(),
+            description: self.description.clone(),
+            reference: self.reference.clone(),
+        }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        let description = self.description.as_ref().map_or(0, |description| description.0.len());
+        let display = self.display.as_ref().map_or(0, String::len);
+        self.number.len() + display + self.dialled.len() + description + self.reference.len()
+    }
+}
+
 impl Leg {
+    /// What route was told of it, where route may not have heard.
+    pub(crate) fn offer(&self) -> Option<&Offer> {
+        self.state().and(self.kept.offer.as_deref())
+    }
+
     /// How far the leg is for route; `None` where route has been told that it ended.
     pub fn state(&self) -> Option<LegState> {
         match &self.state {

@@ -4,6 +4,7 @@
 //! that is for route and media.
 
 mod cause;
+mod ended;
 mod inbound;
 mod leg;
 mod legs;
@@ -12,6 +13,8 @@ mod outside;
 mod prove;
 mod within;
 
+pub(crate) use ended::EndedLegs;
+pub use ended::{Ended, Room};
 pub use leg::Leg;
 pub(crate) use legs::Legs;
 
@@ -21,7 +24,7 @@ use crate::{
     message::{Headers, Method, Name, Request},
     transaction::TransactionId,
 };
-use leg::{Established, State, Success};
+use leg::{Established, Kept, State, Success};
 use route_api::{Cause, EndedBy, Memo, SessionDescription, SignallingCommand};
 use types::{LegId, Monotonic};
 
@@ -33,7 +36,7 @@ const SDP: &str = "application/sdp";
 impl Leg {
     /// What route's last command carried.
     pub fn memo(&self) -> &Memo {
-        &self.memo
+        &self.kept.memo
     }
 }
 
@@ -54,14 +57,29 @@ impl Core {
             }
             SignallingCommand::Change { leg, description } => self.answer_change(now, leg, description),
             SignallingCommand::Remember { leg, memo } => self.remember(leg, memo),
+            SignallingCommand::Forget { leg } => self.ended_legs.forget(leg),
             SignallingCommand::HangUp { leg, cause } => self.hang_up(now, leg, cause),
         }
     }
 
     fn remember(&mut self, id: LegId, memo: Memo) {
+        // What is left of a leg that is over is good manners to its peer: its memo lies with its end.
+        if self.ended_legs.remember(id, &memo) {
+            return;
+        }
         if let Some(mut leg) = self.legs.take(id) {
-            leg.memo = memo;
+            leg.kept = Kept::by(memo);
             self.legs.put(id, leg);
+        }
+    }
+
+    /// A leg is over: route is told, and told again at each attachment until it forgets the leg.
+    fn ended(&mut self, now: Monotonic, id: LegId, kept: Kept, cause: Cause, by: EndedBy) {
+        self.counters.ended += 1;
+        let ended = Ended::new(now, cause, by, kept);
+        self.event(ended.event(id));
+        if !mutant::mutant("sip-forgets-ended-legs") {
+            self.counters.dropped_ends += self.ended_legs.put(id, ended, self.settings.bounds.ended);
         }
     }
 
@@ -71,15 +89,15 @@ impl Core {
         match leg.state {
             State::Offered(offered) => {
                 self.refuse_offer(now, &offered, cause);
-                self.ended(id, cause, EndedBy::House);
+                self.ended(now, id, leg.kept, cause, EndedBy::House);
             }
             State::Dialing(dialing) => {
-                self.cancel(now, id, leg.over, leg.memo, &dialing, cause);
-                self.ended(id, cause, EndedBy::House);
+                self.cancel(now, id, leg.over, &dialing, cause);
+                self.ended(now, id, leg.kept, cause, EndedBy::House);
             }
             State::Established(established) => {
-                self.part(now, id, leg.over, leg.memo, *established, cause);
-                self.ended(id, cause, EndedBy::House);
+                self.part(now, id, leg.over, *established, cause);
+                self.ended(now, id, leg.kept, cause, EndedBy::House);
             }
             over @ (State::Cancelling { .. } | State::Leaving { .. }) => {
                 self.legs.put(id, Leg { state: over, ..leg });
@@ -93,7 +111,6 @@ impl Core {
         now: Monotonic,
         id: LegId,
         over: route_api::Endpoint,
-        memo: Memo,
         established: Established,
         cause: Cause,
     ) {
@@ -105,7 +122,7 @@ impl Core {
             Some(success) if success.first => {
                 let state =
                     State::Leaving { dialog: Box::new(dialog), reason: cause::reason(cause), success };
-                self.legs.put(id, Leg { over, memo, state });
+                self.legs.put(id, Leg { over, kept: Kept::default(), state });
             }
             _ => self.bye(now, &mut dialog, &cause::reason(cause)),
         }
@@ -127,12 +144,12 @@ impl Core {
             State::Offered(offered) if offered.until <= now => {
                 let offered = offered.clone();
                 self.refuse_offer(now, &offered, Cause::NoAnswer);
-                return self.ended(id, Cause::NoAnswer, EndedBy::Failure);
+                return self.ended(now, id, leg.kept, Cause::NoAnswer, EndedBy::Failure);
             }
             State::Dialing(dialing) if dialing.until <= now => {
                 let dialing = dialing.clone();
-                self.cancel(now, id, leg.over, leg.memo, &dialing, Cause::NoAnswer);
-                return self.ended(id, Cause::NoAnswer, EndedBy::Failure);
+                self.cancel(now, id, leg.over, &dialing, Cause::NoAnswer);
+                return self.ended(now, id, leg.kept, Cause::NoAnswer, EndedBy::Failure);
             }
             State::Cancelling { until, .. } if *until <= now => return,
             State::Leaving { dialog, reason, success } => {
@@ -151,7 +168,7 @@ impl Core {
                     // RFC 3261 §13.3.1.4: no ACK came, so the dialog is ended.
                     let reason = cause::reason(Cause::RecoveryOnTimerExpiry);
                     self.bye(now, &mut established.dialog, &reason);
-                    return self.ended(id, Cause::RecoveryOnTimerExpiry, EndedBy::Failure);
+                    return self.ended(now, id, leg.kept, Cause::RecoveryOnTimerExpiry, EndedBy::Failure);
                 }
             }
             State::Offered(_) | State::Dialing(_) | State::Cancelling { .. } => {}

@@ -2,7 +2,7 @@
 
 use super::cause;
 use super::inbound::reach;
-use super::leg::{Dialing, Established, Leg, RING_LIMIT, State};
+use super::leg::{Dialing, Established, Kept, Leg, RING_LIMIT, State};
 use super::{ALLOW, SDP};
 use crate::{
     Core, Flow,
@@ -24,26 +24,27 @@ pub(super) struct Call {
 
 impl Core {
     pub(super) fn dial(&mut self, now: Monotonic, id: LegId, call: Call) {
-        if self.legs.get(id).is_some() {
+        if self.legs.get(id).is_some() || self.ended_legs.contains(id) {
             return;
         }
+        let kept = Kept::by(call.memo.clone());
         if self.legs.len() >= self.settings.bounds.legs {
             self.counters.no_room += 1;
-            return self.ended(id, Cause::NoCircuitAvailable, EndedBy::Failure);
+            return self.ended(now, id, kept, Cause::NoCircuitAvailable, EndedBy::Failure);
         }
         let Some((uri, flow)) = self.target(&call) else {
-            return self.ended(id, Cause::DestinationOutOfOrder, EndedBy::Failure);
+            return self.ended(now, id, kept, Cause::DestinationOutOfOrder, EndedBy::Failure);
         };
         let invite = self.invite(uri, flow, &call);
         let Some(transaction) = self.transactions.request(now, invite, flow, Some(id)) else {
             self.counters.no_room += 1;
-            return self.ended(id, Cause::NoCircuitAvailable, EndedBy::Failure);
+            return self.ended(now, id, kept, Cause::NoCircuitAvailable, EndedBy::Failure);
         };
         self.counters.dialled += 1;
         let until = now.plus(RING_LIMIT);
         let state =
             State::Dialing(Dialing { transaction, description: call.description, rung: false, until });
-        self.legs.put(id, Leg { over: call.over, memo: call.memo, state });
+        self.legs.put(id, Leg { over: call.over, kept, state });
     }
 
     /// Whom to ask and over which path; `None` for a trunk that there is not and a phone that is not there.
@@ -93,7 +94,6 @@ impl Core {
         now: Monotonic,
         id: LegId,
         over: Endpoint,
-        memo: Memo,
         dialing: &Dialing,
         cause: Cause,
     ) {
@@ -106,7 +106,7 @@ impl Core {
         }
         let until = now.plus(TIMEOUT);
         let state = State::Cancelling { transaction, reason, sent: proceeding, until };
-        self.legs.put(id, Leg { over, memo, state });
+        self.legs.put(id, Leg { over, kept: Kept::default(), state });
     }
 
     fn send_cancel(&mut self, now: Monotonic, transaction: TransactionId, reason: &[u8]) {
@@ -138,11 +138,11 @@ impl Core {
                 self.rings(leg_id, Leg { state: State::Dialing(dialing), ..leg }, &response);
             }
             State::Dialing(dialing) if response.status.is_success() => {
-                self.answered(now, leg_id, leg.over, leg.memo, dialing, &response);
+                self.answered(now, leg_id, leg.over, leg.kept, dialing, &response);
             }
             State::Dialing(_) => {
                 let cause = cause::of_refusal(response.status, &response.head.headers);
-                self.ended(leg_id, cause, EndedBy::Peer);
+                self.ended(now, leg_id, leg.kept, cause, EndedBy::Peer);
             }
             State::Cancelling { transaction, reason, sent, until } if response.status.is_provisional() => {
                 if !sent {
@@ -184,7 +184,7 @@ impl Core {
         now: Monotonic,
         id: LegId,
         over: Endpoint,
-        memo: Memo,
+        kept: Kept,
         dialing: Dialing,
         response: &Response,
     ) {
@@ -193,7 +193,7 @@ impl Core {
             .invite(dialing.transaction)
             .and_then(|(invite, flow)| Dialog::uac(invite.request(), response, flow, reach(&over)).ok());
         let Some(mut dialog) = dialog else {
-            return self.ended(id, Cause::Interworking, EndedBy::Failure);
+            return self.ended(now, id, kept, Cause::Interworking, EndedBy::Failure);
         };
         self.acknowledge(&dialog, response.head.cseq.number);
         match super::description(&response.head.headers, &response.body) {
@@ -201,11 +201,11 @@ impl Core {
                 self.event(SignallingEvent::Answered { leg: id, description });
                 let state =
                     Established { dialog, description: dialing.description, success: None, change: None };
-                self.legs.put(id, Leg { over, memo, state: State::Established(Box::new(state)) });
+                self.legs.put(id, Leg { over, kept, state: State::Established(Box::new(state)) });
             }
             Err(_) => {
                 self.bye(now, &mut dialog, &cause::reason(Cause::Interworking));
-                self.ended(id, Cause::Interworking, EndedBy::Failure);
+                self.ended(now, id, kept, Cause::Interworking, EndedBy::Failure);
             }
         }
     }
@@ -231,10 +231,10 @@ impl Core {
     }
 
     /// No response came (timers B and F).
-    pub(crate) fn timed_out(&mut self, _: Monotonic, _: TransactionId, leg: Option<LegId>) {
+    pub(crate) fn timed_out(&mut self, now: Monotonic, _: TransactionId, leg: Option<LegId>) {
         let Some((id, leg)) = leg.and_then(|leg| Some((leg, self.legs.take(leg)?))) else { return };
         match leg.state {
-            State::Dialing(_) => self.ended(id, Cause::NoUserResponding, EndedBy::Failure),
+            State::Dialing(_) => self.ended(now, id, leg.kept, Cause::NoUserResponding, EndedBy::Failure),
             State::Cancelling { .. } => {}
             other => self.legs.put(id, Leg { state: other, ..leg }),
         }

@@ -1,7 +1,7 @@
 //! Requests within a dialog: BYE, re-INVITE and UPDATE, INFO. None is left without an answer.
 
 use super::cause;
-use super::leg::{CHANGE_LIMIT, Change, Established, Leg, State};
+use super::leg::{CHANGE_LIMIT, Change, Established, Kept, Leg, State};
 use super::{ALLOW, SDP};
 use crate::{
     Core, Flow,
@@ -27,7 +27,7 @@ impl Core {
                 if established.dialog.receive(&request) == Order::Behind {
                     self.answer(now, id, &request, 500);
                 } else if request.method == Method::Bye {
-                    return self.hung_up(now, id, leg_id, *established, &request);
+                    return self.hung_up(now, id, (leg_id, leg.kept), *established, &request);
                 } else {
                     self.asked(now, id, leg_id, source, &mut established, request);
                 }
@@ -38,7 +38,7 @@ impl Core {
                 let response = offered.invite.respond(Status(487)).tagged(&offered.local_tag);
                 self.respond(now, offered.transaction, &response);
                 let cause = cause::of_reason(&request.head.headers).unwrap_or(Cause::NormalUnspecified);
-                self.ended(leg_id, cause, EndedBy::Peer);
+                self.ended(now, leg_id, leg.kept, cause, EndedBy::Peer);
             }
             State::Leaving { .. } if request.method == Method::Bye => self.answer(now, id, &request, 200),
             other => {
@@ -53,7 +53,7 @@ impl Core {
         &mut self,
         now: Monotonic,
         id: TransactionId,
-        leg: LegId,
+        (leg, kept): (LegId, Kept),
         established: Established,
         bye: &Request,
     ) {
@@ -62,7 +62,7 @@ impl Core {
             self.answer(now, change.transaction, &change.request, 487);
         }
         let cause = cause::of_reason(&bye.head.headers).unwrap_or(Cause::NormalClearing);
-        self.ended(leg, cause, EndedBy::Peer);
+        self.ended(now, leg, kept, cause, EndedBy::Peer);
     }
 
     fn asked(

@@ -1,9 +1,11 @@
 //! A core on a clock of the test, with a carrier and a phone that speak by hand.
 #![allow(dead_code, reason = "each test file uses its part")]
 
-use route_api::{Endpoint, Memo, Party, SessionDescription, SignallingCommand, SignallingEvent};
+use route_api::{
+    Cause, EndedBy, Endpoint, Memo, Party, SessionDescription, SignallingCommand, SignallingEvent,
+};
 use sip_core::{
-    Bounds, Change, Core, Flow, Input, Listener, Output, Phone, Presence, Seed, Settings, Trunk,
+    Bounds, Change, Core, Flow, Input, Listener, Output, Phone, Presence, Room, Seed, Settings, Trunk,
     digest::{Algorithm, Challenge, Protected},
     message::{Message, Method, Name, Request, Response, parse},
 };
@@ -31,7 +33,7 @@ pub fn settings() -> Settings {
         algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
         trunks: vec![Trunk { id: "carrier".parse().unwrap(), address: CARRIER.parse().unwrap() }],
         phones: vec![Phone { extension: "8001".parse().unwrap(), password: PASSWORD.into() }],
-        bounds: Bounds { legs: 3, transactions: 40 },
+        bounds: Bounds { legs: 3, transactions: 40, ended: Room { legs: 2, bytes: 1_000 } },
     }
 }
 
@@ -133,6 +135,20 @@ impl House {
 
     pub fn sent_to(&mut self) -> Vec<(SocketAddr, Message)> {
         std::mem::take(&mut self.sent)
+    }
+
+    /// The end of a leg, now.
+    pub fn ended(&self, leg: LegId, cause: Cause, by: EndedBy, text: &str) -> SignallingEvent {
+        SignallingEvent::Ended { leg, at: self.now, cause, by, memo: memo(text) }
+    }
+
+    /// Who ended which leg and why, where nothing else happened.
+    pub fn ends(&mut self) -> Vec<(LegId, Cause, EndedBy)> {
+        let end = |event| match event {
+            SignallingEvent::Ended { leg, cause, by, .. } => (leg, cause, by),
+            other => panic!("{other:?}"),
+        };
+        self.events().into_iter().map(end).collect()
     }
 
     pub fn events(&mut self) -> Vec<SignallingEvent> {
