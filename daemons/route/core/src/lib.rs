@@ -21,7 +21,8 @@
 //!
 //! Every call ends in exactly one call record. An agent is Offered or Talking only with a live call that
 //! says the same. A caller keeps its place in a queue until somebody has answered. What route must find again
-//! after a restart travels as the memo of the caller's leg (calls) and as a [`Roster`] (agents).
+//! after a restart travels as the memo of the caller's leg (calls, until all of them is kept) and as a
+//! [`Roster`] (agents).
 
 mod agent;
 mod call;

@@ -51,7 +51,7 @@ const UNSAVED: usize = 10_000;
 /// Calls that are over and must not come back by a late memo.
 const FINISHED: usize = 4096;
 /// Ends of legs that an edge may say before it attaches: more than it keeps.
-const LEFT: usize = 65_536;
+const LEFT: usize = 32_768;
 
 /// Live calls, queues and agents. See the crate's documentation.
 #[derive(Clone, Debug)]

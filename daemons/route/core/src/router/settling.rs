@@ -14,7 +14,7 @@ use crate::{
     call::{Call, Recording},
     ids::recording_of,
     input::Output,
-    memo::Memory,
+    memo::{self, Memory},
 };
 use mutant::mutant;
 use record_api::Finish;
@@ -43,7 +43,10 @@ pub(super) struct Left {
 
 impl Router {
     /// The edge says that a leg is over. What it says before it attaches waits for the list of what is alive.
-    pub(super) fn left(&mut self, leg: LegId, left: Left) {
+    pub(super) fn left(&mut self, leg: LegId, mut left: Left) {
+        if left.memo.0.len() > memo::MOST {
+            left.memo = Memo::default();
+        }
         if self.signalling != Link::Attached {
             if self.left.len() < LEFT {
                 self.left.insert(leg, left);
@@ -66,7 +69,7 @@ impl Router {
         let call = call.unwrap_or_else(|| call_of(leg));
         if let Some(settling) = self.settling.get_mut(&call) {
             settling.legs.insert(leg);
-        } else if !self.calls.get(&call).is_some_and(|call| call.caller.id == leg) {
+        } else if self.calls.get(&call).is_none_or(|call| call.caller.id != leg) {
             // Of a call that goes on the caller's memo says it; every other one is kept, or nobody's.
             self.signal(SignallingCommand::Forget { leg });
         }
