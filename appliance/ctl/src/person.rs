@@ -7,7 +7,7 @@ use crate::{
     terminal, time,
 };
 use auth_api::{
-    Accounts, ApproveRecovery, Auth, ChangePassword, Create, Disable, Grant, NewOfficer, Origin,
+    Accounts, ApproveRecovery, Auth, ChangePassword, Create, Disable, Enable, Grant, NewOfficer, Origin,
     RequestRecovery, Revoke, Role, Setup, Unlock,
 };
 use clap::Subcommand;
@@ -39,6 +39,11 @@ pub enum Deed {
     },
     /// Close an account (system administrator).
     Disable {
+        /// Whose.
+        person: PersonId,
+    },
+    /// Open a closed account, with the roles and the password that it had (system administrator).
+    Enable {
         /// Whose.
         person: PersonId,
     },
@@ -140,6 +145,9 @@ pub async fn accounts(session: &Session<'_>, form: Form, deed: Deed) -> Result<(
         }
         Deed::Disable { person } => {
             auth.call(Disable { assertion, person }).await?;
+        }
+        Deed::Enable { person } => {
+            auth.call(Enable { assertion, person }).await?;
         }
         Deed::Unlock { person } => {
             auth.call(Unlock { assertion, person }).await?;

@@ -68,6 +68,8 @@ kinds! {
     RecoveryApproved = 27, "auth.recovery-approved";
     /// Accounts were listed.
     AccountsListed = 28, "auth.accounts-listed";
+    /// A disabled account was enabled again.
+    AccountEnabled = 29, "auth.account-enabled";
     /// Settings were applied.
     SettingsApplied = 48, "host.settings-applied";
     /// Settings were rolled back.

@@ -77,6 +77,7 @@ impl Shared {
             Call::Grant(grant, reply) => reply.send(officers::grant(self, grant).await),
             Call::Revoke(revoke, reply) => reply.send(officers::revoke(self, revoke).await),
             Call::Disable(disable, reply) => reply.send(officers::disable(self, disable).await),
+            Call::Enable(enable, reply) => reply.send(officers::enable(self, enable).await),
             Call::Unlock(unlock, reply) => reply.send(officers::unlock(self, unlock).await),
             Call::RequestRecovery(request, reply) => {
                 reply.send(officers::request_recovery(self, request).await);
@@ -180,6 +181,7 @@ fn turn_away(call: Call) {
         Call::Grant(_, reply) => reply.send(Err(busy)),
         Call::Revoke(_, reply) => reply.send(Err(busy)),
         Call::Disable(_, reply) => reply.send(Err(busy)),
+        Call::Enable(_, reply) => reply.send(Err(busy)),
         Call::Unlock(_, reply) => reply.send(Err(busy)),
     }
 }

@@ -59,8 +59,7 @@ impl Ledger {
 
 /// The entries of one event: a lock-out has one of its own beside the failure that led to it.
 fn entries(event: &Event, proven: bool) -> Vec<Entry> {
-    let Some(kind) = kind(event.what) else { return Vec::new() };
-    let mut entries = vec![entry(event, kind, proven)];
+    let mut entries = vec![entry(event, kind(event.what), proven)];
     if event.outcome == Outcome::Rejected(Rejection::LockedOut) {
         entries.push(Entry { outcome: Result_::Done, ..entry(event, EventKind::LockedOut, proven) });
     }
@@ -100,9 +99,9 @@ fn own(what: What, by: String) -> String {
     }
 }
 
-/// The log's word; none for what no method asks for yet.
-const fn kind(what: What) -> Option<EventKind> {
-    Some(match what {
+/// The log's word.
+const fn kind(what: What) -> EventKind {
+    match what {
         What::SetUp => EventKind::SetUp,
         What::LogIn => EventKind::LogIn,
         What::LogOut => EventKind::LogOut,
@@ -112,10 +111,10 @@ const fn kind(what: What) -> Option<EventKind> {
         What::Grant => EventKind::RoleGranted,
         What::Revoke => EventKind::RoleRevoked,
         What::Disable => EventKind::AccountDisabled,
+        What::Enable => EventKind::AccountEnabled,
         What::Unlock => EventKind::Unlocked,
         What::RequestRecovery => EventKind::RecoveryRequested,
         What::ApproveRecovery => EventKind::RecoveryApproved,
         What::List => EventKind::AccountsListed,
-        What::Enable => return None,
-    })
+    }
 }

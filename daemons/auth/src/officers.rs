@@ -7,8 +7,8 @@ use crate::{
     secrets,
 };
 use auth_api::{
-    AccountEntry, AccountList, Accounts, ApproveRecovery, Assertion, Create, Created, Disable, Done, Grant,
-    PendingRecovery, RecoveryApproved, RecoveryRequested, RequestRecovery, Revoke, Standing, Unlock,
+    AccountEntry, AccountList, Accounts, ApproveRecovery, Assertion, Create, Created, Disable, Done, Enable,
+    Grant, PendingRecovery, RecoveryApproved, RecoveryRequested, RequestRecovery, Revoke, Standing, Unlock,
 };
 use auth_core::{Account, Act, Deed, Directory, Nature, Now, PasswordHash, RecoveryId, joined};
 use service::Refusal;
@@ -51,6 +51,11 @@ pub(crate) async fn revoke(desk: &Shared, asked: Revoke) -> Result<Done, Refusal
 pub(crate) async fn disable(desk: &Shared, asked: Disable) -> Result<Done, Refusal> {
     let Disable { assertion, person } = asked;
     act(desk, &assertion, Deed::Disable { person }).await
+}
+
+pub(crate) async fn enable(desk: &Shared, asked: Enable) -> Result<Done, Refusal> {
+    let Enable { assertion, person } = asked;
+    act(desk, &assertion, Deed::Enable { person }).await
 }
 
 pub(crate) async fn unlock(desk: &Shared, asked: Unlock) -> Result<Done, Refusal> {

@@ -220,6 +220,63 @@ async fn an_officer_acts_by_his_assertion_and_no_one_elses() {
 }
 
 #[tokio::test]
+async fn a_disabled_account_is_enabled_again_by_the_system_administrator_alone_and_on_record() {
+    let (house, [sys, sec, aud]) = House::officers().await;
+    let li = || person("li");
+    let create = Create { assertion: sys.clone(), person: li() };
+    let first = officers::create(house.desk(), create).await.unwrap().password;
+    house.change("li", first.reveal(), &own("li")).await.unwrap();
+    let grant = Grant { assertion: sec.clone(), person: li(), role: Role::Agent };
+    officers::grant(house.desk(), grant).await.unwrap();
+    let (_, agent) = house.enter("li").await;
+    officers::disable(house.desk(), Disable { assertion: sys.clone(), person: li() }).await.unwrap();
+    assert_eq!(house.log_in("li", &own("li")).await.err().unwrap().code, "auth.credentials");
+
+    let before = house.log.len();
+    let enable = |assertion: &Assertion, name| {
+        let asked = Enable { assertion: assertion.clone(), person: person(name) };
+        officers::enable(house.desk(), asked)
+    };
+    for other in [&sec, &aud] {
+        let refused = enable(other, "li").await.unwrap_err();
+        assert_eq!((refused.kind, refused.code.as_str()), (RefusalKind::NotPermitted, "auth.not-permitted"));
+    }
+    // The agent's own session ended with the account.
+    assert_eq!(enable(&agent, "li").await.unwrap_err().code, "auth.session-ended");
+    assert_eq!(enable(&sys, "ghost").await.unwrap_err().code, "auth.no-such-person");
+    house.log.refuses.store(true, Ordering::SeqCst);
+    assert_eq!(enable(&sys, "li").await.unwrap_err().kind, RefusalKind::Unavailable);
+    house.log.refuses.store(false, Ordering::SeqCst);
+    assert!(house.log_in("li", &own("li")).await.is_err(), "without an entry nothing was opened");
+
+    enable(&sys, "li").await.unwrap();
+    let LoggedIn::Entered { claims, .. } = house.log_in("li", &own("li")).await.unwrap() else {
+        panic!("the password is the one that it was")
+    };
+    assert_eq!(claims.roles, Roles::only(Role::Agent), "the roles are those that it had");
+    assert_eq!(enable(&sys, "li").await.unwrap_err().code, "auth.nothing-to-do");
+    let told = house.log.told(before);
+    let enabled: Vec<&str> =
+        told.iter().filter_map(|entry| entry.strip_prefix("auth.account-enabled ")).collect();
+    assert_eq!(
+        enabled,
+        [
+            "refused person sec",
+            "refused person aud",
+            "refused person sys",
+            "done person sys",
+            "refused person sys",
+        ]
+    );
+    let entries = house.log.entries.lock().unwrap();
+    let done = entries
+        .iter()
+        .map(|entry| &entry["event"])
+        .find(|event| event["kind"] == "auth.account-enabled" && event["outcome"] == "done");
+    assert_eq!(done.unwrap()["object"], "li");
+}
+
+#[tokio::test]
 async fn two_officers_recover_the_third_and_neither_can_enter_for_him() {
     let (house, [sys, sec, aud]) = House::officers().await;
     let request = RequestRecovery { assertion: aud, person: person("sec") };

@@ -31,6 +31,8 @@ service::interface! {
         call Revoke -> Done;
         /// Closes an account. For the system administrator.
         call Disable -> Done;
+        /// Opens a closed account with the roles and the password that it had. For the system administrator.
+        call Enable -> Done;
         /// Ends a lock-out before its time. For the security administrator.
         call Unlock -> Done;
         /// Asks that a lost password be replaced. For an officer of another role than the person's.
@@ -238,6 +240,15 @@ pub struct Revoke {
 /// Closes an account.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Disable {
+    /// Of the system administrator.
+    pub assertion: Assertion,
+    /// Whose.
+    pub person: PersonId,
+}
+
+/// Opens a closed account.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Enable {
     /// Of the system administrator.
     pub assertion: Assertion,
     /// Whose.

@@ -42,7 +42,7 @@ impl Directory {
     }
 
     fn judge(&self, now: Now, by: &Account, deed: Deed) -> Result<Vec<Change>, Refusal> {
-        let office = by.office().filter(|role| deed.permitted().contains(role));
+        let office = by.office().filter(|role| deed.permitted().contains(role) || mutant("auth-any-office"));
         let office = office.ok_or(Refusal::NotPermitted)?;
         if deed.person() == Some(&by.person) {
             return Err(Refusal::OwnAccount);
