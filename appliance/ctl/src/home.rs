@@ -6,17 +6,17 @@
 //!  HOME/DAEMON/             the daemon's own state, its working directory, its user's alone
 //! ```
 
+mod hold;
+
 use crate::{
     failure::Failure,
     up::{Privileges, status::Status},
 };
-use nix::{
-    fcntl::{Flock, FlockArg},
-    unistd::{Uid, User, chown},
-};
+pub use hold::Hold;
+use nix::unistd::{Uid, User, chown};
 use std::{
     env,
-    fs::{self, File, Permissions},
+    fs::{self, Permissions},
     io,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -89,20 +89,20 @@ impl Home {
     ///
     /// # Errors
     /// Another one holds it.
-    pub fn lock(&self) -> Result<Flock<File>, Failure> {
+    pub fn hold(&self) -> Result<Hold, Failure> {
         let run = self.0.join("run");
         fs::create_dir_all(&run).map_err(|error| Failure::new(&format!("make {}", run.display()), error))?;
-        let file =
-            File::create(run.join("lock")).map_err(|error| Failure::new("make the lock file", error))?;
-        Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| {
-            Failure::plain(format!("the house at {} is up already: ym status shows it", self.0.display()))
-        })
+        let path = run.join("lock");
+        Hold::take(&path)
+            .map_err(|error| Failure::new(&format!("make {}", path.display()), error))?
+            .ok_or_else(|| {
+                Failure::plain(format!("the house at {} is up already: ym status shows it", self.0.display()))
+            })
     }
 
     /// Whether a supervisor holds the home.
     pub fn is_up(&self) -> bool {
-        File::open(self.0.join("run/lock"))
-            .is_ok_and(|file| Flock::lock(file, FlockArg::LockSharedNonblock).is_err())
+        Hold::is_taken(&self.0.join("run/lock"))
     }
 
     /// Makes the directories, each with its owner.

@@ -83,7 +83,7 @@ pub fn run(home: &Home, config: Option<PathBuf>, log: Log) -> Result<(), Failure
     getrlimit(Resource::RLIMIT_NOFILE)
         .and_then(|(_soft, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard))
         .map_err(|error| Failure::new("raise the number of open files", error))?;
-    let lock = home.lock()?;
+    let hold = home.hold()?;
     let settings = preflight::check(home, config.as_deref())?;
     home.prepare(privileges)?;
     home.install(config.as_deref(), privileges)?;
@@ -92,7 +92,7 @@ pub fn run(home: &Home, config: Option<PathBuf>, log: Log) -> Result<(), Failure
         .build()
         .map_err(|error| Failure::new("start the runtime", error))?;
     let outcome = runtime.block_on(supervise(home, privileges, &settings, log));
-    drop(lock);
+    drop(hold);
     outcome
 }
 
