@@ -23,8 +23,12 @@ use failure::Failure;
 use home::Home;
 use output::Form;
 use session::Session;
-use std::{path::PathBuf, process::ExitCode};
+use settings::{Fault, Period};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 use types::PersonId;
+
+/// As the units in `packaging/` say.
+const START: Period = Period::seconds(house::life::START.as_secs());
 
 /// Yanmen 雁门: a contact centre behind the firewall.
 #[derive(Parser)]
@@ -50,6 +54,9 @@ enum Command {
         /// Show all that the daemons write, not only what needs a person.
         #[arg(long, short)]
         verbose: bool,
+        /// How long a daemon may take to start before it is ended and started again.
+        #[arg(long, value_name = "TIME", default_value_t = START, value_parser = period)]
+        start_timeout: Period,
     },
     /// Show every daemon: health, version, start, restarts, last error.
     Status,
@@ -111,6 +118,18 @@ enum Command {
     Launch(up::launch::Launch),
 }
 
+fn period(text: &str) -> Result<Period, String> {
+    let sentence =
+        |fault: Fault| words::text(output::language(), &fault.to_string(), &[("setting", "the time")]);
+    text.parse()
+        .and_then(
+            |period: Period| {
+                if period.duration() == Duration::ZERO { Err(Fault::Period) } else { Ok(period) }
+            },
+        )
+        .map_err(sentence)
+}
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let form = if cli.json { Form::Json } else { Form::Human };
@@ -130,9 +149,11 @@ fn run(cli: Cli, form: Form) -> Result<ExitCode, Failure> {
             clap_complete::generate(shell, &mut Cli::command(), "ym", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)
         }
-        Command::Up { config, verbose } => {
+        Command::Up { config, verbose, start_timeout } => {
             let log = if verbose { up::Log::Everything } else { up::Log::Warnings };
-            up::run(&Home::at(&cli.home)?, config, log).map(|()| ExitCode::SUCCESS)
+            let terms =
+                up::Terms { privileges: up::Privileges::here(), log, start: start_timeout.duration() };
+            up::run(&Home::at(&cli.home)?, config, terms).map(|()| ExitCode::SUCCESS)
         }
         Command::Status => status::show(&Home::at(&cli.home)?, form),
         asking => {

@@ -8,9 +8,10 @@
 //!            spawn            READY=1              SIGTERM
 //!  Waiting ─────────► Starting ──────► Running ─────────────► Stopping ──► Stopped
 //!     ▲                  │                │
-//!     └── back-off ──────┴─ exit, kill or a missed watchdog
+//!     └── back-off ──────┴────────────────┴─ exit, kill, a start that takes too long, a missed watchdog
 //! ```
 
+mod back_off;
 mod child;
 mod edges;
 pub mod launch;
@@ -20,6 +21,7 @@ pub mod status;
 
 use crate::{failure::Failure, home::Home};
 use child::Child;
+use house::life::STOP;
 use nix::sys::{
     resource::{Resource, getrlimit, setrlimit},
     signal::Signal,
@@ -32,8 +34,8 @@ use tokio::{
     time::Instant,
 };
 
-/// How long a floor may take to stop before it is killed.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the supervisor sleeps where nothing is due.
+const IDLE: Duration = Duration::from_secs(10);
 
 /// How late the supervisor may wake before it blames itself for what it has not heard.
 const LATE: Duration = Duration::from_secs(2);
@@ -73,12 +75,23 @@ impl Log {
     }
 }
 
+/// How the daemons are run.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// As whom.
+    pub privileges: Privileges,
+    /// How much of what they write is shown.
+    pub log: Log,
+    /// How long each may take until it serves.
+    pub start: Duration,
+}
+
 /// Runs the house until SIGINT or SIGTERM.
 ///
 /// # Errors
 /// What keeps the house from starting, in one sentence with its remedy.
-pub fn run(home: &Home, config: Option<PathBuf>, log: Log) -> Result<(), Failure> {
-    let privileges = Privileges::here();
+pub fn run(home: &Home, config: Option<PathBuf>, terms: Terms) -> Result<(), Failure> {
+    let privileges = terms.privileges;
     // The descriptors kept for daemons are open here: as many as the hard limit admits.
     getrlimit(Resource::RLIMIT_NOFILE)
         .and_then(|(_soft, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard))
@@ -91,17 +104,12 @@ pub fn run(home: &Home, config: Option<PathBuf>, log: Log) -> Result<(), Failure
         .enable_all()
         .build()
         .map_err(|error| Failure::new("start the runtime", error))?;
-    let outcome = runtime.block_on(supervise(home, privileges, &settings, log));
+    let outcome = runtime.block_on(supervise(home, terms, &settings));
     drop(hold);
     outcome
 }
 
-async fn supervise(
-    home: &Home,
-    privileges: Privileges,
-    settings: &settings::Settings,
-    log: Log,
-) -> Result<(), Failure> {
+async fn supervise(home: &Home, terms: Terms, settings: &settings::Settings) -> Result<(), Failure> {
     let mut stop = [SignalKind::interrupt(), SignalKind::terminate()]
         .map(|kind| signal(kind).map_err(|error| Failure::new("watch for signals", error)));
     let [Ok(interrupt), Ok(terminate)] = &mut stop else {
@@ -110,9 +118,9 @@ async fn supervise(
     let (news, mut changes) = mpsc::channel(64);
     let mut children = Vec::new();
     for daemon in house::DAEMONS.iter().rev().filter(|daemon| daemon.runs()) {
-        children.push(Child::new(home, daemon, privileges, log, news.clone())?);
+        children.push(Child::new(home, daemon, terms, news.clone())?);
     }
-    let mut told = Greeting::new(home, privileges, settings);
+    let mut told = Greeting::new(home, terms.privileges, settings);
     let mut shown = Shown::default();
     let mut wake = Instant::now();
     loop {
@@ -127,7 +135,7 @@ async fn supervise(
         let status = Status::of(&children);
         shown.write(home, &status);
         told.tell(home, &status);
-        wake = children.iter().filter_map(Child::due).min().unwrap_or_else(|| Instant::now() + PATIENCE);
+        wake = children.iter().filter_map(Child::due).min().unwrap_or_else(|| Instant::now() + IDLE);
         tokio::select! {
             Some((daemon, change)) = changes.recv() => {
                 for child in children.iter_mut().filter(|child| child.daemon().name == daemon) {
@@ -153,7 +161,7 @@ async fn stop_by_floor(
     shown: &mut Shown,
 ) {
     for floor in house::FLOORS {
-        let mut deadline = Instant::now() + PATIENCE;
+        let mut deadline = Instant::now() + STOP;
         let here = |child: &&mut Child| child.daemon().floor == *floor;
         children.iter_mut().filter(here).for_each(|child| child.stop(Signal::SIGTERM));
         while children.iter().any(|child| child.daemon().floor == *floor && child.lives()) {
@@ -165,7 +173,7 @@ async fn stop_by_floor(
                 }
                 () = tokio::time::sleep_until(deadline) => {
                     children.iter_mut().filter(here).for_each(|child| child.stop(Signal::SIGKILL));
-                    deadline = Instant::now() + PATIENCE;
+                    deadline = Instant::now() + STOP;
                 }
             }
             shown.write(home, &Status::of(children));

@@ -94,28 +94,34 @@ fn a_daemon_sees_its_own_environment_alone() {
     assert_eq!(orphan.unwrap().code(), Some(1), "its supervisor is another process");
 }
 
-/// A house whose daemons are all the program `false`.
+/// A house with other programs in the place of its daemons.
 struct House {
     directory: tempfile::TempDir,
     ym: Child,
 }
 
+/// Ends at once.
+const FALSE: &str = "/bin/false";
+/// Never ends, and never says that it serves.
+const YES: &str = "/usr/bin/yes";
+
 impl House {
-    fn up() -> Self {
+    fn up(sip: &str, others: &str, arguments: &[&str]) -> Self {
+        let programs = |daemon: &house::Daemon| if daemon.name == "sip" { sip } else { others }.to_owned();
         let directory = tempfile::tempdir().unwrap();
         let at = |name: &str| directory.path().join(name);
         fs::create_dir(at("bin")).unwrap();
         fs::create_dir(at("home")).unwrap();
         copy(Path::new(YM), &at("bin/ym"));
         for daemon in house::DAEMONS.iter().filter(|daemon| daemon.runs()) {
-            copy(Path::new("/bin/false"), &at("bin").join(daemon.name));
+            copy(Path::new(&programs(daemon)), &at("bin").join(daemon.name));
         }
         let sip = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let console = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         fs::write(at("seed.toml"), format!("[sip]\nbind = [\"{sip}\"]\n[console]\nlisten = \"{console}\"\n"))
             .unwrap();
         let mut command = Command::new(at("bin/ym"));
-        command.arg("--home").arg(at("home")).arg("up").arg("--config").arg(at("seed.toml"));
+        command.arg("--home").arg(at("home")).arg("up").arg("--config").arg(at("seed.toml")).args(arguments);
         if Uid::effective().is_root() {
             // As a plain user, so that no daemon's user is needed.
             let (uid, gid) = (65_534, 65_534);
@@ -126,6 +132,19 @@ impl House {
         }
         let ym = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         Self { directory, ym }
+    }
+
+    /// Waits until the row of a daemon is as wanted.
+    fn until(&self, daemon: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let began = Instant::now();
+        loop {
+            let row = self.status(daemon);
+            if let Some(row) = row.as_ref().filter(|row| wanted(row)) {
+                return row.clone();
+            }
+            assert!(began.elapsed() < Duration::from_secs(30), "{row:?}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     fn status(&self, daemon: &str) -> Option<Value> {
@@ -150,7 +169,7 @@ impl Drop for House {
 
 #[test]
 fn a_daemon_that_ends_at_once_is_started_again_with_growing_pauses_and_says_why() {
-    let mut house = House::up();
+    let mut house = House::up(FALSE, FALSE, &[]);
     let began = Instant::now();
     // When each restart was first seen.
     let mut seen = Vec::new();
@@ -172,4 +191,49 @@ fn a_daemon_that_ends_at_once_is_started_again_with_growing_pauses_and_says_why(
     kill(nix::unistd::Pid::from_raw(house.ym.id().cast_signed()), Signal::SIGTERM).unwrap();
     assert!(house.ym.wait().unwrap().success(), "a house that never came up can be stopped");
     assert_eq!(house.status("sip").unwrap()["stage"], "stopped");
+}
+
+#[test]
+fn a_daemon_that_never_comes_to_serve_is_ended_and_started_again_and_the_status_says_why() {
+    let house = House::up(YES, FALSE, &["--start-timeout", "1s"]);
+    let first = house.until("sip", |row| row["stage"] == "starting");
+    assert_eq!(first["last_error"], Value::Null);
+    let again = house.until("sip", |row| row["restarts"] == 1);
+    assert_eq!(again["last_error"], "not ready 1 s after its start: ended");
+    assert!(!runs(&first), "the hung one is gone");
+    let second = house.until("sip", |row| row["stage"] == "starting");
+    assert_ne!(second["pid"], first["pid"]);
+
+    // One that cannot even end in order: it is told to at its time, and killed when that has passed too.
+    kill(pid(&second), Signal::SIGSTOP).unwrap();
+    let told = Instant::now();
+    house.until("sip", |row| row["restarts"] == 2);
+    assert!(told.elapsed() >= house::life::STOP, "it had its time to end in order");
+    assert!(!runs(&second));
+    let shown = Command::new(YM)
+        .arg("--home")
+        .arg(house.directory.path().join("home"))
+        .arg("status")
+        .output()
+        .unwrap();
+    assert_eq!(shown.status.code(), Some(5));
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    let line = shown.lines().find(|line| line.starts_with("sip")).unwrap();
+    assert!(line.contains("not ready 1 s after its start"), "{line}");
+}
+
+#[test]
+fn a_start_timeout_of_nothing_is_no_time() {
+    for wrong in ["0s", "soon"] {
+        let told = Command::new(YM).args(["up", "--start-timeout", wrong]).output().unwrap();
+        assert_eq!(told.status.code(), Some(2), "{wrong}");
+    }
+}
+
+fn pid(row: &Value) -> nix::unistd::Pid {
+    nix::unistd::Pid::from_raw(i32::try_from(row["pid"].as_u64().unwrap()).unwrap())
+}
+
+fn runs(row: &Value) -> bool {
+    kill(pid(row), None).is_ok()
 }

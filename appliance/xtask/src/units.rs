@@ -3,8 +3,8 @@
 //! The contract between a daemon and whoever starts it stands in appliance/service/README.md; `ym up` keeps
 //! the same one at a desk.
 
-use house::{Daemon, Network};
-use std::fmt::Write as _;
+use house::{Daemon, Network, life};
+use std::{fmt::Write as _, time::Duration};
 
 /// `ym-record.service`.
 pub fn service_name(daemon: &Daemon) -> String {
@@ -44,7 +44,7 @@ WantedBy=sockets.target
 
 /// The daemon's service, walled in.
 pub fn service(daemon: &Daemon) -> String {
-    let sections = [unit(daemon), process(daemon), life(), walls(daemon), network(daemon)];
+    let sections = [unit(daemon), process(daemon), lives(), walls(daemon), network(daemon)];
     format!("{}\n[Install]\nWantedBy=multi-user.target\n", sections.concat())
 }
 
@@ -87,21 +87,38 @@ UMask=0077
     text
 }
 
-fn life() -> String {
-    "
+fn lives() -> String {
+    format!(
+        "
 Type=notify
 NotifyAccess=main
-WatchdogSec=10
-TimeoutStopSec=10
-FileDescriptorStoreMax=4096
+TimeoutStartSec={}
+WatchdogSec={}
+TimeoutStopSec={}
+FileDescriptorStoreMax={}
 Restart=always
-RestartSec=50ms
-RestartSteps=8
-RestartMaxDelaySec=10
+RestartSec={}
+RestartSteps={}
+RestartMaxDelaySec={}
 LimitNOFILE=65536
 LimitCORE=0
-"
-    .to_owned()
+",
+        span(life::START),
+        span(life::WATCHDOG),
+        span(life::STOP),
+        life::KEPT,
+        span(life::PAUSE),
+        life::DOUBLINGS,
+        span(life::LONGEST_PAUSE),
+    )
+}
+
+/// As systemd.time(7) reads it: seconds where they are whole.
+fn span(span: Duration) -> String {
+    match span.subsec_millis() {
+        0 => span.as_secs().to_string(),
+        _ => format!("{}ms", span.as_millis()),
+    }
 }
 
 fn walls(daemon: &Daemon) -> String {

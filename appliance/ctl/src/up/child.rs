@@ -1,11 +1,15 @@
 //! One daemon and its lives.
 
 use super::{
-    Log, Privileges, edges,
+    Privileges, Terms,
+    back_off::BackOff,
+    edges,
     notify::{Notification, NotifySocket},
     status::DaemonStatus,
 };
 use crate::{failure::Failure, home::Home};
+use house::life::{KEPT, PAUSE, STOP, WATCHDOG};
+use mutant::mutant;
 use nix::{
     fcntl::{FcntlArg, FdFlag, fcntl},
     sys::signal::{Signal, kill},
@@ -29,17 +33,8 @@ use tokio::{
 };
 use types::Utc;
 
-/// How often a daemon must be heard of.
-const WATCHDOG: Duration = Duration::from_secs(10);
-/// The pause before a second life; it doubles while lives are shorter than [`STEADY`].
-const PAUSE: Duration = Duration::from_millis(50);
-/// The longest pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-/// A life that lasted this long had nothing wrong at its start.
-const STEADY: Duration = Duration::from_secs(10);
-/// The most descriptors kept for one daemon, and the most bytes of their names, which ride in one variable of
-/// the environment (execve(2): 128 KiB).
-const KEPT: usize = 4096;
+/// The most bytes of the names of kept descriptors, which ride in one variable of the environment (execve(2):
+/// 128 KiB).
 const NAMES: usize = 100 << 10;
 /// The longest line of a daemon that is shown, in bytes; the rest comes as another line.
 const LONGEST_LINE: u64 = 8 << 10;
@@ -75,8 +70,7 @@ pub struct Child {
     daemon: &'static house::Daemon,
     program: PathBuf,
     directory: PathBuf,
-    privileges: Privileges,
-    log: Log,
+    terms: Terms,
     listeners: Vec<(String, OwnedFd)>,
     kept: BTreeMap<String, Vec<OwnedFd>>,
     notify: Arc<NotifySocket>,
@@ -84,7 +78,7 @@ pub struct Child {
     life: Option<Life>,
     stage: Stage,
     next: Instant,
-    pause: Duration,
+    back_off: BackOff,
     restarts: u32,
     says: String,
     version: Option<String>,
@@ -94,13 +88,24 @@ pub struct Child {
 /// One life of it.
 struct Life {
     pid: u32,
-    began: Instant,
     started: Utc,
-    heard: Instant,
+    /// Until when the supervisor waits for what is due: for the start, the watchdog, or the end.
+    patience: Instant,
+    /// Since when it serves.
+    served: Option<Instant>,
     /// The last thing that it said was wrong.
     complaint: Option<String>,
-    /// How long it had been silent when its watchdog killed it.
-    silent: Option<Duration>,
+    /// Why the supervisor ends it.
+    overdue: Option<Overdue>,
+}
+
+/// What a daemon did not do in its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Overdue {
+    /// It never said that it serves.
+    Start,
+    /// It served and fell silent.
+    Watchdog,
 }
 
 impl Child {
@@ -111,8 +116,7 @@ impl Child {
     pub fn new(
         home: &Home,
         daemon: &'static house::Daemon,
-        privileges: Privileges,
-        log: Log,
+        terms: Terms,
         news: mpsc::Sender<(&'static str, News)>,
     ) -> Result<Self, Failure> {
         let notify =
@@ -123,16 +127,15 @@ impl Child {
             daemon,
             program: home.program(daemon)?,
             directory: home.state(daemon),
-            privileges,
-            log,
-            listeners: edges::of(home, daemon, privileges)?,
+            terms,
+            listeners: edges::of(home, daemon, terms.privileges)?,
             kept: BTreeMap::new(),
             notify,
             news,
             life: None,
             stage: Stage::Waiting,
             next: Instant::now(),
-            pause: PAUSE,
+            back_off: BackOff::new(),
             restarts: 0,
             says: String::new(),
             version: None,
@@ -153,7 +156,7 @@ impl Child {
     /// When it wants [`advance`](Self::advance) next.
     pub fn due(&self) -> Option<Instant> {
         match (&self.life, self.stage) {
-            (Some(life), Stage::Running) => Some(life.heard + WATCHDOG),
+            (Some(life), Stage::Starting | Stage::Running) => Some(life.patience),
             (None, Stage::Waiting) => Some(self.next),
             _ => None,
         }
@@ -161,24 +164,35 @@ impl Child {
 
     /// Forgives silence up to now: it was the supervisor that did not listen.
     pub fn excuse(&mut self, now: Instant) {
-        if let Some(life) = &mut self.life {
-            life.heard = now;
-        }
+        let Some(life) = &mut self.life else { return };
+        life.patience = now
+            + match (self.stage, life.overdue) {
+                (Stage::Starting, None) => self.terms.start,
+                (Stage::Starting, Some(_)) => STOP,
+                _ => WATCHDOG,
+            };
     }
 
-    /// Begins its next life when it is time, and ends one that has fallen silent.
+    /// Begins its next life when it is time, and ends one that never came to serve or has fallen silent.
     pub fn advance(&mut self, now: Instant) {
         match (&mut self.life, self.stage) {
             (None, Stage::Waiting) if now >= self.next => {
                 if let Err(failure) = self.begin(now) {
                     crate::output::complain(&format!("ym: {failure}"));
                     self.last_error = Some(failure.to_string());
-                    self.wait(now);
+                    self.wait(now, None);
                 }
             }
-            (Some(life), Stage::Running) if now >= life.heard + WATCHDOG => {
-                life.silent = Some(WATCHDOG);
-                life.heard = now;
+            (Some(life), Stage::Starting) if now >= life.patience && !mutant("up-waits-for-ever") => {
+                // It may end in order; the second time it must.
+                let how = if life.overdue.is_none() { Signal::SIGTERM } else { Signal::SIGKILL };
+                life.overdue = Some(Overdue::Start);
+                life.patience = now + STOP;
+                self.signal(how);
+            }
+            (Some(life), Stage::Running) if now >= life.patience => {
+                life.overdue = Some(Overdue::Watchdog);
+                life.patience = now + WATCHDOG;
                 self.signal(Signal::SIGKILL);
             }
             _ => {}
@@ -235,7 +249,7 @@ impl Child {
         if !numbers.is_empty() {
             command.arg("--descriptors").arg(numbers.join(","));
         }
-        if self.privileges == Privileges::Separated && !self.daemon.root {
+        if self.terms.privileges == Privileges::Separated && !self.daemon.root {
             command.arg("--user").arg(self.daemon.user());
         }
         command
@@ -244,8 +258,11 @@ impl Child {
             .env("WATCHDOG_USEC", WATCHDOG.as_micros().to_string())
             .env("LISTEN_FDS", names.len().to_string())
             .env("LISTEN_FDNAMES", names.join(":"))
-            .env("YANMEN_PRIVILEGES", privileges_word(self.privileges))
-            .env("YANMEN_LOG", std::env::var("YANMEN_LOG").unwrap_or_else(|_| self.log.level().to_owned()))
+            .env("YANMEN_PRIVILEGES", privileges_word(self.terms.privileges))
+            .env(
+                "YANMEN_LOG",
+                std::env::var("YANMEN_LOG").unwrap_or_else(|_| self.terms.log.level().to_owned()),
+            )
             .env_remove("WATCHDOG_PID")
             .env_remove("JOURNAL_STREAM")
             .stdin(Stdio::null())
@@ -262,13 +279,14 @@ impl Child {
             spawned.map_err(|error| Failure::new(&format!("start {}", self.daemon.name), error))?;
         let life = Life {
             pid: process.id().unwrap_or(0),
-            began: now,
             started: service::clock::utc(),
-            heard: now,
+            patience: now + self.terms.start,
+            served: None,
             complaint: None,
-            silent: None,
+            overdue: None,
         };
         self.life = Some(life);
+        self.says.clear();
         self.stage = Stage::Starting;
         let (name, news) = (self.daemon.name, self.news.clone());
         let stderr = process.stderr.take();
@@ -295,9 +313,13 @@ impl Child {
         }
         let value =
             |key: &str| said.lines.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str());
-        life.heard = Instant::now();
-        if value("READY") == Some("1") && self.stage == Stage::Starting {
+        let now = Instant::now();
+        if value("READY") == Some("1") && self.stage == Stage::Starting && life.overdue.is_none() {
             self.stage = Stage::Running;
+            life.served = Some(now);
+        }
+        if self.stage == Stage::Running {
+            life.patience = now + WATCHDOG;
         }
         if let Some(text) = value("STATUS") {
             self.says = text.to_owned();
@@ -320,23 +342,25 @@ impl Child {
     fn ended(&mut self, how: &str) {
         let now = Instant::now();
         let Some(life) = self.life.take() else { return };
-        let lasted = now.duration_since(life.began);
         if self.stage == Stage::Stopping {
             self.stage = Stage::Stopped;
             return;
         }
-        self.last_error = Some(match (life.silent, life.complaint) {
-            (Some(silent), _) => format!("silent for {} s: killed by the watchdog", silent.as_secs()),
+        self.last_error = Some(match (life.overdue, life.complaint) {
+            (Some(Overdue::Watchdog), _) => {
+                format!("silent for {} s: killed by the watchdog", WATCHDOG.as_secs())
+            }
+            (Some(Overdue::Start), complaint) => {
+                let late = format!("not ready {} s after its start: ended", self.terms.start.as_secs());
+                complaint.map_or_else(|| late.clone(), |complaint| format!("{late}; it said: {complaint}"))
+            }
             // A daemon that ends in order has said why.
             (None, Some(complaint)) if how == "exit status: 1" => complaint,
             _ => format!("ended by itself: {how}"),
         });
         crate::output::complain(&format!("ym: {} ended ({how}) and is started again", self.daemon.name));
-        if lasted >= STEADY {
-            self.pause = PAUSE;
-        }
         self.restarts += 1;
-        self.wait(now);
+        self.wait(now, life.served.map(|since| now.duration_since(since)));
     }
 
     /// It says what is wrong with it: the cause, where it ends now.
@@ -365,10 +389,9 @@ impl Child {
         }
     }
 
-    fn wait(&mut self, now: Instant) {
+    fn wait(&mut self, now: Instant, served: Option<Duration>) {
         self.stage = Stage::Waiting;
-        self.next = now + self.pause;
-        self.pause = (2 * self.pause).min(LONGEST_PAUSE);
+        self.next = now + self.back_off.after(served);
     }
 
     fn signal(&self, how: Signal) {
