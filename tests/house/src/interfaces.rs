@@ -8,6 +8,8 @@ pub struct Offered {
     pub daemon: &'static str,
     /// Its methods.
     pub methods: &'static [MethodFacts],
+    /// The JSON Schemas of all parameters and replies.
+    pub schemas: Vec<serde_json::Value>,
     /// Its Varlink description.
     pub description: String,
 }
@@ -26,5 +28,13 @@ pub fn all() -> Vec<Offered> {
 }
 
 fn of<I: Interface>() -> Offered {
-    Offered { daemon: I::DAEMON, methods: I::METHODS, description: service::describe::<I>() }
+    let both = |(_, parameters, reply): (&str, service::private::Schema, service::private::Schema)| {
+        [parameters.to_value(), reply.to_value()]
+    };
+    Offered {
+        daemon: I::DAEMON,
+        methods: I::METHODS,
+        schemas: I::schemas().into_iter().flat_map(both).collect(),
+        description: service::describe::<I>(),
+    }
 }

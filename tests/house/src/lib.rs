@@ -3,5 +3,6 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "what fails here fails the test")]
 
 pub mod attempt;
+pub mod idl;
 pub mod interfaces;
 pub mod running;

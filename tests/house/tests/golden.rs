@@ -1,6 +1,6 @@
 //! What crosses the wire changes only on purpose: the interface descriptions are golden files.
 
-use house_test::interfaces;
+use house_test::{idl, interfaces};
 use std::{env, fs, path::Path};
 
 #[test]
@@ -21,6 +21,35 @@ fn the_interfaces_are_the_golden_files() {
         changed.is_empty(),
         "interfaces changed: {changed:?}. If on purpose: UPDATE_GOLDEN=1 cargo test -p house-test --test golden"
     );
+}
+
+#[test]
+fn every_description_is_varlink_and_defines_what_it_names() {
+    for offered in interfaces::all() {
+        let read = idl::read(&offered.description)
+            .unwrap_or_else(|told| panic!("{}: {told}:\n{}", offered.daemon, offered.description));
+        let methods: Vec<&str> = offered.methods.iter().map(|facts| facts.name).collect();
+        assert_eq!(
+            (read.interface, read.methods),
+            (format!("cn.yanmen.{}", offered.daemon), methods.iter().map(ToString::to_string).collect())
+        );
+    }
+}
+
+/// A description has one list of types: two of them with one name would become one.
+#[test]
+fn a_name_is_one_type_in_a_whole_interface() {
+    for offered in interfaces::all() {
+        let mut seen = std::collections::BTreeMap::new();
+        for schema in &offered.schemas {
+            for (name, definition) in
+                schema.get("$defs").and_then(serde_json::Value::as_object).into_iter().flatten()
+            {
+                let first = seen.entry(name.clone()).or_insert_with(|| definition.clone());
+                assert_eq!(first, definition, "{}: {name}", offered.daemon);
+            }
+        }
+    }
 }
 
 #[test]
