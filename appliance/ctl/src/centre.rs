@@ -138,7 +138,8 @@ pub async fn calls(session: &Session<'_>, form: Form, deed: CallDeed) -> Result<
             });
         }
         CallDeed::HangUp { call, reason } => {
-            session.client::<Route>().call(HangUp { assertion, call, reason }).await?;
+            let done = session.client::<Route>().call(HangUp { assertion, call, reason }).await?;
+            output::done(form, &done, "The call is ended.");
         }
     }
     Ok(())

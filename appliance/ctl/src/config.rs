@@ -68,10 +68,12 @@ pub async fn settings(session: &Session<'_>, form: Form, deed: Deed) -> Result<(
                 for problem in &checked.problems {
                     output::say(&problem.sentence(output::language(), &name));
                 }
-                differences(&checked.differences.changes);
+                if checked.problems.is_empty() {
+                    differences(&checked.differences.changes);
+                }
             });
             if !checked.problems.is_empty() {
-                return Err(Failure::plain(format!("{name} has mistakes and cannot be applied")));
+                return Err(Failure::said("ym.mistakes", &[("file", &name)]));
             }
         }
         Deed::Apply { file, reason } => {
@@ -131,7 +133,7 @@ fn installed(form: Form, applied: &Applied, name: &str) -> Result<(), Failure> {
     });
     match applied {
         Applied::Installed { .. } => Ok(()),
-        Applied::Unsound { .. } => Err(Failure::plain(format!("{name} has mistakes: nothing was changed"))),
+        Applied::Unsound { .. } => Err(Failure::said("ym.mistakes-unchanged", &[("file", name)])),
     }
 }
 

@@ -1,13 +1,16 @@
 //! `ym recordings`, `ym audit`, `ym keys`: what was said, and what can be proved of it.
 
 use crate::{
-    failure::{Failure, Status},
+    failure::Failure,
     output::{self, Form},
     session::Session,
     time,
 };
 use audit_api::{Actor, Audit, Event, EventKind};
-use clap::Subcommand;
+use clap::{
+    Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use key_api::{Key, PublicKeys};
 use record_api::{Consent, Record, Recording};
 use std::{fs::OpenOptions, os::fd::OwnedFd, os::unix::fs::OpenOptionsExt, path::PathBuf, time::Duration};
@@ -63,8 +66,8 @@ pub enum AuditDeed {
     /// Entries, the newest first (audit administrator).
     List {
         /// Of this kind, such as auth.log-in.
-        #[arg(long)]
-        kind: Option<String>,
+        #[arg(long, value_parser = kind())]
+        kind: Option<EventKind>,
         /// By this person.
         #[arg(long)]
         person: Option<String>,
@@ -182,7 +185,6 @@ pub async fn audit(session: &Session<'_>, form: Form, deed: AuditDeed) -> Result
     let audit = session.client::<Audit>();
     match deed {
         AuditDeed::List { kind, person, object, before, limit } => {
-            let kind = kind.map(|text| event_kind(&text)).transpose()?;
             let assertion = session.assertion().await?;
             let (from, until, limit) = (None, None, Some(limit));
             let list = audit_api::List { assertion, from, until, kind, person, object, before, limit };
@@ -272,7 +274,7 @@ fn entry_table(reply: &audit_api::EntryList) {
                 actor(&entry.event),
                 entry.event.object.clone(),
                 output::word(&entry.event.outcome),
-                entry.event.reason.clone().unwrap_or_default(),
+                entry.event.reason.clone().or_else(|| why(&entry.event)).unwrap_or_default(),
             ]
         })
         .collect();
@@ -291,10 +293,15 @@ fn actor(event: &Event) -> String {
     }
 }
 
-fn event_kind(text: &str) -> Result<EventKind, Failure> {
-    EventKind::ALL.iter().copied().find(|kind| kind.text() == text).ok_or_else(|| {
-        let known: Vec<&str> = EventKind::ALL.iter().map(|kind| kind.text()).collect();
-        Failure::plain(format!("{text} is no kind of entry: it is one of {}", known.join(", ")))
-            .with(Status::NotFound)
+/// Why an act was refused or failed, in words where its code has some.
+fn why(event: &Event) -> Option<String> {
+    event.facts.get("why").map(|code| words::text(output::language(), code, &[]))
+}
+
+/// Takes one of the kinds; the completion of a shell knows them from here.
+fn kind() -> impl TypedValueParser<Value = EventKind> {
+    PossibleValuesParser::new(EventKind::ALL.iter().map(|kind| kind.text())).try_map(|text| {
+        let known = EventKind::ALL.iter().copied().find(|kind| kind.text() == text);
+        known.ok_or_else(|| format!("{text} is no kind of entry"))
     })
 }

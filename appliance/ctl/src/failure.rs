@@ -1,13 +1,16 @@
 //! What a person is told when something does not work: what was attempted, why not, what to do; and the exit
 //! status for programs.
 
-use std::{fmt, process::ExitCode};
+use crate::output::language;
+use serde_json::{Value, json};
+use std::{fmt, io::ErrorKind, process::ExitCode};
 
 /// A failure in one sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     sentence: String,
     status: Status,
+    code: Option<String>,
 }
 
 /// Exit status, so that a script can tell what to do. 2 is clap's own: the command itself is wrong.
@@ -27,12 +30,17 @@ pub enum Status {
 impl Failure {
     /// What was attempted, and why it failed.
     pub fn new(attempted: &str, error: impl fmt::Display) -> Self {
-        Self { sentence: format!("cannot {attempted}: {error}"), status: Status::Failed }
+        Self::plain(format!("cannot {attempted}: {error}"))
     }
 
     /// A sentence of its own.
     pub fn plain(sentence: impl Into<String>) -> Self {
-        Self { sentence: sentence.into(), status: Status::Failed }
+        Self { sentence: sentence.into(), status: Status::Failed, code: None }
+    }
+
+    /// The words of this code, in the language of the person at the terminal.
+    pub fn said(code: &str, arguments: &[(&str, &str)]) -> Self {
+        Self { code: Some(code.to_owned()), ..Self::plain(words::text(language(), code, arguments)) }
     }
 
     /// The same with another exit status.
@@ -40,6 +48,11 @@ impl Failure {
     pub fn with(mut self, status: Status) -> Self {
         self.status = status;
         self
+    }
+
+    /// For programs: the stable code where there is one, and the sentence.
+    pub fn to_json(&self) -> Value {
+        json!({ "failed": { "code": self.code, "sentence": self.sentence } })
     }
 
     /// The exit status.
@@ -66,14 +79,19 @@ impl From<service::Error> for Failure {
             },
             _ => Status::Unavailable,
         };
-        let sentence = match error {
-            service::Error::Unreachable { daemon, .. } => {
-                format!(
-                    "{daemon} cannot be reached: is the house up? (ym up; ym status tells which daemon is not)"
-                )
+        let failure = match error {
+            service::Error::Unreachable { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
+                return Self::said("ym.not-admitted", &[]).with(Status::NotPermitted);
             }
-            other => other.to_string(),
+            service::Error::Unreachable { daemon, .. } => Self::said("ym.unreachable", &[("daemon", daemon)]),
+            service::Error::Refused(refusal) => {
+                let worded = words::codes(language()).any(|code| code == refusal.code);
+                let sentence =
+                    if worded { words::text(language(), &refusal.code, &[]) } else { refusal.message };
+                Self { code: Some(refusal.code), ..Self::plain(sentence) }
+            }
+            other => Self::plain(other.to_string()),
         };
-        Self { sentence, status }
+        failure.with(status)
     }
 }

@@ -18,7 +18,7 @@ use std::{
     env,
     fs::{self, Permissions},
     io,
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -91,13 +91,30 @@ impl Home {
     /// Another one holds it.
     pub fn hold(&self) -> Result<Hold, Failure> {
         let run = self.0.join("run");
-        fs::create_dir_all(&run).map_err(|error| Failure::new(&format!("make {}", run.display()), error))?;
+        fs::create_dir_all(&run).map_err(|error| self.unusable(&run, &error))?;
         let path = run.join("lock");
-        Hold::take(&path)
-            .map_err(|error| Failure::new(&format!("make {}", path.display()), error))?
-            .ok_or_else(|| {
-                Failure::plain(format!("the house at {} is up already: ym status shows it", self.0.display()))
-            })
+        let hold = Hold::take(&path).map_err(|error| self.unusable(&path, &error))?;
+        hold.ok_or_else(|| Failure::said("ym.is-up", &[("home", &self.0.display().to_string())]))
+    }
+
+    /// Why the home cannot be used: mostly because it is somebody else's.
+    fn unusable(&self, path: &Path, error: &io::Error) -> Failure {
+        let text = |path: &Path| path.display().to_string();
+        let owner = fs::metadata(&self.0).ok().map(|home| home.uid());
+        let foreign = owner.filter(|uid| {
+            error.kind() == io::ErrorKind::PermissionDenied && *uid != Uid::effective().as_raw()
+        });
+        match foreign {
+            Some(uid) => {
+                let user = User::from_uid(Uid::from_raw(uid)).ok().flatten();
+                let owner = user.map_or_else(|| uid.to_string(), |user| user.name);
+                let home = text(&self.0);
+                Failure::said("ym.home-foreign", &[("path", &text(path)), ("home", &home), ("owner", &owner)])
+            }
+            None => {
+                Failure::said("ym.home-unusable", &[("path", &text(path)), ("reason", &error.to_string())])
+            }
+        }
     }
 
     /// Whether a supervisor holds the home.
@@ -173,11 +190,8 @@ impl Home {
     /// No supervisor holds the home.
     pub fn read_status(&self) -> Result<Status, Failure> {
         let down = || {
-            Failure::plain(format!(
-                "the house at {} is not up: start it with ym --home {0} up",
-                self.0.display()
-            ))
-            .with(crate::failure::Status::Unavailable)
+            Failure::said("ym.not-up", &[("home", &self.0.display().to_string())])
+                .with(crate::failure::Status::Unavailable)
         };
         if !self.is_up() {
             return Err(down());
@@ -197,10 +211,7 @@ pub fn owner(daemon: &house::Daemon, privileges: Privileges) -> Result<Option<Ui
     }
     match User::from_name(&daemon.user()) {
         Ok(Some(user)) => Ok(Some(user.uid)),
-        Ok(None) => Err(Failure::plain(format!(
-            "the user {} is missing: run `systemd-sysusers packaging/sysusers.d/yanmen.conf`, or start as a plain user",
-            daemon.user()
-        ))),
+        Ok(None) => Err(Failure::said("ym.user-missing", &[("user", &daemon.user())])),
         Err(error) => Err(Failure::new(&format!("look up the user {}", daemon.user()), error)),
     }
 }

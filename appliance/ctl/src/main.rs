@@ -136,7 +136,10 @@ fn main() -> ExitCode {
     match run(cli, form) {
         Ok(code) => code,
         Err(failure) => {
-            output::complain(&format!("ym: {failure}"));
+            match form {
+                Form::Human => output::complain(&format!("ym: {failure}")),
+                Form::Json => output::complain(&failure.to_json().to_string()),
+            }
             failure.exit_code()
         }
     }
@@ -170,10 +173,12 @@ fn run(cli: Cli, form: Form) -> Result<ExitCode, Failure> {
 /// Everything that a daemon answers.
 async fn ask(session: &Session<'_>, form: Form, command: Command) -> Result<(), Failure> {
     match command {
-        Command::Setup { system, security, audit } => person::setup(session, system, security, audit).await,
-        Command::Login { person } => person::login(session, person).await,
-        Command::Logout => session.leave().await,
-        Command::Password { person } => person::change_password(session, person).await,
+        Command::Setup { system, security, audit } => {
+            person::setup(session, form, system, security, audit).await
+        }
+        Command::Login { person } => person::login(session, form, person).await,
+        Command::Logout => person::logout(session, form).await,
+        Command::Password { person } => person::change_password(session, form, person).await,
         Command::Accounts(deed) => person::accounts(session, form, deed).await,
         Command::Calls(deed) => centre::calls(session, form, deed).await,
         Command::Agents(deed) => centre::agents(session, form, deed).await,

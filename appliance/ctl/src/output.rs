@@ -49,6 +49,11 @@ pub fn show<T: Serialize>(form: Form, reply: &T, human: impl FnOnce(&T)) {
     }
 }
 
+/// Shows that an act was done: the reply as JSON, or a sentence.
+pub fn done<T: Serialize>(form: Form, reply: &T, sentence: &str) {
+    show(form, reply, |_| say(sentence));
+}
+
 /// Shows rows under headings, each column as wide as its widest cell; `empty` where there are none.
 pub fn table(headings: &[&str], rows: &[Vec<String>], empty: &str) {
     if rows.is_empty() {

@@ -10,7 +10,10 @@ use auth_api::{
     Accounts, ApproveRecovery, Auth, ChangePassword, Create, Disable, Enable, Grant, NewOfficer, Origin,
     RequestRecovery, Revoke, Role, Setup, Unlock,
 };
-use clap::Subcommand;
+use clap::{
+    Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use types::{PersonId, Uid};
 
 /// Accounts and roles.
@@ -28,14 +31,16 @@ pub enum Deed {
         /// To whom.
         person: PersonId,
         /// Which: supervisor, agent, or an officer's.
-        role: String,
+        #[arg(value_parser = role())]
+        role: Role,
     },
     /// Take a role away (security administrator).
     Revoke {
         /// From whom.
         person: PersonId,
         /// Which.
-        role: String,
+        #[arg(value_parser = role())]
+        role: Role,
     },
     /// Close an account (system administrator).
     Disable {
@@ -72,6 +77,7 @@ pub enum Deed {
 /// A refusal of auth, or nothing to read.
 pub async fn setup(
     session: &Session<'_>,
+    form: Form,
     system: PersonId,
     security: PersonId,
     audit: PersonId,
@@ -88,8 +94,10 @@ pub async fn setup(
         audit: officer(audit, "audit administrator 审计管理员")?,
         origin: Origin::Local,
     };
-    session.client::<Auth>().call(setup).await?;
-    output::say(
+    let done = session.client::<Auth>().call(setup).await?;
+    output::done(
+        form,
+        &done,
         "The three officers are named. Each first password opens nothing but its own change: ym password NAME",
     );
     Ok(())
@@ -99,12 +107,22 @@ pub async fn setup(
 ///
 /// # Errors
 /// A refusal of auth, or nothing to read.
-pub async fn login(session: &Session<'_>, person: PersonId) -> Result<(), Failure> {
+pub async fn login(session: &Session<'_>, form: Form, person: PersonId) -> Result<(), Failure> {
     let password = terminal::password("Password")?;
     let claims = session.enter(person, password).await?;
     let roles: Vec<&str> = claims.roles.iter().map(Role::as_str).collect();
     let roles = if roles.is_empty() { "no role yet".to_owned() } else { roles.join(", ") };
-    output::say(&format!("{} is logged in: {roles}", claims.person));
+    output::done(form, &claims, &format!("{} is logged in: {roles}", claims.person));
+    Ok(())
+}
+
+/// Logs out.
+///
+/// # Errors
+/// Nobody is logged in.
+pub async fn logout(session: &Session<'_>, form: Form) -> Result<(), Failure> {
+    let done = session.leave().await?;
+    output::done(form, &done, "You are logged out.");
     Ok(())
 }
 
@@ -112,11 +130,12 @@ pub async fn login(session: &Session<'_>, person: PersonId) -> Result<(), Failur
 ///
 /// # Errors
 /// A refusal of auth, or nothing to read.
-pub async fn change_password(session: &Session<'_>, person: PersonId) -> Result<(), Failure> {
+pub async fn change_password(session: &Session<'_>, form: Form, person: PersonId) -> Result<(), Failure> {
     let old = terminal::password("Present password")?;
     let new = terminal::new_password("New password")?;
-    session.client::<Auth>().call(ChangePassword { person, old, new, origin: Origin::Local }).await?;
-    output::say("The password is changed; sessions with the old one are over.");
+    let change = ChangePassword { person, old, new, origin: Origin::Local };
+    let done = session.client::<Auth>().call(change).await?;
+    output::done(form, &done, "The password is changed; sessions with the old one are over.");
     Ok(())
 }
 
@@ -138,19 +157,24 @@ pub async fn accounts(session: &Session<'_>, form: Form, deed: Deed) -> Result<(
             });
         }
         Deed::Grant { person, role } => {
-            auth.call(Grant { assertion, person, role: self::role(&role)? }).await?;
+            let sentence = format!("{person} has the role {role}.");
+            output::done(form, &auth.call(Grant { assertion, person, role }).await?, &sentence);
         }
         Deed::Revoke { person, role } => {
-            auth.call(Revoke { assertion, person, role: self::role(&role)? }).await?;
+            let sentence = format!("{person} has the role {role} no more; sessions with it are over.");
+            output::done(form, &auth.call(Revoke { assertion, person, role }).await?, &sentence);
         }
         Deed::Disable { person } => {
-            auth.call(Disable { assertion, person }).await?;
+            let sentence = format!("{person} is disabled; sessions are over.");
+            output::done(form, &auth.call(Disable { assertion, person }).await?, &sentence);
         }
         Deed::Enable { person } => {
-            auth.call(Enable { assertion, person }).await?;
+            let sentence = format!("{person} is enabled again.");
+            output::done(form, &auth.call(Enable { assertion, person }).await?, &sentence);
         }
         Deed::Unlock { person } => {
-            auth.call(Unlock { assertion, person }).await?;
+            let sentence = format!("{person} may log in again.");
+            output::done(form, &auth.call(Unlock { assertion, person }).await?, &sentence);
         }
         Deed::Recover { person } => {
             let requested = auth.call(RequestRecovery { assertion, person: person.clone() }).await?;
@@ -207,9 +231,9 @@ fn list(reply: &auth_api::AccountList) {
     }
 }
 
-fn role(text: &str) -> Result<Role, Failure> {
-    Role::ALL.into_iter().find(|role| role.as_str() == text).ok_or_else(|| {
-        let known: Vec<&str> = Role::ALL.iter().map(|role| role.as_str()).collect();
-        Failure::plain(format!("{text} is no role: it is one of {}", known.join(", ")))
+/// Takes one of the roles; the completion of a shell knows them from here.
+fn role() -> impl TypedValueParser<Value = Role> {
+    PossibleValuesParser::new(Role::ALL.map(Role::as_str)).try_map(|text| {
+        Role::ALL.into_iter().find(|role| role.as_str() == text).ok_or_else(|| format!("{text} is no role"))
     })
 }

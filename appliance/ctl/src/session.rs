@@ -5,7 +5,7 @@ use crate::{
     home::Home,
 };
 use auth_api::{
-    Assertion, Auth, Claims, LoggedIn, Login, Logout, Origin, Password, Presence, Renew, SessionToken,
+    Assertion, Auth, Claims, Done, LoggedIn, Login, Logout, Origin, Password, Presence, Renew, SessionToken,
 };
 use serde::{Deserialize, Serialize};
 use service::{Client, Interface};
@@ -47,10 +47,8 @@ impl<'a> Session<'a> {
         let login = Login { person: person.clone(), password, origin: Origin::Local };
         match self.client::<Auth>().call(login).await? {
             LoggedIn::Entered { token, claims, .. } => self.keep(token).map(|()| claims),
-            LoggedIn::MustChange => Err(Failure::plain(format!(
-                "this password opens nothing but its own change: ym password {person}"
-            ))
-            .with(Status::NotPermitted)),
+            LoggedIn::MustChange => Err(Failure::said("ym.must-change", &[("person", &person.to_string())])
+                .with(Status::NotPermitted)),
         }
     }
 
@@ -68,18 +66,20 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// Nobody is logged in.
-    pub async fn leave(&self) -> Result<(), Failure> {
+    pub async fn leave(&self) -> Result<Done, Failure> {
         let token = self.token()?;
         fs::remove_file(self.path()?).map_err(|error| Failure::new("forget the session", error))?;
-        self.client::<Auth>().call(Logout { token }).await?;
-        Ok(())
+        Ok(self.client::<Auth>().call(Logout { token }).await?)
     }
 
     fn token(&self) -> Result<SessionToken, Failure> {
         let text = fs::read_to_string(self.path()?).map_err(|error| match error.kind() {
-            ErrorKind::NotFound => {
-                Failure::plain("nobody is logged in at this house: ym login NAME").with(Status::NotPermitted)
+            // Without a house, the log-in is not what is wrong.
+            ErrorKind::NotFound if !self.home.own_socket(Auth::DAEMON).exists() => {
+                let home = self.home.path().display().to_string();
+                Failure::said("ym.not-up", &[("home", &home)]).with(Status::Unavailable)
             }
+            ErrorKind::NotFound => Failure::said("ym.nobody", &[]).with(Status::NotPermitted),
             _ => Failure::new("read the session", error),
         })?;
         let kept: Kept = serde_json::from_str(&text)

@@ -17,6 +17,7 @@ mod edges;
 pub mod launch;
 mod notify;
 mod preflight;
+mod prompts;
 pub mod status;
 
 use crate::{failure::Failure, home::Home};
@@ -100,6 +101,9 @@ pub fn run(home: &Home, config: Option<PathBuf>, terms: Terms) -> Result<(), Fai
     let settings = preflight::check(home, config.as_deref())?;
     home.prepare(privileges)?;
     home.install(config.as_deref(), privileges)?;
+    if let Some(lacking) = prompts::missing(home, &settings) {
+        crate::output::complain(&format!("ym: {lacking}"));
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -36,9 +36,7 @@ pub fn check(home: &Home, config: Option<&Path>) -> Result<Settings, Failure> {
 
 fn clock(seconds: i64) -> Result<(), Failure> {
     match seconds < EARLIEST {
-        true => Err(Failure::plain(
-            "the clock of this machine is before 2026: set it (timedatectl set-time …), for entries and certificates carry it",
-        )),
+        true => Err(Failure::said("ym.clock", &[])),
         false => Ok(()),
     }
 }
@@ -47,12 +45,11 @@ fn space(home: &Home) -> Result<(), Failure> {
     let disk = statvfs(home.path()).map_err(|error| Failure::new("look at the disk", error))?;
     let free = disk.blocks_available().saturating_mul(disk.fragment_size());
     match free < LEAST_SPACE {
-        true => Err(Failure::plain(format!(
-            "{} has {} MiB free and needs {}: make room or choose another --home",
-            home.path().display(),
-            free >> 20,
-            LEAST_SPACE >> 20
-        ))),
+        true => {
+            let (free, least) = ((free >> 20).to_string(), (LEAST_SPACE >> 20).to_string());
+            let home = home.path().display().to_string();
+            Err(Failure::said("ym.space", &[("home", &home), ("free", &free), ("least", &least)]))
+        }
         false => Ok(()),
     }
 }
@@ -60,8 +57,7 @@ fn space(home: &Home) -> Result<(), Failure> {
 /// The settings that will hold: the ones in force, or on a first start those of `--config`.
 fn settings(home: &Home, config: Option<&Path>) -> Result<Settings, Failure> {
     let text = match config {
-        Some(path) => fs::read_to_string(path)
-            .map_err(|error| Failure::new(&format!("read the settings {}", path.display()), error))?,
+        Some(path) => fs::read_to_string(path).map_err(|error| unreadable(path, &error))?,
         None => fs::read_to_string(home.path().join("host/current.toml")).unwrap_or_default(),
     };
     Settings::parse(&text).map_err(|problems| {
@@ -73,22 +69,36 @@ fn settings(home: &Home, config: Option<&Path>) -> Result<Settings, Failure> {
     })
 }
 
-fn port(attempt: io::Result<()>, protocol: &str, address: SocketAddr, setting: &str) -> Result<(), Failure> {
-    let remedy = match attempt {
-        Ok(()) => return Ok(()),
-        Err(error) => match error.kind() {
-            io::ErrorKind::AddrInUse => format!(
-                "is taken by another program (ss -lnp 'sport = :{}' names it): end that one or change {setting}",
-                address.port()
-            ),
-            io::ErrorKind::AddrNotAvailable => {
-                format!("is no address of this machine (ip addr lists them): change {setting}")
-            }
-            io::ErrorKind::PermissionDenied => format!("may not be used by this user: change {setting}"),
-            _ => format!("cannot be used ({error}): change {setting}"),
-        },
+fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    let (file, reason) = (path.display().to_string(), error.to_string());
+    let code = match error.kind() {
+        io::ErrorKind::NotFound => "ym.config-missing",
+        io::ErrorKind::PermissionDenied => "ym.config-forbidden",
+        io::ErrorKind::InvalidData => "ym.config-binary",
+        _ => "ym.config-unreadable",
     };
-    Err(Failure::plain(format!("{protocol} {address} {remedy}")))
+    Failure::said(code, &[("file", &file), ("reason", &reason)])
+}
+
+fn port(attempt: io::Result<()>, protocol: &str, address: SocketAddr, setting: &str) -> Result<(), Failure> {
+    let Err(error) = attempt else { return Ok(()) };
+    let code = match error.kind() {
+        io::ErrorKind::AddrInUse => "ym.port-taken",
+        io::ErrorKind::AddrNotAvailable => "ym.port-elsewhere",
+        io::ErrorKind::PermissionDenied => "ym.port-forbidden",
+        _ => "ym.port-unusable",
+    };
+    let (port, address, reason) = (address.port().to_string(), address.to_string(), error.to_string());
+    Err(Failure::said(
+        code,
+        &[
+            ("protocol", protocol),
+            ("address", &address),
+            ("port", &port),
+            ("setting", setting),
+            ("reason", &reason),
+        ],
+    ))
 }
 
 #[cfg(test)]
@@ -101,7 +111,7 @@ mod tests {
         let address = taken.local_addr().unwrap();
         let failure =
             port(UdpSocket::bind(address).map(drop), "UDP", address, "[sip] bind").unwrap_err().to_string();
-        assert!(failure.contains(&address.to_string()) && failure.contains("change [sip] bind"), "{failure}");
+        assert!(failure.contains(&address.to_string()) && failure.contains("[sip] bind"), "{failure}");
     }
 
     #[test]
