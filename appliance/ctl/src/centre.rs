@@ -139,7 +139,7 @@ pub async fn calls(session: &Session<'_>, form: Form, deed: CallDeed) -> Result<
         }
         CallDeed::HangUp { call, reason } => {
             let done = session.client::<Route>().call(HangUp { assertion, call, reason }).await?;
-            output::done(form, &done, "The call is ended.");
+            output::done(form, &done, &output::text("ym.call-ended", &[]));
         }
     }
     Ok(())

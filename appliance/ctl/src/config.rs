@@ -124,7 +124,7 @@ pub async fn settings(session: &Session<'_>, form: Form, deed: Deed) -> Result<(
 fn installed(form: Form, applied: &Applied, name: &str) -> Result<(), Failure> {
     output::show(form, applied, |applied| match applied {
         Applied::Installed { version, differences: found } => {
-            output::say(&format!("version {} is in force", version.number.0));
+            output::say(&output::text("ym.in-force", &[("version", &version.number.0.to_string())]));
             differences(&found.changes);
         }
         Applied::Unsound { problems } => {
@@ -158,7 +158,11 @@ fn differences(changes: &[Difference]) {
             ]
         })
         .collect();
-    output::table(&["SETTING", "BEFORE", "AFTER", "TAKES EFFECT"], &rows, "nothing would change");
+    output::table(
+        &["SETTING", "BEFORE", "AFTER", "TAKES EFFECT"],
+        &rows,
+        &output::text("ym.nothing-would-change", &[]),
+    );
 }
 
 fn read(file: &PathBuf) -> Result<String, Failure> {

@@ -20,6 +20,11 @@ pub fn language() -> words::Lang {
     words::Lang::of_locale(&["LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(set).unwrap_or_default())
 }
 
+/// The words of this code in that language.
+pub fn text(code: &str, arguments: &[(&str, &str)]) -> String {
+    words::text(language(), code, arguments)
+}
+
 /// Writes one line to stdout. A closed pipe ends the output, not the program.
 pub fn say(line: &str) {
     // `ym calls list | head` closes the pipe early; nothing is left to tell then.

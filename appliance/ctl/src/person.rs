@@ -2,7 +2,7 @@
 
 use crate::{
     failure::Failure,
-    output::{self, Form},
+    output::{self, Form, text},
     session::Session,
     terminal, time,
 };
@@ -95,11 +95,7 @@ pub async fn setup(
         origin: Origin::Local,
     };
     let done = session.client::<Auth>().call(setup).await?;
-    output::done(
-        form,
-        &done,
-        "The three officers are named. Each first password opens nothing but its own change: ym password NAME",
-    );
+    output::done(form, &done, &text("ym.set-up-done", &[]));
     Ok(())
 }
 
@@ -111,8 +107,9 @@ pub async fn login(session: &Session<'_>, form: Form, person: PersonId) -> Resul
     let password = terminal::password("Password")?;
     let claims = session.enter(person, password).await?;
     let roles: Vec<&str> = claims.roles.iter().map(Role::as_str).collect();
-    let roles = if roles.is_empty() { "no role yet".to_owned() } else { roles.join(", ") };
-    output::done(form, &claims, &format!("{} is logged in: {roles}", claims.person));
+    let code = if roles.is_empty() { "ym.logged-in-plain" } else { "ym.logged-in" };
+    let (person, roles) = (claims.person.to_string(), roles.join(", "));
+    output::done(form, &claims, &text(code, &[("person", &person), ("roles", &roles)]));
     Ok(())
 }
 
@@ -122,7 +119,7 @@ pub async fn login(session: &Session<'_>, form: Form, person: PersonId) -> Resul
 /// Nobody is logged in.
 pub async fn logout(session: &Session<'_>, form: Form) -> Result<(), Failure> {
     let done = session.leave().await?;
-    output::done(form, &done, "You are logged out.");
+    output::done(form, &done, &text("ym.logged-out", &[]));
     Ok(())
 }
 
@@ -135,7 +132,7 @@ pub async fn change_password(session: &Session<'_>, form: Form, person: PersonId
     let new = terminal::new_password("New password")?;
     let change = ChangePassword { person, old, new, origin: Origin::Local };
     let done = session.client::<Auth>().call(change).await?;
-    output::done(form, &done, "The password is changed; sessions with the old one are over.");
+    output::done(form, &done, &text("ym.password-changed", &[]));
     Ok(())
 }
 
@@ -145,55 +142,50 @@ pub async fn change_password(session: &Session<'_>, form: Form, person: PersonId
 /// A refusal of auth.
 pub async fn accounts(session: &Session<'_>, form: Form, deed: Deed) -> Result<(), Failure> {
     let (auth, assertion) = (session.client::<Auth>(), session.assertion().await?);
+    let on = |code: &str, person: &PersonId| text(code, &[("person", &person.to_string())]);
+    let role_of = |code: &str, person: &PersonId, role: Role| {
+        text(code, &[("person", &person.to_string()), ("role", role.as_str())])
+    };
     match deed {
         Deed::List => output::show(form, &auth.call(Accounts { assertion }).await?, list),
         Deed::Create { person } => {
             let created = auth.call(Create { assertion, person: person.clone() }).await?;
-            output::show(form, &created, |created| {
-                output::say(&format!(
-                    "One-time password of {person}, shown this once: {}",
-                    created.password.reveal()
-                ));
-            });
+            let arguments = [("person", &*person.to_string()), ("password", created.password.reveal())];
+            output::done(form, &created, &text("ym.created", &arguments));
         }
         Deed::Grant { person, role } => {
-            let sentence = format!("{person} has the role {role}.");
+            let sentence = role_of("ym.granted", &person, role);
             output::done(form, &auth.call(Grant { assertion, person, role }).await?, &sentence);
         }
         Deed::Revoke { person, role } => {
-            let sentence = format!("{person} has the role {role} no more; sessions with it are over.");
+            let sentence = role_of("ym.revoked", &person, role);
             output::done(form, &auth.call(Revoke { assertion, person, role }).await?, &sentence);
         }
         Deed::Disable { person } => {
-            let sentence = format!("{person} is disabled; sessions are over.");
+            let sentence = on("ym.disabled", &person);
             output::done(form, &auth.call(Disable { assertion, person }).await?, &sentence);
         }
         Deed::Enable { person } => {
-            let sentence = format!("{person} is enabled again.");
+            let sentence = on("ym.enabled", &person);
             output::done(form, &auth.call(Enable { assertion, person }).await?, &sentence);
         }
         Deed::Unlock { person } => {
-            let sentence = format!("{person} may log in again.");
+            let sentence = on("ym.unlocked", &person);
             output::done(form, &auth.call(Unlock { assertion, person }).await?, &sentence);
         }
         Deed::Recover { person } => {
             let requested = auth.call(RequestRecovery { assertion, person: person.clone() }).await?;
-            output::show(form, &requested, |requested| {
-                output::say(&format!(
-                    "Request {}. First half of the one-time password, for {person} alone: {}",
-                    requested.recovery,
-                    requested.first_half.reveal()
-                ));
-            });
+            let arguments = [
+                ("recovery", &*requested.recovery.to_string()),
+                ("person", &*person.to_string()),
+                ("half", requested.first_half.reveal()),
+            ];
+            output::done(form, &requested, &text("ym.recovery-requested", &arguments));
         }
         Deed::Approve { person, recovery } => {
             let approved = auth.call(ApproveRecovery { assertion, person: person.clone(), recovery }).await?;
-            output::show(form, &approved, |approved| {
-                output::say(&format!(
-                    "Second half of the one-time password, for {person} alone: {} (it is FIRST-SECOND)",
-                    approved.second_half.reveal()
-                ));
-            });
+            let arguments = [("person", &*person.to_string()), ("half", approved.second_half.reveal())];
+            output::done(form, &approved, &text("ym.recovery-approved", &arguments));
         }
     }
     Ok(())
@@ -221,12 +213,14 @@ fn list(reply: &auth_api::AccountList) {
         "no account yet: ym setup",
     );
     for recovery in &reply.recoveries {
-        output::say(&format!(
-            "recovery {} of {} requested by {} at {}",
-            recovery.recovery,
-            recovery.person,
-            recovery.by,
-            time::local(recovery.requested)
+        output::say(&text(
+            "ym.recovery-pending",
+            &[
+                ("recovery", &recovery.recovery.to_string()),
+                ("person", &recovery.person.to_string()),
+                ("by", &recovery.by.to_string()),
+                ("at", &time::local(recovery.requested)),
+            ],
         ));
     }
 }

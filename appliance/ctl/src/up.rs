@@ -20,7 +20,7 @@ mod preflight;
 mod prompts;
 pub mod status;
 
-use crate::{failure::Failure, home::Home};
+use crate::{failure::Failure, home::Home, output::text};
 use child::Child;
 use house::life::STOP;
 use nix::sys::{
@@ -151,7 +151,7 @@ async fn supervise(home: &Home, terms: Terms, settings: &settings::Settings) -> 
             _ = terminate.recv() => break,
         }
     }
-    told.say("stopping: the exposed floors first");
+    told.say(&text("ym.stops", &[]));
     stop_by_floor(home, &mut children, &mut changes, &mut shown).await;
     Ok(())
 }
@@ -213,10 +213,7 @@ impl Greeting {
     fn new(home: &Home, privileges: Privileges, settings: &settings::Settings) -> Self {
         let mut lines = Vec::new();
         if privileges == Privileges::Single {
-            lines.push(
-                "all daemons run as one user, because this is not root: fine at a desk, not for an appliance"
-                    .to_owned(),
-            );
+            lines.push(text("ym.one-user", &[]));
         }
         lines.push(format!(
             "SIP     {}",
@@ -225,21 +222,19 @@ impl Greeting {
         lines.push(format!("console https://{}/", settings.console.listen));
         lines.push(format!("home    {}", home.path().display()));
         let greeting = Self { lines, ready: false };
-        greeting.say("the house starts");
+        greeting.say(&text("ym.starts", &[]));
         greeting
     }
 
     fn tell(&mut self, home: &Home, status: &Status) {
         if !self.ready && status.ready() {
             self.ready = true;
-            self.say("the house is up");
+            self.say(&text("ym.up", &[]));
             for line in &self.lines {
                 self.say(line);
             }
             if let Some(password) = home.set_up_password() {
-                self.say(&format!(
-                    "one-time set-up password: {password}   (ym setup names the three officers with it)"
-                ));
+                self.say(&text("ym.set-up-password", &[("password", &password)]));
             }
         }
     }
