@@ -14,6 +14,7 @@
 mod back_off;
 mod child;
 mod edges;
+mod hearing;
 pub mod launch;
 mod notify;
 mod preflight;

@@ -3,12 +3,12 @@
 use super::{
     Privileges, Terms,
     back_off::BackOff,
-    edges,
+    edges, hearing,
     notify::{Notification, NotifySocket},
     status::DaemonStatus,
 };
 use crate::{failure::Failure, home::Home};
-use house::life::{KEPT, PAUSE, STOP, WATCHDOG};
+use house::life::{KEPT, STOP, WATCHDOG};
 use mutant::mutant;
 use nix::{
     fcntl::{FcntlArg, FdFlag, fcntl},
@@ -25,19 +25,12 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, BufReader},
-    process::Command,
-    sync::mpsc,
-    time::Instant,
-};
+use tokio::{process::Command, sync::mpsc, time::Instant};
 use types::Utc;
 
 /// The most bytes of the names of kept descriptors, which ride in one variable of the environment (execve(2):
 /// 128 KiB).
 const NAMES: usize = 100 << 10;
-/// The longest line of a daemon that is shown, in bytes; the rest comes as another line.
-const LONGEST_LINE: u64 = 8 << 10;
 
 /// How far the life of a daemon is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,7 +115,7 @@ impl Child {
         let notify =
             NotifySocket::new(daemon.name).map_err(|error| Failure::new("make a notify socket", error))?;
         let notify = Arc::new(notify);
-        tokio::spawn(listen(Arc::clone(&notify), daemon.name, news.clone()));
+        tokio::spawn(hearing::listen(Arc::clone(&notify), daemon.name, news.clone()));
         Ok(Self {
             daemon,
             program: home.program(daemon)?,
@@ -275,8 +268,7 @@ impl Child {
         let spawned =
             inheritable(FdFlag::empty()).map_err(std::io::Error::from).and_then(|()| command.spawn());
         inheritable(FdFlag::FD_CLOEXEC).map_err(|error| Failure::new("take the descriptors back", error))?;
-        let mut process =
-            spawned.map_err(|error| Failure::new(&format!("start {}", self.daemon.name), error))?;
+        let process = spawned.map_err(|error| Failure::new(&format!("start {}", self.daemon.name), error))?;
         let life = Life {
             pid: process.id().unwrap_or(0),
             started: service::clock::utc(),
@@ -289,20 +281,7 @@ impl Child {
         self.says.clear();
         self.stage = Stage::Starting;
         let (name, news) = (self.daemon.name, self.news.clone());
-        let stderr = process.stderr.take();
-        tokio::spawn(async move {
-            if let Some(stderr) = stderr {
-                let (mut stderr, mut line) = (BufReader::new(stderr), Vec::new());
-                while matches!((&mut stderr).take(LONGEST_LINE).read_until(b'\n', &mut line).await, Ok(1..)) {
-                    let line = String::from_utf8_lossy(&std::mem::take(&mut line)).trim_end().to_owned();
-                    // The supervisor is gone when this fails, and so is the need.
-                    let _gone = news.send((name, News::Wrote(line))).await;
-                }
-            }
-            let how =
-                process.wait().await.map_or_else(|error| error.to_string(), |status| status.to_string());
-            let _gone = news.send((name, News::Ended(how))).await;
-        });
+        tokio::spawn(hearing::outlive(process, name, news));
         Ok(())
     }
 
@@ -398,23 +377,6 @@ impl Child {
         if let Some(pid) = self.life.as_ref().and_then(|life| i32::try_from(life.pid).ok()) {
             // A process that has just ended is what is wanted.
             let _ended = kill(Pid::from_raw(pid), how);
-        }
-    }
-}
-
-async fn listen(notify: Arc<NotifySocket>, daemon: &'static str, news: mpsc::Sender<(&'static str, News)>) {
-    loop {
-        match notify.next().await {
-            Ok(said) => {
-                if news.send((daemon, News::Said(said))).await.is_err() {
-                    return;
-                }
-            }
-            // Out of descriptors, most likely: what was said is lost, the next word may come through.
-            Err(error) => {
-                crate::output::complain(&format!("ym: cannot hear what {daemon} says: {error}"));
-                tokio::time::sleep(PAUSE).await;
-            }
         }
     }
 }
