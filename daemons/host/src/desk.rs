@@ -17,7 +17,7 @@ use host_api::{
 use mutant::mutant;
 use service::{Failure, Peer, Refusal, Request};
 use settings::Settings;
-use std::{sync::Arc, time::Duration};
+use std::{io::ErrorKind, sync::Arc, time::Duration};
 use tokio::sync::{Mutex, watch};
 use types::Uid;
 use zeroize::Zeroizing;
@@ -337,8 +337,29 @@ fn sound_reason(reason: String) -> Result<String, Refusal> {
 }
 
 fn refusal(error: Error) -> Refusal {
-    match error {
+    match &error {
         Error::NoVersion(_) => Refusal::not_found("host.no-version", format!("{error}: list the versions")),
+        Error::Disk { source, .. } if source.kind() == ErrorKind::StorageFull => {
+            Refusal::unavailable("host.disk-full", error.to_string())
+        }
         _ => Refusal::unavailable("host.disk", error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use words::{Lang, codes};
+
+    #[test]
+    fn a_full_disk_is_told_as_that() {
+        let told = |kind: ErrorKind| {
+            refusal(Error::Disk { attempted: "write", path: "versions/2".into(), source: kind.into() }).code
+        };
+        assert_eq!(told(ErrorKind::StorageFull), "host.disk-full");
+        assert_eq!(told(ErrorKind::PermissionDenied), "host.disk");
+        for lang in [Lang::ZhCn, Lang::En] {
+            assert!(codes(lang).any(|code| code == "host.disk-full"));
+        }
     }
 }
