@@ -14,6 +14,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, mpsc},
     thread,
+    time::{Duration, Instant},
 };
 
 /// What a daemon keeps, by name and version. The steps lead from every version that was ever shipped to
@@ -69,6 +70,9 @@ impl Options {
     }
 }
 
+/// How long a database that this process has just made may still be locked by it.
+const LAST_BREATH: Duration = Duration::from_secs(5);
+
 impl Store {
     /// Opens a database, makes it when there is none, upgrades it when it is older.
     ///
@@ -81,10 +85,18 @@ impl Store {
             reason: reason.to_string().into(),
         };
         let directory = options.directory.join("sled");
-        if !directory.try_exists().map_err(|error| failed(&error))? {
+        let made = !directory.try_exists().map_err(|error| failed(&error))?;
+        if made {
             make(schema, &options).map_err(|error| failed(&error))?;
         }
-        let tree = files(&options, &directory).map_err(|error| failed(&error))?;
+        let mut tree = files(&options, &directory);
+        // The threads of sled that made it hold its lock a moment longer than the handle that was dropped.
+        let patience = Instant::now() + if made { LAST_BREATH } else { Duration::ZERO };
+        while tree.is_err() && Instant::now() < patience {
+            thread::sleep(Duration::from_millis(10));
+            tree = files(&options, &directory);
+        }
+        let tree = tree.map_err(|error| failed(&error))?;
         let file = File::open(directory.join("db")).map_err(|error| failed(&error))?;
         Self::start(schema, options, tree, file)
     }

@@ -247,3 +247,12 @@ fn whoever_waits_for_the_feed_is_woken() {
     store.commit(note(1, "x")).unwrap();
     assert_eq!(heard.recv_timeout(Duration::from_secs(30)).unwrap(), Position(1));
 }
+
+/// Where syncing costs nothing, the threads of sled that made the database outlive its handle for longest.
+#[test]
+fn a_first_start_does_not_meet_its_own_lock() {
+    for _ in 0..300 {
+        let directory = tempfile::tempdir_in("/dev/shm").unwrap();
+        drop(open(directory.path()));
+    }
+}
