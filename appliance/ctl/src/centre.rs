@@ -11,7 +11,7 @@ use report_api::{CallRecord, Recorded, Report};
 use route_api::{
     AgentEntry, AgentState, Agents, Endpoint, Endpoints, HangUp, LiveCalls, Queues, Route, SetState, SignIn,
 };
-use types::{AgentId, CallId, Extension, Pii, QueueId};
+use types::{AgentId, CallId, Extension, Page, Pii, QueueId};
 
 /// Calls.
 #[derive(Subcommand)]
@@ -94,9 +94,8 @@ pub async fn calls(session: &Session<'_>, form: Form, deed: CallDeed) -> Result<
     match deed {
         CallDeed::List { agent, queue, number, reason, limit, after } => {
             let number = number.map(Pii::new);
-            let (from, until, limit) = (None, None, Some(limit));
-            let list =
-                report_api::List { assertion, from, until, number, agent, queue, limit, after, reason };
+            let page = Page::of(limit);
+            let list = report_api::List { assertion, page, number, agent, queue, after, reason };
             let reply = session.client::<Report>().call(list).await?;
             output::show(form, &reply, |reply| {
                 output::table(

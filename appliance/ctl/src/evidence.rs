@@ -14,7 +14,7 @@ use clap::{
 use key_api::{Key, PublicKeys};
 use record_api::{Consent, Record, Recording};
 use std::{fs::OpenOptions, os::fd::OwnedFd, os::unix::fs::OpenOptionsExt, path::PathBuf, time::Duration};
-use types::{CallId, RecordingId};
+use types::{CallId, Page, RecordingId};
 
 /// How long an export may take: an hour of speech is seconds of work.
 const PATIENCE: Duration = Duration::from_secs(600);
@@ -100,7 +100,7 @@ pub async fn recordings(session: &Session<'_>, form: Form, deed: RecordingDeed) 
     let (record, assertion) = (session.client::<Record>(), session.assertion().await?);
     match deed {
         RecordingDeed::List { call, limit } => {
-            let list = record_api::List { assertion, call, from: None, until: None, limit: Some(limit) };
+            let list = record_api::List { assertion, call, page: Page::of(limit) };
             let reply = record.call(list).await?;
             output::show(form, &reply, |reply| {
                 recording_table(&reply.recordings);
@@ -186,8 +186,8 @@ pub async fn audit(session: &Session<'_>, form: Form, deed: AuditDeed) -> Result
     match deed {
         AuditDeed::List { kind, person, object, before, limit } => {
             let assertion = session.assertion().await?;
-            let (from, until, limit) = (None, None, Some(limit));
-            let list = audit_api::List { assertion, from, until, kind, person, object, before, limit };
+            let page = Page::of(limit);
+            let list = audit_api::List { assertion, page, kind, person, object, before };
             output::show(form, &audit.call(list).await?, entry_table);
         }
         AuditDeed::Verify => {

@@ -5,6 +5,7 @@ use crate::{
     interface::{Interface, Method},
     wire::{Connection, WireCall, WireReply},
 };
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::{
     io,
@@ -49,7 +50,7 @@ impl<I: Interface> Client<I> {
     ///
     /// # Errors
     /// [`Error::Refused`] is the daemon's word; after every other error the outcome is unknown.
-    pub async fn call<M: Method<Interface = I>>(&self, method: M) -> Result<M::Reply, Error> {
+    pub async fn call<M: Method<I>>(&self, method: M) -> Result<M::Reply, Error> {
         self.call_with(method, Vec::new(), PATIENCE).await.map(|(reply, _)| reply)
     }
 
@@ -57,22 +58,23 @@ impl<I: Interface> Client<I> {
     ///
     /// # Errors
     /// As [`Client::call`].
-    pub async fn call_with<M: Method<Interface = I>>(
+    pub async fn call_with<M: Method<I>>(
         &self,
         method: M,
         descriptors: Vec<OwnedFd>,
         patience: Duration,
     ) -> Result<(M::Reply, Vec<OwnedFd>), Error> {
-        let call = wire_call(&method, false)?;
+        let called = Called::of::<I, M>();
+        let call = called.with(&method, false)?;
         let exchange = async {
-            let mut connection = self.send::<M>(&call, &descriptors).await?;
-            let (reply, received) = read::<M>(&mut connection).await?;
+            let mut connection = self.send(called, &call, &descriptors).await?;
+            let (reply, received) = called.read(&mut connection).await?;
             self.keep(connection);
-            Ok((understand::<M>(reply)?, received))
+            Ok((called.understand(reply)?, received))
         };
         tokio::time::timeout(patience, exchange).await.unwrap_or(Err(Error::TimedOut {
-            daemon: I::DAEMON,
-            method: M::NAME,
+            daemon: called.daemon,
+            method: called.method,
             seconds: patience.as_secs(),
         }))
     }
@@ -81,13 +83,19 @@ impl<I: Interface> Client<I> {
     ///
     /// # Errors
     /// As [`Client::call`].
-    pub async fn stream<M: Method<Interface = I>>(&self, method: M) -> Result<Stream<M>, Error> {
-        let connection = self.send::<M>(&wire_call(&method, true)?, &[]).await?;
-        Ok(Stream { connection, method: PhantomData })
+    pub async fn stream<M: Method<I>>(&self, method: M) -> Result<Stream<M::Reply>, Error> {
+        let called = Called::of::<I, M>();
+        let connection = self.send(called, &called.with(&method, true)?, &[]).await?;
+        Ok(Stream { connection, called, reply: PhantomData })
     }
 
     /// Sends the call on an idle connection, or on a new one where the idle one has been closed meanwhile.
-    async fn send<M: Method>(&self, call: &WireCall, descriptors: &[OwnedFd]) -> Result<Connection, Error> {
+    async fn send(
+        &self,
+        called: Called,
+        call: &WireCall,
+        descriptors: &[OwnedFd],
+    ) -> Result<Connection, Error> {
         let idle = self.idle().pop();
         if let Some(mut connection) = idle
             && still_open(&connection)
@@ -96,7 +104,7 @@ impl<I: Interface> Client<I> {
             return Ok(connection);
         }
         let mut connection = self.connect().await?;
-        connection.write(call, descriptors).await.map_err(broken::<M>)?;
+        connection.write(call, descriptors).await.map_err(|error| called.broken(error))?;
         Ok(connection)
     }
 
@@ -129,20 +137,21 @@ impl<I: Interface> Client<I> {
 }
 
 /// The replies of a streaming call.
-pub struct Stream<M> {
+pub struct Stream<R> {
     connection: Connection,
-    method: PhantomData<fn(M)>,
+    called: Called,
+    reply: PhantomData<fn() -> R>,
 }
 
-impl<M: Method> Stream<M> {
+impl<R: DeserializeOwned> Stream<R> {
     /// The next reply; `None` when the daemon has ended the stream. Cancel-safe.
     ///
     /// # Errors
     /// As [`Client::call`]; the stream is over after the first.
-    pub async fn next(&mut self) -> Result<Option<M::Reply>, Error> {
-        match self.connection.read().await.map_err(broken::<M>)? {
+    pub async fn next(&mut self) -> Result<Option<R>, Error> {
+        match self.connection.read().await.map_err(|error| self.called.broken(error))? {
             None => Ok(None),
-            Some((bytes, _)) => understand::<M>(parse::<M>(&bytes)?).map(Some),
+            Some((bytes, _)) => self.called.understand(self.called.parse(&bytes)?).map(Some),
         }
     }
 }
@@ -153,44 +162,51 @@ fn still_open(connection: &Connection) -> bool {
     matches!(connection.stream().try_read(&mut byte), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
 }
 
-fn wire_call<M: Method>(method: &M, more: bool) -> Result<WireCall, Error> {
-    let parameters = serde_json::to_value(method).map_err(malformed::<M>)?;
-    Ok(WireCall {
-        method: format!("cn.yanmen.{}.{}", M::Interface::DAEMON, M::NAME),
-        parameters,
-        more,
-        oneway: false,
-    })
+/// What was called, for the wire and for what went wrong.
+#[derive(Clone, Copy)]
+struct Called {
+    daemon: &'static str,
+    method: &'static str,
 }
 
-async fn read<M: Method>(connection: &mut Connection) -> Result<(WireReply, Vec<OwnedFd>), Error> {
-    match connection.read().await.map_err(broken::<M>)? {
-        Some((bytes, descriptors)) => Ok((parse::<M>(&bytes)?, descriptors)),
-        None => Err(broken::<M>(io::ErrorKind::UnexpectedEof.into())),
+impl Called {
+    fn of<I: Interface, M: Method<I>>() -> Self {
+        Self { daemon: I::DAEMON, method: M::NAME }
     }
-}
 
-fn parse<M: Method>(bytes: &[u8]) -> Result<WireReply, Error> {
-    serde_json::from_slice(bytes).map_err(malformed::<M>)
-}
+    fn with(self, parameters: &impl Serialize, more: bool) -> Result<WireCall, Error> {
+        let parameters = serde_json::to_value(parameters).map_err(|error| self.malformed(&error))?;
+        let method = format!("cn.yanmen.{}.{}", self.daemon, self.method);
+        Ok(WireCall { method, parameters, more, oneway: false })
+    }
 
-fn understand<M: Method>(reply: WireReply) -> Result<M::Reply, Error> {
-    match reply.error {
-        None => serde_json::from_value(reply.parameters).map_err(malformed::<M>),
-        Some(name) => {
-            let text = |key: &str| reply.parameters.get(key).and_then(Value::as_str).map(str::to_owned);
-            let kind = RefusalKind::of_wire_name(&name);
-            let message = text("message")
-                .unwrap_or_else(|| format!("{} refused {}: {name}", M::Interface::DAEMON, M::NAME));
-            Err(Refusal { kind, code: text("code").unwrap_or(name), message }.into())
+    async fn read(self, connection: &mut Connection) -> Result<(WireReply, Vec<OwnedFd>), Error> {
+        match connection.read().await.map_err(|error| self.broken(error))? {
+            Some((bytes, descriptors)) => Ok((self.parse(&bytes)?, descriptors)),
+            None => Err(self.broken(io::ErrorKind::UnexpectedEof.into())),
         }
     }
-}
 
-fn broken<M: Method>(source: io::Error) -> Error {
-    Error::Broken { daemon: M::Interface::DAEMON, method: M::NAME, source }
-}
+    fn parse(self, bytes: &[u8]) -> Result<WireReply, Error> {
+        serde_json::from_slice(bytes).map_err(|error| self.malformed(&error))
+    }
 
-fn malformed<M: Method>(error: serde_json::Error) -> Error {
-    Error::Malformed { daemon: M::Interface::DAEMON, method: M::NAME, reason: error.to_string() }
+    fn understand<R: DeserializeOwned>(self, reply: WireReply) -> Result<R, Error> {
+        let Some(name) = reply.error else {
+            return serde_json::from_value(reply.parameters).map_err(|error| self.malformed(&error));
+        };
+        let text = |key: &str| reply.parameters.get(key).and_then(Value::as_str).map(str::to_owned);
+        let kind = RefusalKind::of_wire_name(&name);
+        let message =
+            text("message").unwrap_or_else(|| format!("{} refused {}: {name}", self.daemon, self.method));
+        Err(Refusal { kind, code: text("code").unwrap_or(name), message }.into())
+    }
+
+    fn broken(self, source: io::Error) -> Error {
+        Error::Broken { daemon: self.daemon, method: self.method, source }
+    }
+
+    fn malformed(self, error: &serde_json::Error) -> Error {
+        Error::Malformed { daemon: self.daemon, method: self.method, reason: error.to_string() }
+    }
 }

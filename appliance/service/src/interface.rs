@@ -27,10 +27,8 @@ pub trait Interface: 'static {
     fn schemas() -> Vec<(&'static str, schemars::Schema, schemars::Schema)>;
 }
 
-/// One method: the type is its parameters.
-pub trait Method: Serialize + DeserializeOwned + Send + 'static {
-    /// The interface to which it belongs.
-    type Interface: Interface;
+/// One method of the interface `I`: the type is its parameters. Interfaces may share a type.
+pub trait Method<I: Interface>: Serialize + DeserializeOwned + Send + 'static {
     /// What a reply holds.
     type Reply: Serialize + DeserializeOwned + Send + 'static;
     /// The name on the wire.
@@ -48,7 +46,7 @@ pub struct MethodFacts {
     pub doc: &'static str,
 }
 
-/// Declares an interface. Each method is a struct of its parameters that stands in the same module.
+/// Declares an interface. Each method is a struct of its parameters whose name is known in the same module.
 ///
 /// ```ignore
 /// service::interface! {
@@ -109,8 +107,7 @@ macro_rules! interface {
             }
         }
 
-        $(impl $crate::Method for $method {
-            type Interface = $name;
+        $(impl $crate::Method<$name> for $method {
             type Reply = $reply;
             const NAME: &'static str = stringify!($method);
         })*

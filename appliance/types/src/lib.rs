@@ -4,10 +4,12 @@
 
 mod id;
 mod moment;
+mod page;
 mod pii;
 
 pub use id::{
     AgentId, CallId, Extension, LegId, Name, NameError, PersonId, QueueId, RecordingId, TrunkId, Uid,
 };
 pub use moment::{Boot, Monotonic, Utc};
+pub use page::Page;
 pub use pii::Pii;

@@ -4,8 +4,10 @@
 //! the act needs a key, with a [`Ticket`]. An act that can fail has two entries: begun, and ended.
 
 mod kind;
+mod reason;
 
 pub use kind::EventKind;
+pub use reason::{UnsoundReason, sound_reason};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -58,6 +60,12 @@ impl Event {
             facts: BTreeMap::new(),
             personal: BTreeMap::new(),
         }
+    }
+
+    /// A call of this daemon that was refused before the daemon saw it.
+    pub fn of_refused_call(daemon: &str, method: impl Into<String>, caller: &str, uid: u32) -> Self {
+        let event = Self::of_daemon(EventKind::CallRefused, daemon, method);
+        Self { outcome: Outcome::Refused, ..event }.with("caller", caller).with("uid", uid)
     }
 
     /// The same event with one more fact.

@@ -2,48 +2,28 @@
 //! durable; an act that was sent and not confirmed comes again on the next stream.
 
 use crate::scribe::Scribe;
+use audit_acts::{Act, Acts, Confirmed, Recorded};
 use audit_api::Event;
-use host_api::Host;
-use key_api::Key;
 use service::{Client, Error, Interface, Method, RefusalKind};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Takes the acts of `key` for ever.
-pub async fn of_key(key: Client<Key>, scribe: Scribe) {
-    let number = |act: key_api::Act| (act.act, act.event);
-    let recorded = |act, sequence| key_api::Recorded { act, sequence };
-    take("key", key, || key_api::Acts {}, number, recorded, scribe).await;
-}
-
-/// Takes the acts of `host` for ever.
-pub async fn of_host(host: Client<Host>, scribe: Scribe) {
-    let number = |act: host_api::Act| (act.act, act.event);
-    let recorded = |act, sequence| host_api::Recorded { act, sequence };
-    take("host", host, || host_api::Acts {}, number, recorded, scribe).await;
-}
-
-async fn take<I, Acts, Recorded>(
-    daemon: &'static str,
-    below: Client<I>,
-    acts: impl Fn() -> Acts,
-    number: impl Fn(Acts::Reply) -> (u64, Event),
-    recorded: impl Fn(u64, u64) -> Recorded,
-    scribe: Scribe,
-) where
+/// Takes the acts of the daemon below for ever.
+pub async fn take<I>(below: Client<I>, scribe: Scribe)
+where
     I: Interface,
-    Acts: Method<Interface = I>,
-    Recorded: Method<Interface = I>,
+    Acts: Method<I, Reply = Act>,
+    Recorded: Method<I, Reply = Confirmed>,
 {
+    let daemon = I::DAEMON;
     loop {
         let stream = async {
-            let mut stream = below.stream(acts()).await?;
-            while let Some(act) = stream.next().await? {
-                let (act, event) = number(act);
+            let mut stream = below.stream(Acts {}).await?;
+            while let Some(Act { act, event }) = stream.next().await? {
                 let sequence = append(&scribe, event, daemon).await;
-                below.call(recorded(act, sequence)).await?;
+                below.call(Recorded { act, sequence }).await?;
             }
             Ok::<(), Error>(())
         };

@@ -17,10 +17,6 @@ use mutant::mutant;
 use service::{Client, Refusal, clock};
 use std::time::Duration;
 
-/// Entries of a page where the caller does not say.
-const PAGE: u32 = 100;
-/// Entries of a page at most.
-const LONGEST_PAGE: u32 = 1000;
 /// Bytes of a page at most; with its frame it must fit one message on the wire.
 const HEAVIEST_PAGE: usize = service::MAX_MESSAGE / 10 * 9;
 /// Entries that one call looks at.
@@ -63,8 +59,8 @@ impl Desk {
     pub async fn list(&self, list: List) -> Result<EntryList, Refusal> {
         let mut event = Event::of_daemon(EventKind::AuditListed, "audit", "");
         let filters = [
-            ("from", list.from.map(|from| from.0.to_string())),
-            ("until", list.until.map(|until| until.0.to_string())),
+            ("from", list.page.from.map(|from| from.0.to_string())),
+            ("until", list.page.until.map(|until| until.0.to_string())),
             ("kind", list.kind.map(|kind| kind.text().to_owned())),
             ("person", list.person.clone()),
             ("object", list.object.clone()),
@@ -173,7 +169,7 @@ impl Desk {
 }
 
 fn page(reader: &Reader<Folder>, list: &List, own: u64) -> Result<EntryList, Refusal> {
-    let limit = list.limit.unwrap_or(PAGE).clamp(1, LONGEST_PAGE) as usize;
+    let limit = list.page.rows();
     let start = list.before.unwrap_or(own).min(own);
     let end = start.saturating_sub(LOOKED_AT);
     let (mut entries, mut bytes) = (Vec::new(), 0);
@@ -195,8 +191,7 @@ fn page(reader: &Reader<Folder>, list: &List, own: u64) -> Result<EntryList, Ref
 fn matches(list: &List, entry: &Entry) -> bool {
     let event = &entry.event;
     let person = |wanted: &String| matches!(&event.actor, Actor::Person(person) if person == wanted);
-    list.from.is_none_or(|from| entry.at >= from)
-        && list.until.is_none_or(|until| entry.at < until)
+    list.page.holds(entry.at)
         && list.kind.is_none_or(|kind| event.kind == kind)
         && list.person.as_ref().is_none_or(person)
         && list.object.as_ref().is_none_or(|object| event.object == *object)

@@ -22,7 +22,7 @@ mod start;
 mod tests;
 mod tickets;
 
-use audit_api::{Audit, Call, Event, EventKind, Outcome};
+use audit_api::{Audit, Call, Event, EventKind};
 use auth_api::Verifier;
 use desk::Desk;
 use host_api::Settings;
@@ -53,8 +53,8 @@ async fn live(house: Context) -> Result<(), Failure> {
     let (scribe, mut ended) = Scribe::open(&house.state_directory().join("log"), keys)?;
     let desk = Arc::new(Desk::new(scribe.clone(), verifier, tickets, key.clone()));
     desk.report(started(&house, &scribe)).await.map_err(|refusal| Failure::of("begin the log", refusal))?;
-    tokio::spawn(acts::of_key(key, scribe.clone()));
-    tokio::spawn(acts::of_host(house.client(), scribe.clone()));
+    tokio::spawn(acts::take(key, scribe.clone()));
+    tokio::spawn(acts::take(house.client::<host_api::Host>(), scribe.clone()));
     tokio::spawn(sign_in_time(Arc::clone(&desk), settings));
     tokio::spawn(verify_daily(Arc::clone(&desk)));
     let mut refused = house.refused();
@@ -66,8 +66,9 @@ async fn live(house: Context) -> Result<(), Failure> {
             failure = &mut ended => return Err(Failure(failure.unwrap_or_else(|_gone| "the writer is gone".to_owned()))),
             Some(refusal) = next(&mut refused) => {
                 let desk = Arc::clone(&desk);
+                let event = Event::of_refused_call("audit", refusal.method, refusal.caller, refusal.uid);
                 tokio::spawn(async move {
-                    if let Err(error) = desk.report(call_refused(&refusal)).await {
+                    if let Err(error) = desk.report(event).await {
                         tracing::error!(%error, "a refused call is not in the log");
                     }
                 });
@@ -106,14 +107,6 @@ fn started(house: &Context, scribe: &Scribe) -> Event {
         Some(torn) => event.with("torn_bytes", torn.bytes),
         None => event,
     }
-}
-
-fn call_refused(refusal: &Refused) -> Event {
-    let mut event = Event::of_daemon(EventKind::CallRefused, "audit", refusal.method.clone())
-        .with("caller", refusal.caller)
-        .with("uid", refusal.uid);
-    event.outcome = Outcome::Refused;
-    event
 }
 
 async fn sign_in_time(desk: Arc<Desk>, settings: Settings<settings::audit::Audit>) {

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::net::UnixListener;
-use types::{PersonId, Pii, Uid};
+use types::{Page, PersonId, Pii, Uid};
 use zeroize::Zeroizing;
 
 const TICKET_KEY: [u8; 32] = [5; 32];
@@ -128,8 +128,8 @@ fn auditor() -> Assertion {
 }
 
 fn all() -> List {
-    let (from, until, kind, person, object, before, limit) = Default::default();
-    List { assertion: auditor(), from, until, kind, person, object, before, limit }
+    let (page, kind, person, object, before) = Default::default();
+    List { assertion: auditor(), page, kind, person, object, before }
 }
 
 fn own(kind: EventKind, object: &str) -> Event {
@@ -161,7 +161,7 @@ async fn entries_of_many_callers_are_durable_each_in_its_own_place() {
     assert_eq!(sequences, (0..300).collect());
     house.restart().await;
     let mut objects = BTreeSet::new();
-    let mut list = List { limit: Some(90), ..all() };
+    let mut list = List { page: Page::of(90), ..all() };
     loop {
         let page = house.desk().list(list.clone()).await.unwrap();
         objects.extend(page.entries.into_iter().map(|entry| entry.event.object));
@@ -254,9 +254,20 @@ async fn only_the_auditor_reads_and_every_reading_is_on_record() {
     let seen: Vec<_> = found.iter().map(|entry| (entry.event.actor.clone(), entry.event.outcome)).collect();
     let person = |name: &str| Actor::Person(name.into());
     assert_eq!(seen, [(person("sun"), Outcome::Done), (person("li"), Outcome::Refused)]);
-    let found = house.listed(List { person: Some("li".into()), until: Some(clock::utc()), ..all() }).await;
+    let found = house
+        .listed(List {
+            person: Some("li".into()),
+            page: Page { until: Some(clock::utc()), ..Page::default() },
+            ..all()
+        })
+        .await;
     assert_eq!(found.len(), 1);
-    assert!(house.listed(List { from: Some(clock::utc()), ..all() }).await.is_empty());
+    assert!(
+        house
+            .listed(List { page: Page { from: Some(clock::utc()), ..Page::default() }, ..all() })
+            .await
+            .is_empty()
+    );
     let segment = std::fs::read(house.directory.path().join(SEGMENT)).unwrap();
     assert!(!segment.windows(11).any(|window| window == b"13800138000"));
 }
@@ -327,7 +338,7 @@ async fn damage_is_found_told_and_put_on_record() {
     let refused = house.desk().list(all()).await.unwrap_err();
     assert_eq!(refused.kind, RefusalKind::Unavailable, "a damaged entry is not shown as a sound one");
     let found = house
-        .listed(List { kind: Some(EventKind::AuditDamaged), before: None, limit: Some(1), ..all() })
+        .listed(List { kind: Some(EventKind::AuditDamaged), before: None, page: Page::of(1), ..all() })
         .await;
     assert_eq!(found[0].event.facts["damage"], damage);
     assert_eq!(house.judged(), Verdict::Failed);

@@ -4,15 +4,15 @@ use crate::book::{Book, Current, Stored, digest};
 use crate::disk::Files;
 use crate::error::Error;
 use crate::follow::follow;
-use crate::journal::Journal;
 use crate::officer::Officers;
 use crate::owed::{self, Owed, Slip};
 use crate::seed::Seed;
-use audit_event::{Actor, Event, EventKind, Outcome, Phase};
+use audit_acts::{Confirmed, Journal};
+use audit_event::{Actor, Event, EventKind, Outcome, Phase, sound_reason};
 use auth_api::{Assertion, Claims};
 use host_api::{
-    Applied, Apply, Call, Check, Checked, Confirmed, Diff, Difference, Differences, Host, RollBack, Shown,
-    Version, VersionList, VersionNumber,
+    Applied, Apply, Call, Check, Checked, Diff, Difference, Differences, Host, RollBack, Shown, Version,
+    VersionList, VersionNumber,
 };
 use mutant::mutant;
 use service::{Failure, Peer, Refusal, Request};
@@ -24,8 +24,6 @@ use zeroize::Zeroizing;
 
 /// How long audit may take to make an entry durable.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// In characters.
-const LONGEST_REASON: usize = 200;
 
 /// Answers every call. Cheap to clone.
 #[derive(Clone)]
@@ -88,7 +86,7 @@ impl Desk {
             }
             Call::Acts(_, replies) => self.0.journal.attach(replies),
             Call::Recorded(word, reply) => {
-                self.0.journal.recorded(word.act, word.sequence);
+                self.0.journal.recorded(&word);
                 reply.send(Ok(Confirmed {}));
             }
             Call::Show(_, reply) => reply.send(Ok(self.show())),
@@ -154,7 +152,7 @@ impl Desk {
         }
         let origin = origin(peer);
         let wish =
-            Wish { kind, claims: Some(claims), origin, reason: sound_reason(apply.reason)?, restores: None };
+            Wish { kind, claims: Some(claims), origin, reason: reason(&apply.reason)?, restores: None };
         let text = Settings::fill(&text, &current.settings);
         self.install(&mut book, wish, text).await
     }
@@ -166,7 +164,7 @@ impl Desk {
         let restores = Some(roll_back.to).filter(|number| *number != VersionNumber(0));
         let restored = restores.ok_or(Error::NoVersion(roll_back.to)).and_then(|number| book.text(number));
         let text = restored.map_err(refusal)?;
-        let reason = sound_reason(roll_back.reason)?;
+        let reason = reason(&roll_back.reason)?;
         let wish = Wish { kind, claims: Some(claims), origin: origin(peer), reason, restores };
         self.install(&mut book, wish, text).await
     }
@@ -224,7 +222,9 @@ impl Desk {
         }
         match slip {
             Ok(slip) => self.tell_end(slip, owed.told(book)),
-            Err(_) => self.0.journal.once(owed.told(book)),
+            Err(_) => {
+                self.0.journal.once(owed.told(book));
+            }
         }
         installed.map(|()| Applied::Installed { version, differences })
     }
@@ -329,11 +329,9 @@ fn origin(peer: &Peer) -> String {
     format!("{} uid {}", peer.caller.name, peer.uid)
 }
 
-fn sound_reason(reason: String) -> Result<String, Refusal> {
-    if reason.chars().count() > LONGEST_REASON || reason.contains(char::is_control) {
-        return Err(Refusal::invalid("host.reason", "a reason is one line of at most 200 characters"));
-    }
-    Ok(reason)
+fn reason(text: &str) -> Result<String, Refusal> {
+    let reason = sound_reason(text);
+    reason.map(str::to_owned).map_err(|unsound| Refusal::invalid("host.reason", unsound.to_string()))
 }
 
 fn refusal(error: Error) -> Refusal {

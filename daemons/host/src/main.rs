@@ -15,15 +15,14 @@ mod desk;
 mod disk;
 mod error;
 mod follow;
-mod journal;
 mod officer;
 mod owed;
 mod seed;
 
-use crate::{book::Book, desk::Desk, disk::Files, journal::Journal, officer::Officers};
-use audit_event::{Event, EventKind, Outcome};
+use crate::{book::Book, desk::Desk, disk::Files, officer::Officers};
+use audit_acts::Journal;
 use host_api::Host;
-use service::{Failure, Refused};
+use service::Failure;
 use std::sync::Arc;
 
 fn main() -> std::process::ExitCode {
@@ -33,35 +32,16 @@ fn main() -> std::process::ExitCode {
             .map_err(|error| Failure::of("open the versions of the settings", error))?;
         let journal =
             Arc::new(Journal::new().map_err(|error| Failure::of("number the acts for audit", error))?);
-        journal.once(
-            Event::of_daemon(EventKind::ServiceStarted, "host", "host").with("version", house.version()),
-        );
+        audit_acts::announce(&house, Arc::clone(&journal));
         let desk = Desk::new(book, Arc::clone(&journal), Officers::of(house.public_directory()));
         desk.open().await?;
         let mut calls = house.serve::<Host>()?;
-        let mut refused = house.refused();
         house.ready();
         loop {
             tokio::select! {
                 () = house.stopping() => return Ok(()),
                 Some(request) = calls.next() => desk.take(request),
-                Some(refused) = next(&mut refused) => journal.once(call_refused(refused)),
             }
         }
     })
-}
-
-async fn next(refused: &mut Option<tokio::sync::mpsc::Receiver<Refused>>) -> Option<Refused> {
-    match refused {
-        Some(refused) => refused.recv().await,
-        None => None,
-    }
-}
-
-fn call_refused(refused: Refused) -> Event {
-    let mut event = Event::of_daemon(EventKind::CallRefused, "host", refused.method)
-        .with("caller", refused.caller)
-        .with("uid", refused.uid);
-    event.outcome = Outcome::Refused;
-    event
 }

@@ -3,89 +3,49 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop")]
 
+use audit_acts::{Act, Acts, Recorded};
 use audit_event::{EventKind, Outcome, Phase};
-use auth_api::{Assertion, Claims, Role, Roles, SIGNING_ID, SessionId};
-use gm::sm2::SigningKey;
+use auth_api::{Assertion, Role};
 use host_api::{
-    Act, Acts, Applied, Apply, Check, Diff, Follow, Host, Recorded, RollBack, Sections, Show, VersionNumber,
-    Versions,
+    Applied, Apply, Check, Diff, Follow, Host, RollBack, Sections, Show, VersionNumber, Versions,
 };
 use service::{Client, Error, Stream};
+use stage::Stage;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use std::{fs, path::Path};
-use types::Uid;
 
 const FIRST: &str =
     "[sip]\nrealm = \"first\"\n[[sip.phones]]\nextension = \"8001\"\npassword = \"Wild-geese-8\"\n";
 const CALLERS: [&str; 3] = ["audit", "ctl", "sip"];
 
-/// A home with one daemon in it.
-struct House {
-    home: tempfile::TempDir,
-    key: SigningKey,
-    child: Option<Child>,
-}
+/// A home with the daemon host in it.
+struct House(Stage);
 
 impl House {
     fn new(seed: &str) -> Self {
-        let home = tempfile::tempdir().unwrap();
-        let key = SigningKey::generate().unwrap();
-        for directory in ["host", "public", "run/host"] {
-            fs::create_dir_all(home.path().join(directory)).unwrap();
-        }
-        fs::write(home.path().join("public/assertion.pem"), key.verifying_key().to_pem().unwrap()).unwrap();
-        fs::write(home.path().join("host/seed.toml"), seed).unwrap();
-        Self { home, key, child: None }
+        let stage = Stage::new("host", env!("CARGO_BIN_EXE_host"));
+        fs::write(stage.home().join("host/seed.toml"), seed).unwrap();
+        Self(stage)
     }
 
-    /// Starts the daemon as a supervisor does: one listening socket a caller, by sd_listen_fds(3).
     fn start(&mut self) {
-        let listen = |caller: &str| -> Stdio {
-            let path = self.socket(caller);
+        let handed = CALLERS.map(|caller| {
+            let path = self.0.socket("host", caller);
             // The socket of an earlier life may still lie there.
             let _absent = fs::remove_file(&path);
-            Stdio::from(OwnedFd::from(UnixListener::bind(path).unwrap()))
-        };
-        let script =
-            "LISTEN_PID=$$; export LISTEN_PID; exec \"$0\" 3<&0 4<&1 5<&2 </dev/null >/dev/null 2>>log";
-        let mut command = Command::new("sh");
-        command.args(["-c", script, env!("CARGO_BIN_EXE_host")]).current_dir(self.home.path().join("host"));
-        command.env("LISTEN_FDS", "3").env("LISTEN_FDNAMES", CALLERS.map(|c| format!("peer.{c}")).join(":"));
-        command.env("YANMEN_PRIVILEGES", "single").env("LANG", "en").env_remove("NOTIFY_SOCKET");
-        command.env_remove("YANMEN_PUBLIC").env_remove("YANMEN_RUN");
-        let [audit, ctl, sip] = CALLERS.map(listen);
-        self.child = Some(command.stdin(audit).stdout(ctl).stderr(sip).spawn().unwrap());
-    }
-
-    /// kill -9.
-    fn kill(&mut self) {
-        let mut child = self.child.take().unwrap();
-        child.kill().unwrap();
-        child.wait().unwrap();
-    }
-
-    fn socket(&self, caller: &str) -> std::path::PathBuf {
-        self.home.path().join("run/host").join(caller)
+            (format!("peer.{caller}"), OwnedFd::from(UnixListener::bind(path).unwrap()))
+        });
+        self.0.start(handed);
     }
 
     fn client(&self, caller: &str) -> Client<Host> {
-        Client::at(self.socket(caller))
+        self.0.client(caller)
     }
 
     fn assertion(&self, role: Role) -> Assertion {
-        let issued = service::clock::utc();
-        let claims = Claims {
-            person: "alice".parse().unwrap(),
-            roles: Roles::only(role),
-            session: SessionId(Uid([7; 16])),
-            issued,
-            expires: issued.plus(Duration::from_secs(60)),
-        };
-        let signature = self.key.sign(SIGNING_ID, &Assertion::message(&claims)).unwrap();
-        Assertion::new(&claims, &signature)
+        self.0.assertion("alice", role)
     }
 
     fn apply(&self, text: &str) -> Apply {
@@ -94,21 +54,10 @@ impl House {
     }
 }
 
-impl Drop for House {
-    fn drop(&mut self) {
-        if self.child.is_some() {
-            self.kill();
-        }
-        if std::thread::panicking() {
-            eprintln!("{}", fs::read_to_string(self.home.path().join("host/log")).unwrap_or_default());
-        }
-    }
-}
-
 /// Audit's side: confirms what it reads.
 struct Auditor {
     client: Client<Host>,
-    acts: Stream<Acts>,
+    acts: Stream<Act>,
     sequence: u64,
 }
 
@@ -236,6 +185,20 @@ fn audit_that_says_nothing_changes_nothing() {
 }
 
 #[test]
+fn what_audit_heard_and_did_not_confirm_is_told_again() {
+    test(async {
+        let mut house = House::new(FIRST);
+        house.start();
+        let mut audit = Auditor::attach(&house).await;
+        let (started, seed) = (audit.next().await, audit.next().await);
+        audit.confirm(&seed).await;
+        let mut next = Auditor::attach(&house).await;
+        let again = next.next().await;
+        assert_eq!((again.act, again.event), (started.act, started.event));
+    });
+}
+
+#[test]
 fn daemons_follow_and_people_see_masks() {
     test(async {
         let mut house = House::new(FIRST);
@@ -282,7 +245,7 @@ fn daemons_follow_and_people_see_masks() {
         assert_eq!(refused(ctl.call(late)).await, "host.base");
 
         let assertion = house.assertion(Role::SystemAdministrator);
-        let back = RollBack { to: VersionNumber(1), assertion, reason: String::new() };
+        let back = RollBack { to: VersionNumber(1), assertion, reason: "the first was better".to_owned() };
         let applied = ctl.call(back.clone()).await.unwrap();
         let Applied::Installed { version, .. } = applied else { panic!("{applied:?}") };
         assert_eq!((version.number, version.restores), (VersionNumber(3), Some(VersionNumber(1))));
@@ -315,7 +278,7 @@ fn a_kill_leaves_one_version_and_its_end_is_told() {
             // The word goes out, and death comes a little later each round.
             let confirming = tokio::spawn(async move { audit.confirm(&begun).await });
             tokio::time::sleep(Duration::from_micros(round * 700)).await;
-            house.kill();
+            house.0.kill();
             // Both calls end one way or the other with the process.
             let _ = tokio::join!(applying, confirming);
 
@@ -339,7 +302,7 @@ fn a_kill_leaves_one_version_and_its_end_is_told() {
                 };
                 assert_eq!(ended.event.outcome, Outcome::Done);
             }
-            house.kill();
+            house.0.kill();
         }
     });
 }
@@ -348,9 +311,9 @@ fn a_kill_leaves_one_version_and_its_end_is_told() {
 fn a_seed_with_mistakes_stops_the_first_start_with_all_of_them() {
     let mut house = House::new("[sip]\nrelam = \"x\"\nbind = 5060\n");
     house.start();
-    let status = house.child.take().unwrap().wait().unwrap();
+    let status = house.0.wait();
     assert_eq!(status.code(), Some(1));
-    let log = read(house.home.path());
+    let log = read(house.0.home());
     assert!(log.contains("seed.toml:2:1: ") && log.contains("seed.toml:3:8: "), "{log}");
 }
 

@@ -1,18 +1,20 @@
 //! Who gets what from the token. That a caller may call the method at all has been checked by the table.
 
-use crate::{acts::Acts, start::replace, ticket};
+use crate::{start::replace, ticket};
+use audit_acts::{Act, Confirmed, Journal, Recorded};
 use audit_event::{Event, EventKind, Outcome};
 use envelope::ObjectId;
 use key_api::{
-    Act, Confirmed, NewDataKey, NewDek, NewDeks, PublicKey, PublicKeyList, SharedKey, Sign, Signed,
-    SigningPurpose, Unwrap, Unwrapped,
+    NewDataKey, NewDek, NewDeks, PublicKey, PublicKeyList, SharedKey, Sign, Signed, SigningPurpose, Unwrap,
+    Unwrapped,
 };
 use mutant::mutant;
-use service::{Refusal, Refused, Replies};
+use service::{Refusal, Replies};
 use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 use token::{Purpose, Token};
 use types::Utc;
@@ -25,7 +27,7 @@ const AT_ONCE: usize = 64;
 pub struct Keeper {
     token: Box<dyn Token>,
     ticket_key: Zeroizing<[u8; 32]>,
-    acts: Acts,
+    journal: Arc<Journal>,
     announced: Announced,
 }
 
@@ -41,14 +43,14 @@ struct Announced {
 
 impl Keeper {
     /// Takes the token over. `state` is the daemon's own directory.
-    pub fn new(token: Box<dyn Token>, state: &Path) -> Result<Self, token::Error> {
+    pub fn new(token: Box<dyn Token>, state: &Path, journal: Arc<Journal>) -> Result<Self, token::Error> {
         let file = state.join("announced");
         // Not there, or not readable: then it is announced once more, which harms nobody.
         let text = fs::read_to_string(&file).unwrap_or_default();
         let mut keeper = Self {
             ticket_key: token.ticket_key()?,
             token,
-            acts: Acts::default(),
+            journal,
             announced: Announced { file, text, under_way: BTreeMap::new() },
         };
         keeper.announce();
@@ -130,27 +132,18 @@ impl Keeper {
 
     /// Audit listens to the acts from here on.
     pub fn attach(&mut self, replies: Replies<Act>) {
-        self.acts.attach(replies);
+        self.journal.attach(replies);
     }
 
     /// An act is durable.
-    pub fn recorded(&mut self, act: u64) -> Result<Confirmed, Refusal> {
-        self.acts.confirm(act);
-        if let Some(text) = self.announced.under_way.remove(&act)
+    pub fn recorded(&mut self, recorded: &Recorded) -> Result<Confirmed, Refusal> {
+        self.journal.recorded(recorded);
+        if let Some(text) = self.announced.under_way.remove(&recorded.act)
             && let Err(error) = replace(&self.announced.file, text.as_bytes(), 0o600)
         {
             tracing::warn!(%error, "cannot remember what was announced: the next start tells it again");
         }
         Ok(Confirmed {})
-    }
-
-    /// A call was refused before it came here.
-    pub fn refused(&mut self, refused: &Refused) {
-        let mut event = Event::of_daemon(EventKind::CallRefused, "key", &refused.method)
-            .with("caller", refused.caller)
-            .with("uid", refused.uid);
-        event.outcome = Outcome::Refused;
-        self.acts.push(event);
     }
 
     /// Tells audit of the token and its epoch where it does not know of them.
@@ -162,7 +155,7 @@ impl Keeper {
         let event = Event::of_daemon(EventKind::KeyCreated, "key", self.token.id().0.to_string())
             .with("epoch", self.token.epoch().0)
             .with("token", self.token.description());
-        if let Some(act) = self.acts.push(event) {
+        if let Some(act) = self.journal.once(event) {
             self.announced.under_way.insert(act, text.clone());
             self.announced.text = text;
         }
@@ -175,7 +168,7 @@ impl Keeper {
             event = event.with(name, fact);
         }
         tracing::warn!(object = event.object, facts = ?event.facts, "refused");
-        self.acts.push(event);
+        self.journal.once(event);
     }
 }
 
@@ -200,17 +193,21 @@ mod tests {
     fn keeper() -> (tempfile::TempDir, Keeper) {
         let state = tempfile::tempdir().unwrap();
         let token = Soft::create(&state.path().join("token"), &Passphrase::new(vec![1]), CHEAP).unwrap();
-        let keeper = Keeper::new(Box::new(token), state.path()).unwrap();
+        let keeper = Keeper::new(Box::new(token), state.path(), journal()).unwrap();
         (state, keeper)
     }
 
     fn reopened(state: &Path) -> Keeper {
         let token = Soft::open(&state.join("token"), &Passphrase::new(vec![1])).unwrap();
-        Keeper::new(Box::new(token), state).unwrap()
+        Keeper::new(Box::new(token), state, journal()).unwrap()
+    }
+
+    fn journal() -> Arc<Journal> {
+        Arc::new(Journal::new().unwrap())
     }
 
     fn acts(keeper: &Keeper) -> Vec<EventKind> {
-        keeper.acts.waiting().map(|act| act.event.kind).collect()
+        keeper.journal.waiting().into_iter().map(|act| act.event.kind).collect()
     }
 
     /// A new key for [`OBJECT`], and the request to open it with a ticket for `object`.
@@ -302,7 +299,8 @@ mod tests {
         drop(keeper);
         let mut keeper = reopened(state.path());
         assert_eq!(acts(&keeper), [EventKind::KeyCreated], "it was not confirmed");
-        keeper.recorded(1).unwrap();
+        let act = keeper.journal.waiting()[0].act;
+        keeper.recorded(&Recorded { act, sequence: 0 }).unwrap();
         assert_eq!(acts(&keeper), []);
         assert_eq!(acts(&reopened(state.path())), []);
     }

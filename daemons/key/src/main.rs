@@ -12,32 +12,32 @@
 //! no network and calls nobody. A data key leaves only for the object that audit's ticket names, so that
 //! without a durable entry there is no access.
 
-mod acts;
 mod keeper;
 mod passphrase;
 mod start;
 mod ticket;
 
+use audit_acts::Journal;
 use keeper::Keeper;
 use key_api::{Call, Key};
-use service::{Context, Failure, Refused, Request};
-use std::process::ExitCode;
-use tokio::sync::mpsc;
+use service::{Context, Failure, Request};
+use std::{process::ExitCode, sync::Arc};
 
 fn main() -> ExitCode {
     service::run("key", env!("CARGO_PKG_VERSION"), live)
 }
 
 async fn live(house: Context) -> Result<(), Failure> {
-    let mut keeper = start::keeper(&house)?;
-    let mut refused = house.refused();
+    let journal = Journal::new().map_err(|error| Failure::of("number the acts for audit", error))?;
+    let journal = Arc::new(journal);
+    audit_acts::announce(&house, Arc::clone(&journal));
+    let mut keeper = start::keeper(&house, journal)?;
     let mut calls = house.serve::<Key>()?;
     house.ready();
     house.status(keeper.description());
     loop {
         tokio::select! {
             () = house.stopping() => return Ok(()),
-            Some(refused) = next(&mut refused) => keeper.refused(&refused),
             Some(request) = calls.next() => answer(&mut keeper, request),
         }
     }
@@ -53,13 +53,6 @@ fn answer(keeper: &mut Keeper, request: Request<Key>) {
         Call::TicketKey(_, reply) => reply.send(keeper.ticket_key()),
         Call::PublicKeys(_, reply) => reply.send(keeper.public_keys()),
         Call::Acts(_, replies) => keeper.attach(replies),
-        Call::Recorded(recorded, reply) => reply.send(keeper.recorded(recorded.act)),
-    }
-}
-
-async fn next(refused: &mut Option<mpsc::Receiver<Refused>>) -> Option<Refused> {
-    match refused {
-        Some(refused) => refused.recv().await,
-        None => None,
+        Call::Recorded(recorded, reply) => reply.send(keeper.recorded(&recorded)),
     }
 }

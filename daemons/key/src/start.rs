@@ -1,28 +1,30 @@
 //! The first steps of a life: self-test, token, public keys.
 
 use crate::{keeper::Keeper, passphrase};
+use audit_acts::Journal;
 use service::{Context, Failure};
 use std::{
     fs::{self, File, OpenOptions, Permissions},
     io::{self, Write},
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::Path,
+    sync::Arc,
 };
 use token::{Cost, Soft};
 
 /// Opens the token, or makes it at the very first start, and publishes its public keys.
-pub fn keeper(house: &Context) -> Result<Keeper, Failure> {
+pub fn keeper(house: &Context, journal: Arc<Journal>) -> Result<Keeper, Failure> {
     gm::selftest().map_err(|error| Failure::of("start", error))?;
     // No core dump and no debugger of the same user may see what is in this memory (PR_SET_DUMPABLE, prctl(2)).
     nix::sys::prctl::set_dumpable(false).map_err(|error| Failure::of("close the memory to others", error))?;
-    let keeper = opened(&house.state_directory(), Cost::default())?;
+    let keeper = opened(&house.state_directory(), Cost::default(), journal)?;
     tracing::warn!(token = keeper.description(), "this is the token of the house");
     publish(&keeper, &house.public_directory())?;
     Ok(keeper)
 }
 
 /// The keeper of the token in `state`.
-fn opened(state: &Path, cost: Cost) -> Result<Keeper, Failure> {
+fn opened(state: &Path, cost: Cost, journal: Arc<Journal>) -> Result<Keeper, Failure> {
     let path = state.join("token");
     let passphrase = passphrase::read(state, &path)?;
     let token = if path.exists() {
@@ -31,7 +33,7 @@ fn opened(state: &Path, cost: Cost) -> Result<Keeper, Failure> {
         tracing::info!(path = %path.display(), "making the token");
         Soft::create(&path, &passphrase, cost).map_err(|error| Failure::of("make the token", error))?
     };
-    Keeper::new(Box::new(token), state).map_err(|error| Failure::of("use the token", error))
+    Keeper::new(Box::new(token), state, journal).map_err(|error| Failure::of("use the token", error))
 }
 
 /// Writes each public key for everyone to read, so that a daemon verifies without asking.
@@ -72,16 +74,20 @@ mod tests {
 
     const CHEAP: Cost = Cost { memory_kib: 64, passes: 1 };
 
+    fn journal() -> Arc<Journal> {
+        Arc::new(Journal::new().unwrap())
+    }
+
     #[test]
     fn the_second_start_finds_what_the_first_made() {
         let state = tempfile::tempdir().unwrap();
         let public = state.path().join("public");
-        publish(&opened(state.path(), CHEAP).unwrap(), &public).unwrap();
+        publish(&opened(state.path(), CHEAP, journal()).unwrap(), &public).unwrap();
         let pem = fs::read_to_string(public.join("audit-log.pem")).unwrap();
         VerifyingKey::from_pem(&pem).unwrap();
         let mode = fs::metadata(state.path().join("passphrase")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        publish(&opened(state.path(), CHEAP).unwrap(), &public).unwrap();
+        publish(&opened(state.path(), CHEAP, journal()).unwrap(), &public).unwrap();
         assert_eq!(fs::read_to_string(public.join("audit-log.pem")).unwrap(), pem);
         let mode = fs::metadata(public.join("assertion.pem")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o644, "for all to verify");
@@ -90,12 +96,12 @@ mod tests {
     #[test]
     fn a_token_without_its_passphrase_is_not_replaced() {
         let state = tempfile::tempdir().unwrap();
-        opened(state.path(), CHEAP).unwrap();
+        opened(state.path(), CHEAP, journal()).unwrap();
         fs::remove_file(state.path().join("passphrase")).unwrap();
-        assert!(opened(state.path(), CHEAP).is_err());
+        assert!(opened(state.path(), CHEAP, journal()).is_err());
         fs::write(state.path().join("passphrase"), "\n").unwrap();
-        assert!(opened(state.path(), CHEAP).is_err(), "an empty passphrase");
+        assert!(opened(state.path(), CHEAP, journal()).is_err(), "an empty passphrase");
         fs::write(state.path().join("passphrase"), "guess").unwrap();
-        assert!(opened(state.path(), CHEAP).is_err(), "a wrong passphrase");
+        assert!(opened(state.path(), CHEAP, journal()).is_err(), "a wrong passphrase");
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     recorder::{blocking, unknown},
     shelf::{About, Shelf},
 };
-use audit_api::{Actor, Append, Audit, Event, EventKind, Outcome, Phase, Ticket, TicketWish};
+use audit_api::{Actor, Append, Audit, Event, EventKind, Outcome, Phase, Ticket, TicketWish, sound_reason};
 use auth_api::{Assertion, Claims, Role, Verifier};
 use envelope::{Dek, Segment};
 use key_api::{Key, Unwrap};
@@ -17,12 +17,8 @@ use std::{collections::BTreeMap, fs::File, io::BufWriter, os::fd::OwnedFd};
 use tokio::sync::Semaphore;
 use types::RecordingId;
 
-/// The longest reason, in characters.
-const REASON_LIMIT: usize = 500;
 /// Exports at a time: one whose reader is stuck holds its thread, and must leave some for the recordings.
 const EXPORTS: usize = 16;
-const PAGE: u32 = 100;
-const LONGEST_PAGE: u32 = 1_000;
 
 /// Answers people.
 pub struct Desk {
@@ -51,12 +47,10 @@ impl Desk {
         let mut found: Vec<Recording> =
             blocking(move || shelf.all()).await?.into_iter().map(|about| about.recording).collect();
         found.retain(|recording| {
-            list.call.is_none_or(|call| recording.call == call)
-                && list.from.is_none_or(|from| recording.began >= from)
-                && list.until.is_none_or(|until| recording.began < until)
+            list.call.is_none_or(|call| recording.call == call) && list.page.holds(recording.began)
         });
         found.sort_by_key(|recording| std::cmp::Reverse((recording.began, recording.recording)));
-        let limit = usize::try_from(list.limit.unwrap_or(PAGE).min(LONGEST_PAGE)).unwrap_or(0);
+        let limit = list.page.rows();
         let more = found.len() > limit;
         found.truncate(limit);
         Ok(RecordingList { recordings: found, more })
@@ -212,14 +206,7 @@ const LISTENERS: &[Role] = &[Role::Supervisor];
 const VERIFIERS: &[Role] = &[Role::Supervisor, Role::AuditAdministrator];
 
 fn reason(text: &str) -> Result<&str, Refusal> {
-    match text.trim() {
-        "" => Err(Refusal::invalid("record.no-reason", "say why: the audit log keeps the reason")),
-        long if long.chars().count() > REASON_LIMIT => Err(Refusal::invalid(
-            "record.long-reason",
-            format!("a reason has at most {REASON_LIMIT} characters"),
-        )),
-        sound => Ok(sound),
-    }
+    sound_reason(text).map_err(|unsound| Refusal::invalid("record.reason", unsound.to_string()))
 }
 
 fn act(

@@ -36,7 +36,7 @@ use std::{
 };
 use tempfile::TempDir;
 use tokio::{net::UnixListener, sync::watch};
-use types::{CallId, LegId, Name, PersonId, RecordingId, Uid};
+use types::{CallId, LegId, Name, Page, PersonId, RecordingId, Uid};
 
 const RECORDING: RecordingId = RecordingId(Uid([1; 16]));
 const CALLER: u8 = 0;
@@ -473,13 +473,8 @@ async fn nobody_hears_without_role_reason_entry_and_ticket() {
     assert!(house.neighbours.of(EventKind::RecordingExported).is_empty());
     house.neighbours.audit_away.store(true, Ordering::Relaxed);
     assert_eq!(house.export(Role::Supervisor, "why").await, refused(RefusalKind::Unavailable));
-    let list = List {
-        assertion: house.assertion(&[Role::Supervisor]),
-        call: None,
-        from: None,
-        until: None,
-        limit: None,
-    };
+    let assertion = house.assertion(&[Role::Supervisor]);
+    let list = List { assertion, call: None, page: Page::default() };
     assert_eq!(house.desk.list(list).await.unwrap_err().kind, RefusalKind::Unavailable);
     house.neighbours.audit_away.store(false, Ordering::Relaxed);
     house.neighbours.tickets_void.store(true, Ordering::Relaxed);

@@ -2,7 +2,7 @@
 //! supervisor gives a reason, which is durable in the audit log before the first digit is shown.
 
 use crate::records::{CallRecords, Error, Selection};
-use audit_api::{Actor, Append, Audit, Event, EventKind, Outcome, Phase, TicketWish};
+use audit_api::{Actor, Append, Audit, Event, EventKind, Outcome, Phase, TicketWish, sound_reason};
 use auth_api::{Assertion, Claims, Role, Verifier};
 use gm::sm3;
 use mutant::mutant;
@@ -21,11 +21,7 @@ pub struct Desk {
     readers: Semaphore,
 }
 
-/// The longest reason, in characters.
-const REASON_LIMIT: usize = 500;
 const READERS: usize = 4;
-const PAGE: u32 = 100;
-const LONGEST_PAGE: u32 = 1000;
 
 impl Desk {
     /// A desk over these records, which asks `audit` before it shows personal data.
@@ -57,13 +53,13 @@ impl Desk {
             (Sight::All, agent) => agent,
         };
         let selection = Selection {
-            from: list.from.unwrap_or(Utc(i64::MIN)),
-            until: list.until.unwrap_or(Utc(i64::MAX)),
+            from: list.page.from.unwrap_or(Utc(i64::MIN)),
+            until: list.page.until.unwrap_or(Utc(i64::MAX)),
             number: list.number,
             agent,
             queue: list.queue,
             after: list.after,
-            limit: list.limit.unwrap_or(PAGE).clamp(1, LONGEST_PAGE) as usize,
+            limit: list.page.rows(),
         };
         let selected = {
             // Never closed, so there is always a place in the end.
@@ -145,11 +141,9 @@ enum Numbers {
 
 impl Numbers {
     fn asked(claims: &Claims, reason: Option<&str>) -> Result<Self, Refusal> {
-        let Some(reason) = reason.map(str::trim) else { return Ok(Self::Masked) };
-        if reason.is_empty() || reason.chars().count() > REASON_LIMIT {
-            let message = format!("a reason has 1 to {REASON_LIMIT} characters");
-            return Err(Refusal::invalid("report.reason", message));
-        }
+        let Some(reason) = reason else { return Ok(Self::Masked) };
+        let reason =
+            sound_reason(reason).map_err(|unsound| Refusal::invalid("report.reason", unsound.to_string()))?;
         if !claims.roles.contains(Role::Supervisor) {
             return Err(Refusal::not_permitted(
                 "report.no-unmasking",

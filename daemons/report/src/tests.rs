@@ -23,7 +23,7 @@ use std::{
 };
 use tempfile::TempDir;
 use tokio::net::UnixListener;
-use types::{AgentId, CallId, LegId, Name, PersonId, Pii, QueueId, Uid, Utc};
+use types::{AgentId, CallId, LegId, Name, Page, PersonId, Pii, QueueId, Uid, Utc};
 
 const NUMBER: &str = "13800138000";
 
@@ -172,12 +172,10 @@ fn record(number: u8, offered: i64, agent: &str, queue: &str) -> CallRecord {
 fn list(assertion: Assertion) -> List {
     List {
         assertion,
-        from: None,
-        until: None,
+        page: Page::default(),
         number: None,
         agent: None,
         queue: None,
-        limit: None,
         after: None,
         reason: None,
     }
@@ -224,7 +222,7 @@ async fn lists_are_masked_the_newest_first_and_page() {
 
     let (mut paged, mut after) = (Vec::new(), None);
     loop {
-        let page = house.desk.list(List { limit: Some(7), after, ..ask() }).await.unwrap();
+        let page = house.desk.list(List { page: Page::of(7), after, ..ask() }).await.unwrap();
         after = page.calls.last().map(|record| record.call);
         paged.extend(ids(&page.calls));
         if !page.more {
@@ -236,7 +234,7 @@ async fn lists_are_masked_the_newest_first_and_page() {
     let li = || Some(AgentId(name("li")));
     assert_eq!(house.listed(List { agent: li(), ..ask() }).await, [20, 15, 10, 5, 0]);
     assert_eq!(
-        house.listed(List { agent: li(), limit: Some(2), after: Some(call(15)), ..ask() }).await,
+        house.listed(List { agent: li(), page: Page::of(2), after: Some(call(15)), ..ask() }).await,
         [10, 5]
     );
     assert_eq!(
@@ -244,7 +242,9 @@ async fn lists_are_masked_the_newest_first_and_page() {
         [15, 5]
     );
     assert_eq!(
-        house.listed(List { from: Some(Utc(10)), until: Some(Utc(12)), ..ask() }).await,
+        house
+            .listed(List { page: Page { from: Some(Utc(10)), until: Some(Utc(12)), limit: None }, ..ask() })
+            .await,
         [23, 22, 21, 20]
     );
     let own = list(house.assertion("li", &[Role::Agent]));

@@ -11,7 +11,7 @@
 //! | hang up             | a supervisor, with a reason | route.call-hung-up                  |
 
 use crate::switch::Word;
-use audit_api::{Actor, Append, Audit, Event, EventKind, Outcome, Phase, TicketWish};
+use audit_api::{Actor, Append, Audit, Event, EventKind, Outcome, Phase, TicketWish, sound_reason};
 use auth_api::{Assertion, Claims, Role, Verifier};
 use mutant::mutant;
 use route_api::{AgentEntry, AgentState, HangUp, SetState, SignIn};
@@ -21,8 +21,6 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use types::{AgentId, CallId, Extension};
 
-/// The longest reason of an act, in characters.
-const REASON: usize = 500;
 /// The longest reason of auxiliary work, in characters.
 const AUX: usize = 64;
 
@@ -107,11 +105,8 @@ impl Desk {
             return Ok(Permitted { act, entry: None });
         }
         supervisor(&claims)?;
-        let reason = ask.reason.trim();
-        if reason.is_empty() || reason.chars().count() > REASON {
-            let message = format!("say why in 1 to {REASON} characters: the audit log keeps the reason");
-            return Err(Refusal::invalid("route.reason", message));
-        }
+        let reason = sound_reason(&ask.reason)
+            .map_err(|unsound| Refusal::invalid("route.reason", unsound.to_string()))?;
         let mut event = event(&claims, EventKind::CallHungUp, ask.call.to_string());
         event.reason = Some(reason.to_owned());
         Ok(Permitted { act, entry: Some((event, ask.assertion.clone())) })

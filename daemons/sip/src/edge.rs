@@ -92,7 +92,7 @@ async fn attach(route: &Client<Route>, engine: &mpsc::Sender<Order>) -> Result<A
 }
 
 /// Passes commands on until the stream ends.
-async fn obey(commands: &mut Stream<AttachSignalling>, engine: &mpsc::Sender<Order>) -> Result<(), Over> {
+async fn obey(commands: &mut Stream<SignallingCommand>, engine: &mpsc::Sender<Order>) -> Result<(), Over> {
     loop {
         match commands.next().await {
             Ok(Some(command)) => engine.send(Order::Command(command)).await.map_err(|_| Over)?,

@@ -8,11 +8,9 @@
     reason = "a test may stop"
 )]
 
-mod stage;
-
 use route_api::{Cause, EndedBy, Endpoint, Memo, Party, Reachability, SessionDescription};
 use route_api::{SignallingCommand, SignallingEvent};
-use stage::{PASSWORD, Stage};
+use stage::{PASSWORD, Signalling};
 use std::{
     fs,
     process::{Child, Command, Stdio},
@@ -38,7 +36,7 @@ fn baresip_registers_is_rung_and_is_hung_up() {
         println!("baresip is not installed: nothing was proved");
         return;
     }
-    let stage = Stage::new(&[]);
+    let stage = Signalling::new(env!("CARGO_BIN_EXE_sip"), &[], |_| Vec::new());
     stage.attached();
     let folder = tempfile::tempdir().unwrap();
     let modules = MODULES.map(|module| format!("module {module}\n")).concat();

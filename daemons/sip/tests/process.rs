@@ -8,15 +8,13 @@
     reason = "a test may stop"
 )]
 
-mod stage;
-
 use route_api::{Cause, EndedBy, Endpoint, LegState, Memo, Reachability, SessionDescription};
 use route_api::{SignallingCommand, SignallingEvent};
 use sip_core::{
     digest::{Challenge, Credentials, Protected},
     message::{Message, Method, Name, Request, Response, Status, parse},
 };
-use stage::{PASSWORD, Stage};
+use stage::{PASSWORD, Signalling};
 use std::{
     net::UdpSocket,
     time::{Duration, Instant},
@@ -35,7 +33,7 @@ impl Peer {
         Self(socket)
     }
 
-    fn send(&self, stage: &Stage, method: &str, branch: &str, to_tag: &str, number: u32, rest: &str) {
+    fn send(&self, stage: &Signalling, method: &str, branch: &str, to_tag: &str, number: u32, rest: &str) {
         let (headers, body) = rest.split_once("\r\n\r\n").unwrap_or((rest, ""));
         let addr = self.0.local_addr().unwrap();
         let tag = if to_tag.is_empty() { String::new() } else { format!(";tag={to_tag}") };
@@ -70,7 +68,7 @@ impl Peer {
     }
 
     /// Calls, is answered, and gives our tag.
-    fn talk(&self, stage: &Stage, memo: &str) -> (LegId, String) {
+    fn talk(&self, stage: &Signalling, memo: &str) -> (LegId, String) {
         let offer = format!("Content-Type: application/sdp\r\n\r\n{SDP}");
         for attempt in 0.. {
             self.send(stage, "INVITE", &format!("i{attempt}"), "", 1, &offer);
@@ -97,7 +95,7 @@ impl Peer {
 #[test]
 fn options_register_and_a_call() {
     let (carrier, phone) = (Peer::new(), Peer::new());
-    let stage = Stage::new(&[&carrier.0]);
+    let stage = Signalling::new(env!("CARGO_BIN_EXE_sip"), &[&carrier.0], |_| Vec::new());
     let attached = stage.attached();
     assert_eq!((attached.legs.len(), attached.endpoints.len()), (0, 2));
 
@@ -128,7 +126,7 @@ fn options_register_and_a_call() {
 #[test]
 fn kill_9_in_the_middle_of_calls() {
     let peers = [Peer::new(), Peer::new()];
-    let mut stage = Stage::new(&[&peers[0].0, &peers[1].0]);
+    let mut stage = Signalling::new(env!("CARGO_BIN_EXE_sip"), &[&peers[0].0, &peers[1].0], |_| Vec::new());
     stage.attached();
     let talking: Vec<_> = peers.iter().map(|peer| peer.talk(&stage, "talks")).collect();
     stage.kill();

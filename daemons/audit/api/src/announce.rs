@@ -1,6 +1,6 @@
 //! What every daemon tells the audit log of itself.
 
-use crate::{Append, Audit, Event, EventKind, Outcome, TicketWish};
+use crate::{Append, Audit, Event, EventKind, TicketWish};
 use service::{Client, Context};
 use std::time::Duration;
 
@@ -14,11 +14,7 @@ pub fn announce(house: &Context, audit: Client<Audit>) {
             .await;
         let Some(mut refused) = refused else { return };
         while let Some(refusal) = refused.recv().await {
-            let mut event = Event::of_daemon(EventKind::CallRefused, daemon, refusal.method)
-                .with("caller", refusal.caller)
-                .with("uid", refusal.uid);
-            event.outcome = Outcome::Refused;
-            append(&audit, event).await;
+            append(&audit, Event::of_refused_call(daemon, refusal.method, refusal.caller, refusal.uid)).await;
         }
     });
 }

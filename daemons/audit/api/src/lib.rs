@@ -5,12 +5,12 @@
 mod announce;
 
 pub use announce::announce;
-pub use audit_event::{Actor, Event, EventKind, Outcome, Phase, Ticket};
+pub use audit_event::{Actor, Event, EventKind, Outcome, Phase, Ticket, sound_reason};
 
 use auth_api::Assertion;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use types::Utc;
+use types::{Page, Utc};
 
 service::interface! {
     /// The tamper-evident log.
@@ -67,12 +67,9 @@ pub struct Appended {
 pub struct List {
     /// The audit administrator.
     pub assertion: Assertion,
-    /// At this time or later.
-    #[serde(default)]
-    pub from: Option<Utc>,
-    /// Before this time.
-    #[serde(default)]
-    pub until: Option<Utc>,
+    /// Entered when, and how many.
+    #[serde(flatten)]
+    pub page: Page,
     /// Of this kind.
     #[serde(default)]
     pub kind: Option<EventKind>,
@@ -85,9 +82,6 @@ pub struct List {
     /// Before this sequence: the next page.
     #[serde(default)]
     pub before: Option<u64>,
-    /// How many at most; 100 where it is not given, never more than 1000.
-    #[serde(default)]
-    pub limit: Option<u32>,
 }
 
 /// The entries asked for.

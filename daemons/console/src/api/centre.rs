@@ -6,7 +6,7 @@ use axum::{Json, extract::State};
 use report_api::{CallRecordList, List};
 use route_api::{AgentList, Agents, EndpointList, Endpoints, LiveCallList, LiveCalls, QueueList, Queues};
 use serde::Deserialize;
-use types::{AgentId, CallId, QueueId, Utc};
+use types::{AgentId, CallId, Page, QueueId, Utc};
 
 /// Which call records; see [`List`].
 #[derive(Deserialize)]
@@ -44,6 +44,7 @@ pub async fn calls(
 ) -> Result<Json<CallRecordList>, Problem> {
     let Which { from, until, agent, queue, limit, after } = which;
     let assertion = person.assertion();
-    let list = List { assertion, from, until, number: None, agent, queue, limit, after, reason: None };
+    let page = Page { from, until, limit };
+    let list = List { assertion, page, number: None, agent, queue, after, reason: None };
     Ok(Json(desk.0.report.call(list).await?))
 }

@@ -10,13 +10,13 @@
 //!
 //! A daemon comes to its settings by [`follow`].
 
-mod acts;
 mod follow;
 mod versions;
 
-pub use acts::*;
 pub use follow::{Settings, follow};
 pub use versions::*;
+
+use audit_acts::{Act, Acts, Confirmed, Recorded};
 
 service::interface! {
     /// The settings of the house.

@@ -133,7 +133,7 @@ pub struct Apply {
     pub text: String,
     /// Who asks: a system administrator.
     pub assertion: Assertion,
-    /// Why, for the history: at most 200 characters.
+    /// Why, for the history and the log: one line of 1 to 500 characters.
     pub reason: String,
     /// The version that the person looked at; refused with Conflict where another has been installed since.
     pub base: Option<VersionNumber>,
@@ -147,7 +147,7 @@ pub struct RollBack {
     pub to: VersionNumber,
     /// Who asks: a system administrator.
     pub assertion: Assertion,
-    /// Why, for the history: at most 200 characters.
+    /// Why, for the history and the log: one line of 1 to 500 characters.
     pub reason: String,
 }
 

@@ -8,7 +8,8 @@ mod bytes;
 
 pub use bytes::Malformed;
 
-use audit_event::{Event, Ticket};
+use audit_acts::{Act, Acts, Confirmed, Recorded};
+use audit_event::Ticket;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use types::Uid;
@@ -132,29 +133,3 @@ pub struct PublicKey {
     /// SubjectPublicKeyInfo in PEM.
     pub pem: String,
 }
-
-/// Attaches audit to the acts of this daemon.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-pub struct Acts {}
-
-/// One act, which waits for `Recorded`.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Act {
-    /// Its number within the stream.
-    pub act: u64,
-    /// What shall be in the log.
-    pub event: Event,
-}
-
-/// Confirms an act.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Recorded {
-    /// Its number within the stream.
-    pub act: u64,
-    /// Its entry.
-    pub sequence: u64,
-}
-
-/// Taken.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
-pub struct Confirmed {}

@@ -4,7 +4,7 @@ use crate::Recording;
 use auth_api::Assertion;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use types::{CallId, RecordingId, Utc};
+use types::{CallId, Page, RecordingId};
 
 /// Asks for recordings, the newest first.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -14,15 +14,9 @@ pub struct List {
     /// Of this call only.
     #[serde(default)]
     pub call: Option<CallId>,
-    /// Begun at this time or later.
-    #[serde(default)]
-    pub from: Option<Utc>,
-    /// Begun before this time.
-    #[serde(default)]
-    pub until: Option<Utc>,
-    /// How many at most; 100 where it is not given, never more than 1000.
-    #[serde(default)]
-    pub limit: Option<u32>,
+    /// Begun when, and how many.
+    #[serde(flatten)]
+    pub page: Page,
 }
 
 /// The recordings asked for.

@@ -4,7 +4,7 @@ use crate::CallRecord;
 use auth_api::Assertion;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use types::{AgentId, CallId, Pii, QueueId, Utc};
+use types::{AgentId, CallId, Page, Pii, QueueId};
 
 /// Keeps a call record.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -26,12 +26,9 @@ pub struct Saved {
 pub struct List {
     /// A supervisor, an agent (sees their own only) or an officer.
     pub assertion: Assertion,
-    /// Offered at this time or later.
-    #[serde(default)]
-    pub from: Option<Utc>,
-    /// Offered before this time.
-    #[serde(default)]
-    pub until: Option<Utc>,
+    /// Offered when, and how many.
+    #[serde(flatten)]
+    pub page: Page,
     /// From this number. A search over persons: it needs a reason.
     #[serde(default)]
     pub number: Option<Pii<String>>,
@@ -41,9 +38,6 @@ pub struct List {
     /// Through this queue.
     #[serde(default)]
     pub queue: Option<QueueId>,
-    /// How many at most; 100 where it is not given, never more than 1000.
-    #[serde(default)]
-    pub limit: Option<u32>,
     /// Go on after this one, the last of the page before.
     #[serde(default)]
     pub after: Option<CallId>,

@@ -3,28 +3,20 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop")]
 
-use auth_api::{Assertion, Claims, Role, Roles, SIGNING_ID, SessionId};
-use gm::sm2::SigningKey;
+use auth_api::{Assertion, Role};
 use route_api::{
     AttachMedia, AttachSignalling, Endpoint, Hear, LiveLeg, LiveMedia, MediaCommand, MediaEvent,
     Reachability, Route, Signal, SignallingCommand, SignallingEvent,
 };
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use service::{Client, Method, Stream};
+use service::{Client, Stream};
+use stage::{Answers, Stage};
 use std::{
-    fs,
-    io::{BufRead, BufReader, Write},
-    os::{
-        fd::OwnedFd,
-        unix::net::{UnixListener, UnixStream},
-    },
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    os::{fd::OwnedFd, unix::net::UnixListener},
     sync::{Arc, Mutex},
-    thread,
     time::{Duration, Instant},
 };
-use types::Uid;
 
 const CALLERS: [&str; 3] = ["ctl", "media", "sip"];
 const SETTINGS: &str = r#"
@@ -49,70 +41,53 @@ queues = [{ queue = "service" }]
 /// What a fake neighbour was asked, in order.
 pub type Asked = Arc<Mutex<Vec<(String, Value)>>>;
 
-/// A home with one daemon in it.
+/// The daemon route between fake neighbours.
 pub struct House {
-    home: tempfile::TempDir,
-    key: SigningKey,
+    pub stage: Stage,
     sockets: [UnixListener; 3],
-    child: Option<Child>,
     pub asked: Asked,
 }
 
 impl House {
     pub fn new() -> Self {
-        let home = tempfile::tempdir().unwrap();
-        let key = SigningKey::generate().unwrap();
-        for directory in ["route", "public", "run/route", "run/host", "run/record", "run/report", "run/audit"]
-        {
-            fs::create_dir_all(home.path().join(directory)).unwrap();
+        let stage = Stage::new("route", env!("CARGO_BIN_EXE_route"));
+        let sockets = CALLERS.map(|caller| UnixListener::bind(stage.socket("route", caller)).unwrap());
+        stage.settings(SETTINGS);
+        let asked = Asked::default();
+        for daemon in ["record", "report", "audit"] {
+            let asked = Arc::clone(&asked);
+            stage.neighbour(daemon, move |call, answers| {
+                let number = {
+                    let mut asked = asked.lock().unwrap();
+                    asked.push((call.method.clone(), call.parameters.clone()));
+                    asked.iter().filter(|(name, _)| *name == call.method).count()
+                };
+                answer(&call.method, &call.parameters, number, answers);
+            });
         }
-        fs::write(home.path().join("public/assertion.pem"), key.verifying_key().to_pem().unwrap()).unwrap();
-        let sockets =
-            CALLERS.map(|caller| UnixListener::bind(home.path().join("run/route").join(caller)).unwrap());
-        let house = Self { home, key, sockets, child: None, asked: Asked::default() };
-        for daemon in ["host", "record", "report", "audit"] {
-            house.fake(daemon);
-        }
-        house
+        Self { stage, sockets, asked }
     }
 
-    /// Starts the daemon as a supervisor does: one listening socket a caller, by sd_listen_fds(3). They stay
-    /// open while the daemon is dead.
+    /// Starts the daemon. Its sockets stay open while it is dead.
     pub fn start(&mut self) {
-        let script =
-            "LISTEN_PID=$$; export LISTEN_PID; exec \"$0\" 3<&0 4<&1 5<&2 </dev/null >/dev/null 2>>log";
-        let mut command = Command::new("sh");
-        command.args(["-c", script, env!("CARGO_BIN_EXE_route")]).current_dir(self.home.path().join("route"));
-        command.env("LISTEN_FDS", "3").env("LISTEN_FDNAMES", CALLERS.map(|c| format!("peer.{c}")).join(":"));
-        command.env("YANMEN_PRIVILEGES", "single").env_remove("NOTIFY_SOCKET");
-        command.env_remove("YANMEN_PUBLIC").env_remove("YANMEN_RUN");
-        let [ctl, media, sip] =
-            self.sockets.each_ref().map(|socket| Stdio::from(OwnedFd::from(socket.try_clone().unwrap())));
-        self.child = Some(command.stdin(ctl).stdout(media).stderr(sip).spawn().unwrap());
+        let handed = [0, 1, 2].map(|at| {
+            let socket = OwnedFd::from(self.sockets[at].try_clone().unwrap());
+            (format!("peer.{}", CALLERS[at]), socket)
+        });
+        self.stage.start(handed);
     }
 
     /// kill -9.
     pub fn kill(&mut self) {
-        let mut child = self.child.take().unwrap();
-        child.kill().unwrap();
-        child.wait().unwrap();
+        self.stage.kill();
     }
 
     pub fn client(&self, caller: &str) -> Client<Route> {
-        Client::at(self.home.path().join("run/route").join(caller))
+        self.stage.client(caller)
     }
 
     pub fn assertion(&self, person: &str, role: Role) -> Assertion {
-        let issued = service::clock::utc();
-        let claims = Claims {
-            person: person.parse().unwrap(),
-            roles: Roles::only(role),
-            session: SessionId(Uid([7; 16])),
-            issued,
-            expires: issued.plus(Duration::from_secs(60)),
-        };
-        let signature = self.key.sign(SIGNING_ID, &Assertion::message(&claims)).unwrap();
-        Assertion::new(&claims, &signature)
+        self.stage.assertion(person, role)
     }
 
     /// Waits until a neighbour has been asked this so often; the parameters of the last time.
@@ -132,88 +107,26 @@ impl House {
         let asked = self.asked.lock().unwrap();
         asked.iter().filter(|(name, _)| name == method).map(|(_, parameters)| parameters.clone()).collect()
     }
-
-    fn fake(&self, daemon: &'static str) {
-        let path: PathBuf = self.home.path().join("run").join(daemon).join("route");
-        let listener = UnixListener::bind(path).unwrap();
-        let asked = Arc::clone(&self.asked);
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                let asked = Arc::clone(&asked);
-                thread::spawn(move || serve(stream.unwrap(), &asked));
-            }
-        });
-    }
 }
 
-impl Drop for House {
-    fn drop(&mut self) {
-        if self.child.is_some() {
-            self.kill();
-        }
-        if thread::panicking() {
-            eprintln!("{}", read(&self.home.path().join("route/log")));
-        }
-    }
-}
-
-fn read(path: &Path) -> String {
-    fs::read_to_string(path).unwrap_or_default()
-}
-
-/// One connection of a fake neighbour.
-fn serve(mut stream: UnixStream, asked: &Asked) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    loop {
-        let mut bytes = Vec::new();
-        if reader.read_until(0, &mut bytes).unwrap_or(0) == 0 {
-            return;
-        }
-        bytes.pop();
-        let call: Value = serde_json::from_slice(&bytes).unwrap();
-        let method = call["method"].as_str().unwrap().rsplit_once('.').unwrap().1.to_owned();
-        let number = {
-            let mut asked = asked.lock().unwrap();
-            asked.push((method.clone(), call["parameters"].clone()));
-            asked.iter().filter(|(name, _)| *name == method).count()
-        };
-        let reply = answer(&method, &call["parameters"], number);
-        let mut bytes = serde_json::to_vec(&reply).unwrap();
-        bytes.push(0);
-        if stream.write_all(&bytes).is_err() {
-            return;
-        }
-    }
-}
-
-fn answer(method: &str, parameters: &Value, number: usize) -> Value {
+fn answer(method: &str, parameters: &Value, number: usize, answers: &mut Answers) {
     match method {
-        "Follow" => {
-            let all = settings::Settings::parse(SETTINGS).unwrap_or_else(|problems| panic!("{problems:?}"));
-            let section = |section| all.section(section);
-            let sections = json!({
-                "route": section(settings::Section::Route), "record": section(settings::Section::Record),
-            });
-            json!({ "parameters": { "version": 1, "sections": sections }, "continues": true })
-        }
-        "Append" => json!({ "parameters": { "sequence": number } }),
-        "Finish" => json!({ "parameters": {
+        "Append" => answers.only(&json!({ "sequence": number })),
+        "Finish" => answers.only(&json!({
             "recording": parameters["recording"], "call": "00".repeat(16), "began": 1, "ended": 2,
             "state": "sealed", "tracks": [], "size": 1, "digest": "", "packets": 1, "lost": 0,
-        }}),
+        })),
         // The first time report and record are away: everything has to be said again.
-        "Save" | "Begin" if number == 1 => json!({
-            "error": "cn.yanmen.Unavailable", "parameters": { "code": "test.away", "message": "away" },
-        }),
-        "Save" => json!({ "parameters": { "digest": "ab" } }),
-        _ => json!({ "parameters": {} }),
+        "Save" | "Begin" if number == 1 => answers.refuse("Unavailable"),
+        "Save" => answers.only(&json!({ "digest": "ab" })),
+        _ => answers.only(&json!({})),
     }
 }
 
 /// A fake signalling edge.
 pub struct Sip {
     client: Client<Route>,
-    commands: Stream<AttachSignalling>,
+    commands: Stream<SignallingCommand>,
 }
 
 impl Sip {
@@ -248,7 +161,7 @@ impl Sip {
 /// A fake media edge.
 pub struct Media {
     client: Client<Route>,
-    commands: Stream<AttachMedia>,
+    commands: Stream<MediaCommand>,
 }
 
 impl Media {
@@ -273,7 +186,7 @@ impl Media {
     }
 }
 
-async fn next<M: Method>(stream: &mut Stream<M>) -> M::Reply {
+async fn next<R: DeserializeOwned>(stream: &mut Stream<R>) -> R {
     let next = tokio::time::timeout(Duration::from_secs(20), stream.next());
     next.await.expect("a command comes").unwrap().expect("the stream goes on")
 }

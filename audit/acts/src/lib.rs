@@ -1,13 +1,19 @@
-//! The acts of host on their way to the audit log. Calls go down only, so audit opens the stream, and host
-//! waits on it for the word that its entry is durable.
+//! The acts of the daemons that stand below audit, on their way into the log. Calls go down only, so audit
+//! opens the stream, and the daemon below waits on it for the word that its entry is durable.
 //!
 //! ```text
 //!   begun ──Recorded──> (the act) ──> ended ──Recorded──> forgotten
 //!     └── no word in time ──> refused, nothing happened
 //! ```
 //!
-//! An end that was not confirmed is sent again on the next stream, also after a restart: audit may see it
-//! twice, with the same fact `begun`.
+//! `key` and `host` name [`Acts`] and [`Recorded`] in their interfaces and keep a [`Journal`]. What was sent
+//! and not confirmed when a stream ends is sent again on the next: audit may see it twice.
+
+mod announce;
+mod journal;
+
+pub use announce::announce;
+pub use journal::{Journal, Pending};
 
 use audit_event::Event;
 use schemars::JsonSchema;
