@@ -1,4 +1,5 @@
-//! The core's words in the words of the leg contract.
+//! The core's words in the words of the leg contract. The simulation (`tests/sim`) is built with this file too:
+//! it knows no clock.
 
 use media_core::{
     Error, Event,
@@ -6,11 +7,15 @@ use media_core::{
     session::{Extent, Quality, Times},
 };
 use route_api::{MediaEvent, MediaRefusal, SessionDescription};
-use service::clock;
 use types::{Monotonic, Name, Utc};
 
-/// An event as route hears it; `None` for what concerns route not.
-pub fn event(event: Event, now: Monotonic) -> Option<MediaEvent> {
+/// An event as route hears it at `now`, which the calendar calls `utc`; `None` for what concerns route not.
+pub fn event(event: Event, now: Monotonic, utc: Utc) -> Option<MediaEvent> {
+    // The calendar's word for a moment near now.
+    let calendar = |moment: Monotonic| {
+        let nanoseconds = i64::try_from(i128::from(moment.0) - i128::from(now.0)).unwrap_or(0);
+        Utc(utc.0.saturating_add(nanoseconds))
+    };
     Some(match event {
         Event::Opened { leg, description } => {
             MediaEvent::Opened { leg, description: SessionDescription(description) }
@@ -22,8 +27,8 @@ pub fn event(event: Event, now: Monotonic) -> Option<MediaEvent> {
             // It was a name when it was asked for.
             prompt: prompt.parse::<Name>().ok()?,
             digest: digest.to_string(),
-            began: utc(began, now),
-            ended: utc(ended, now),
+            began: calendar(began),
+            ended: calendar(ended),
             extent: match extent {
                 Extent::Whole => route_api::Extent::Whole,
                 Extent::Part => route_api::Extent::Part,
@@ -70,11 +75,4 @@ fn quality(quality: &Quality) -> route_api::Quality {
         sent: quality.sent,
         jitter_us: u64::try_from(quality.received.jitter.as_micros()).unwrap_or(u64::MAX),
     }
-}
-
-/// The calendar's word for a moment near `now`.
-fn utc(moment: Monotonic, now: Monotonic) -> Utc {
-    let utc = clock::utc();
-    let nanoseconds = i64::try_from(i128::from(moment.0) - i128::from(now.0)).unwrap_or(0);
-    Utc(utc.0.saturating_add(nanoseconds))
 }

@@ -459,7 +459,7 @@ impl World {
                 media_core::Event::Closed { leg, .. } => self.release(*leg),
                 _ => {}
             }
-            if let Some(event) = contract::event(event) {
+            if let Some(event) = contract::event(event, self.now, self.utc()) {
                 self.say(event);
             }
         }

@@ -17,6 +17,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test")]
 
 mod chance;
+/// media's words in the words of the leg contract: those of its shell, to the letter.
+#[path = "../../../daemons/media/src/contract.rs"]
 mod contract;
 mod deaths;
 mod edges;

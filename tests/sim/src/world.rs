@@ -2,7 +2,6 @@
 
 use crate::{
     chance::Chance,
-    contract::utc,
     edges::{Conn, Up},
     ledger::Ledger,
     line::{Line, State},
@@ -24,7 +23,7 @@ use std::{
     net::SocketAddr,
     time::Duration,
 };
-use types::{LegId, Monotonic, RecordingId};
+use types::{LegId, Monotonic, RecordingId, Utc};
 
 /// Where the house speaks SIP.
 pub const HOUSE: &str = "192.0.2.1:5060";
@@ -32,6 +31,8 @@ pub const HOUSE: &str = "192.0.2.1:5060";
 pub const CARRIER: &str = "198.51.100.7:5060";
 /// How long after the last call the house must be at rest: the longest call, and every timer after it.
 const REST: Duration = Duration::from_secs(260);
+/// 2026-11-21 in UTC, at the beginning of the fake clock.
+const EPOCH: Utc = Utc(1_795_219_200_000_000_000);
 /// How many turns may go by without time going by.
 const STANDSTILL: u32 = 100_000;
 
@@ -226,7 +227,12 @@ impl World {
     }
 
     pub(crate) fn moment(&self) -> Moment {
-        Moment { monotonic: self.now, utc: utc(self.now) }
+        Moment { monotonic: self.now, utc: self.utc() }
+    }
+
+    /// The calendar's word for now.
+    pub(crate) fn utc(&self) -> Utc {
+        EPOCH.plus(Duration::from_nanos(self.now.0))
     }
 
     /// Whether new misfortune is still allowed.

@@ -326,7 +326,7 @@ impl Worker {
                     if let Event::Closed { leg, .. } = &event {
                         self.release(*leg);
                     }
-                    if let Some(event) = contract::event(event, now) {
+                    if let Some(event) = contract::event(event, now, clock::utc()) {
                         self.say(event);
                     }
                 }
