@@ -6,7 +6,8 @@
 #   make lint       the part of it that runs nothing
 #   make fuzz       the fuzz targets; ten minutes shared out among them, FUZZ_SECONDS=60 for less
 #   make mutants    every deliberate fault must turn its test red; MUTANTS="name name" chooses
-#   make bench      what the house can bear, each figure as a table
+#   make bench      what the house can bear, a table a subject, each figure beside its reference of the same
+#                   run; BENCH="store media" chooses
 #   make packaging  units, users and directories, made anew from configs/house.toml
 
 export PATH := $(HOME)/.cargo/bin:$(PATH)
@@ -29,8 +30,8 @@ mutants:
 	@sh appliance/xtask/ready.sh test
 	@cargo xtask mutants $(MUTANTS)
 bench:
-	@sh appliance/xtask/ready.sh run
-	@cargo xtask bench
+	@sh appliance/xtask/ready.sh bench
+	@cargo xtask bench $(BENCH)
 packaging:
 	@sh appliance/xtask/ready.sh run
 	@cargo xtask packaging

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes the machine ready: a Rust toolchain (asked for, never installed), the Debian packages and cargo tools
-# that are missing, and, as root, the daemons' users. `ready.sh run` for building, `ready.sh test` for tests too.
+# that are missing, and, as root, the daemons' users. `ready.sh run` for building, `ready.sh test` for tests too,
+# `ready.sh bench` for what figures are compared with.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -20,6 +21,10 @@ lacks libsystemd-dev sh -c 'pkg-config --exists libsystemd'
 PATH=$PATH:/usr/sbin:/sbin
 # For the users of the daemons, and for judging their units.
 [ "$(id -u)" -ne 0 ] && [ "$1" = run ] || lacks systemd command -v systemd-sysusers
+if [ "$1" = bench ]; then
+    lacks sip-tester command -v sipp
+    lacks openssl command -v openssl
+fi
 if [ "$1" = test ]; then
     lacks e2fsprogs command -v mke2fs
     lacks python3-venv python3 -c 'import ensurepip, venv'

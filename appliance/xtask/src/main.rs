@@ -3,6 +3,7 @@
 //!
 //! It knows the repository, never the product: no daemon and no core depends on it.
 
+mod bench;
 mod cores;
 mod demo;
 mod failure;
@@ -50,8 +51,8 @@ enum Command {
     Mutants { names: Vec<String> },
     /// Makes the files of packaging/ anew from configs/house.toml.
     Packaging,
-    /// What the house can bear, in release builds.
-    Bench,
+    /// What the house can bear, in release builds: the subjects named, or all.
+    Bench { names: Vec<String> },
     /// The whole house in the foreground with the demonstration's settings; its home is .home.
     Run,
 }
@@ -76,15 +77,7 @@ fn run(command: Command) -> Result<(), Failure> {
             .map(|told| shell::say(&told.to_string())),
         Command::Mutants { names } => mutants::run(&repository, &names),
         Command::Packaging => packaging::write(&repository),
-        Command::Bench => shell::watched(&repository.cargo([
-            "run",
-            "--quiet",
-            "--release",
-            "--package",
-            "bench",
-            "--bin",
-            "store",
-        ])),
+        Command::Bench { names } => bench::run(&repository, &names),
         Command::Run => demo::run(&repository),
     }
 }

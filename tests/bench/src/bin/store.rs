@@ -1,17 +1,10 @@
-//! Durable records a second, alone and in groups, against the disk's own fdatasync.
-//!
-//! One argument: the directory, on the disk that is meant (default: the temporary one). One record has about
-//! 547 bytes of JSON and two index entries.
-#![expect(clippy::print_stdout, reason = "the table is the result")]
+//! Durable records a second, alone and in groups, beside the disk's own fdatasync. One record has about 547
+//! bytes of JSON and two index entries.
 
-use bench::{Figures, resident};
+use bench::{Failure, Figures, Syncs, folder, resident};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::VecDeque,
-    error::Error,
-    fs::{File, OpenOptions},
-    io::Write,
-    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 use store::{Batch, BatchId, Expect, Index, Options, Schema, Store, Table};
@@ -35,10 +28,9 @@ static BY_TIME: Index<Record, (u64, u64)> =
 static RECORDS: Table<[u8; 16], Record> = Table::new("records", &[&BY_AGENT, &BY_TIME]);
 const SCHEMA: Schema = Schema { name: "bench", version: 1, upgrades: &[] };
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let above = std::env::args_os().nth(1).map_or_else(std::env::temp_dir, PathBuf::from);
-    let directory = tempfile::Builder::new().prefix("bench-").tempdir_in(above)?;
-    let before = syncs(directory.path())?;
+fn main() -> Result<(), Failure> {
+    let directory = folder()?;
+    let syncs = Syncs::before(directory.path())?;
     let store = Store::open(&SCHEMA, Options::of(directory.path().join("db")))?;
     let mut numbers = 0..;
 
@@ -80,28 +72,28 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let memory = resident()?;
     let size = store.size_on_disk()?;
-    let after = syncs(directory.path())?;
+    let syncs = syncs.after()?;
     drop(store);
     let start = Instant::now();
     let store = Store::open(&SCHEMA, Options::of(directory.path().join("db")))?;
     let opening = start.elapsed();
     let rows = store.verify(&RECORDS)?;
 
-    let syncs = f64::midpoint(before, after);
-    let mut figures = Figures::default();
-    figures.add("fdatasync/s of this disk (before, after)", format!("{before:.0}, {after:.0}"));
-    figures.add("durable records/s, one at a time", format!("{alone:.0} = {:.2} × fdatasync", alone / syncs));
-    figures.add("durable records/s, in groups", format!("{grouped:.0} = {:.1} × fdatasync", grouped / syncs));
-    figures.add("random reads/s, one thread", format!("{read:.0}"));
-    figures.add("records", rows);
-    figures.add("bytes a record on the disk", size / rows.max(1));
-    figures.add("resident memory, MiB", memory >> 20);
-    figures.add("opening, ms", opening.as_millis());
-    print!("{figures}");
-    Ok(())
+    let mut figures = Figures::of("store");
+    let single = figures.beside("durable records, one at a time", "1/s", alone, ("fdatasync", syncs));
+    figures.beside("durable records, in groups", "1/s", grouped, ("fdatasync", syncs));
+    figures.alone("random reads, one thread", "1/s", read);
+    figures.alone("records", "", rows as f64);
+    figures.alone("a record on the disk", "bytes", size as f64 / rows.max(1) as f64);
+    figures.alone("resident memory", "MiB", memory as f64 / f64::from(1 << 20));
+    figures.alone("opening", "ms", opening.as_secs_f64() * 1e3);
+    figures.end(&format!(
+        "the limit is one fdatasync a group: a record alone reaches {:.0} % of it",
+        single * 100.0
+    ))
 }
 
-fn batch(numbers: &mut impl Iterator<Item = u64>) -> Result<Batch, Box<dyn Error>> {
+fn batch(numbers: &mut impl Iterator<Item = u64>) -> Result<Batch, Failure> {
     let number = numbers.next().ok_or("out of numbers")?;
     let text = format!("{:016x}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15)).repeat(32);
     let record = Record { number, agent: number % 50, text };
@@ -112,16 +104,4 @@ fn batch(numbers: &mut impl Iterator<Item = u64>) -> Result<Batch, Box<dyn Error
 /// As scattered as a call's random id.
 fn key(number: u64) -> [u8; 16] {
     u128::from(number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835).to_be_bytes()
-}
-
-/// How often a second this disk does an append of 1 KiB and its fdatasync.
-fn syncs(directory: &Path) -> Result<f64, Box<dyn Error>> {
-    let mut file: File = OpenOptions::new().append(true).create(true).open(directory.join("syncs"))?;
-    let (start, mut count) = (Instant::now(), 0);
-    while start.elapsed() < SPELL / 2 {
-        file.write_all(&[0x5a; 1024])?;
-        file.sync_data()?;
-        count += 1;
-    }
-    Ok(f64::from(count) / start.elapsed().as_secs_f64())
 }
