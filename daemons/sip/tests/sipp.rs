@@ -28,6 +28,7 @@ fn two_hundred_calls_of_sipp() {
                 memo: Memo(format!("{leg}")),
             },
         ],
+        SignallingEvent::Ended { leg, .. } => vec![SignallingCommand::Forget { leg: *leg }],
         _ => Vec::new(),
     });
     signalling.attached();
