@@ -1,7 +1,6 @@
 //! The house at rest: what must be true whatever happened.
 
 use crate::{
-    contract::utc,
     ledger::Track,
     line::{Line, State},
     world::World,
@@ -187,7 +186,7 @@ impl World {
     /// Who hung up while nobody listened has hung up then, not when somebody listened again.
     fn check_ends(&self, broken: &mut Vec<String>) {
         for leg in self.ledger.records.values().flat_map(|record| &record.legs) {
-            let Some(at) = self.ledger.ended.get(&leg.leg).map(|at| utc(*at)) else { continue };
+            let Some(at) = self.ledger.ended.get(&leg.leg).map(|at| World::calendar(*at)) else { continue };
             let wrong = leg.ended.since(at).max(at.since(leg.ended));
             // Where route itself gave a leg up, it does not wait for the edge.
             if leg.by != EndedBy::Failure && wrong > PUNCTUAL {

@@ -232,7 +232,12 @@ impl World {
 
     /// The calendar's word for now.
     pub(crate) fn utc(&self) -> Utc {
-        EPOCH.plus(Duration::from_nanos(self.now.0))
+        Self::calendar(self.now)
+    }
+
+    /// The calendar's word for a moment.
+    pub(crate) fn calendar(at: Monotonic) -> Utc {
+        EPOCH.plus(Duration::from_nanos(at.0))
     }
 
     /// Whether new misfortune is still allowed.
