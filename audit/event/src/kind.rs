@@ -25,6 +25,11 @@ macro_rules! kinds {
                 match self { $(Self::$name => $text),* }
             }
 
+            /// Whose duty it belongs to: a daemon's name, or `service` for what all of them do.
+            pub fn subject(self) -> &'static str {
+                self.text().split_once('.').map_or(self.text(), |(subject, _what)| subject)
+            }
+
             /// The kind of this number.
             pub fn of_code(code: u16) -> Option<Self> {
                 Self::ALL.iter().copied().find(|kind| kind.code() == code)

@@ -1,8 +1,8 @@
 //! Which events of which caller come into the log, and on whose word.
 //!
-//! The caller is known by its socket. A daemon speaks for itself only; a person's act needs the person's own
-//! assertion, which is verified here, so an edge that is taken over can write that it acted itself, and nothing
-//! in another's name.
+//! The caller is known by its socket. A daemon speaks for itself only, and of its own duties only; a person's act
+//! needs the person's own assertion, which is verified here. So an edge that is taken over can write that it acted
+//! itself, and nothing in another's name: not even the export of a recording by a person whose assertion it holds.
 
 use audit_api::{Actor, Append, Event, EventKind, Phase, TicketWish};
 use audit_log::{Disk, Kind, Reader};
@@ -13,6 +13,8 @@ use service::Refusal;
 /// What only the log itself and this daemon may say.
 const RESERVED: [EventKind; 4] =
     [EventKind::ClockStepped, EventKind::AuditListed, EventKind::AuditVerified, EventKind::AuditDamaged];
+/// What every daemon says of itself: its life, and the calls that it refused.
+const OF_ALL: &str = "service";
 /// The one daemon that opens sealed recordings, and so the one that gets tickets.
 const OPENER: &str = "record";
 
@@ -28,6 +30,13 @@ pub fn admit<D: Disk>(
         return Err(Refusal::not_permitted(
             "audit.reserved-kind",
             format!("entries of the kind {} are the log's own", event.kind.text()),
+        ));
+    }
+    let subject = event.kind.subject();
+    if subject != OF_ALL && subject != reporter && !mutant("audit-kinds-unchecked") {
+        return Err(Refusal::not_permitted(
+            "audit.not-its-kind",
+            format!("{reporter} cannot report {}: that is {subject}'s to say", event.kind.text()),
         ));
     }
     let proved = match &event.actor {

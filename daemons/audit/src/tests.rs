@@ -193,6 +193,25 @@ async fn nobody_speaks_for_another() {
     assert_eq!(house.append(claimed, None, "auth").await, Ok(1));
 }
 
+/// Mutant audit-kinds-unchecked.
+#[tokio::test]
+async fn each_daemon_reports_what_belongs_to_its_own_duty() {
+    let house = House::new();
+    for kind in EventKind::ALL.iter().filter(|kind| kind.code() < EventKind::AuditListed.code()) {
+        for reporter in ["console", "sip", "media", "route", "auth", "report", "record"] {
+            let own = Event::of_daemon(*kind, reporter, OBJECT);
+            let of_person = Event { actor: Actor::Person("li".into()), ..own.clone() };
+            let may = *kind != EventKind::ClockStepped
+                && (kind.text().starts_with("service.") || kind.text().starts_with(&format!("{reporter}.")));
+            for (event, by) in [(own, None), (of_person, Some(assertion("li", Role::Supervisor)))] {
+                let outcome = house.append(event, by, reporter).await.map(drop);
+                let told = format!("{reporter} reports {}: {outcome:?}", kind.text());
+                assert_eq!(outcome, if may { Ok(()) } else { Err(RefusalKind::NotPermitted) }, "{told}");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_end_of_an_act_needs_its_beginning_or_the_person() {
     let house = House::new();
@@ -229,7 +248,8 @@ async fn a_ticket_is_for_record_and_a_proved_person() {
         (0..32).map(|at| u8::from_str_radix(&ticket.mac[2 * at..2 * at + 2], 16).unwrap()).collect();
     gm::sm3::verify_hmac(&TICKET_KEY, &[&ticket.message()], &mac).unwrap();
 
-    let refused = house.desk().append(wish(export("li"), li()), "console").await.unwrap_err();
+    let of_all = Event { kind: EventKind::CallRefused, ..export("li") };
+    let refused = house.desk().append(wish(of_all, li()), "console").await.unwrap_err();
     assert_eq!(refused.code, "audit.no-ticket");
     let by_itself = wish(own(EventKind::RecordingExported, OBJECT), None);
     assert_eq!(house.desk().append(by_itself, "record").await.unwrap_err().code, "audit.no-ticket");
