@@ -6,6 +6,7 @@ use auth_api::{
     SessionId, Setup, Verifier,
 };
 use auth_core::{Act, Officers, PasswordHash, Policy, Reply};
+use mutant::mutant;
 use service::{Refusal, Request};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -90,7 +91,7 @@ impl Shared {
 
     pub(crate) async fn name_officers(&self, setup: Setup, local: bool) -> Result<Done, Refusal> {
         let Setup { password, system, security, audit, origin } = setup;
-        let origin = seen(origin, local);
+        let origin = seen(origin, local)?;
         self.guard.admits(origin)?;
         let hand = self.hashing.hand().await?;
         let challenge = self.guard.challenge_set_up(origin)?;
@@ -111,7 +112,7 @@ impl Shared {
 
     pub(crate) async fn log_in(&self, login: Login, local: bool) -> Result<LoggedIn, Refusal> {
         let Login { person, password, origin } = login;
-        let origin = seen(origin, local);
+        let origin = seen(origin, local)?;
         self.guard.admits(origin)?;
         let hand = self.hashing.hand().await?;
         let challenge = self.guard.challenge(&person, origin)?;
@@ -132,7 +133,7 @@ impl Shared {
 
     pub(crate) async fn change_password(&self, change: ChangePassword, local: bool) -> Result<Done, Refusal> {
         let ChangePassword { person, old, new, origin } = change;
-        let origin = seen(origin, local);
+        let origin = seen(origin, local)?;
         let salt = secrets::salt()?;
         self.guard.admits(origin)?;
         let hand = self.hashing.hand().await?;
@@ -155,8 +156,16 @@ pub(crate) fn done((_reply, _assertion): (Reply, Option<Assertion>)) -> Done {
     Done {}
 }
 
-const fn seen(origin: Origin, local: bool) -> Origin {
-    if local { Origin::Local } else { origin }
+/// Where the person is. An edge of the network never speaks for the box's own terminal: with five wrong passwords
+/// it would lock the terminal, where the officers are.
+fn seen(origin: Origin, local: bool) -> Result<Origin, Refusal> {
+    match origin {
+        _ if local => Ok(Origin::Local),
+        Origin::Local if !mutant("auth-origin-unchecked") => {
+            Err(Refusal::not_permitted("auth.not-local", "the terminal of the box is for ym alone"))
+        }
+        origin => Ok(origin),
+    }
 }
 
 fn first_password(policy: &Policy, officer: NewOfficer) -> Result<(PersonId, PasswordHash), Refusal> {

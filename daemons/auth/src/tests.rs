@@ -14,6 +14,7 @@ use gm::sm2::SigningKey;
 use serde_json::{Value, json};
 use service::{Client, Connection, Refusal, RefusalKind, clock};
 use std::{
+    net::{IpAddr, Ipv4Addr},
     path::Path,
     sync::{
         Arc, Mutex,
@@ -24,7 +25,7 @@ use tempfile::TempDir;
 use tokio::net::UnixListener;
 use types::{Boot, PersonId};
 
-const ORIGIN: Origin = Origin::Local;
+const ORIGIN: Origin = Origin::Address(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7)));
 const FIRST: &str = "First#1st";
 
 struct House {
@@ -377,4 +378,19 @@ fn own(name: &str) -> String {
 
 fn unhex(text: &str) -> Vec<u8> {
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+}
+
+/// Mutant auth-origin-unchecked.
+#[tokio::test]
+async fn an_edge_cannot_lock_the_terminal_of_the_box() {
+    let house = House::new().await;
+    house.set_up().await.unwrap();
+    let wrong = |origin| Login { person: person("nobody"), password: password("Wrong-guess-1"), origin };
+    for _ in 0..6 {
+        let refused = house.desk().log_in(wrong(Origin::Local), false).await.err().unwrap();
+        assert_eq!((refused.kind, refused.code.as_str()), (RefusalKind::NotPermitted, "auth.not-local"));
+    }
+    // Whatever ym says of its origin, it is the terminal, and nothing has locked it.
+    let refused = house.desk().log_in(wrong(ORIGIN), true).await.err().unwrap();
+    assert_eq!(refused.code, "auth.credentials");
 }
