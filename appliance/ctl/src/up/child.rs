@@ -280,8 +280,8 @@ impl Child {
         self.life = Some(life);
         self.says.clear();
         self.stage = Stage::Starting;
-        let (name, news) = (self.daemon.name, self.news.clone());
-        tokio::spawn(hearing::outlive(process, name, news));
+        let (notify, name, news) = (Arc::clone(&self.notify), self.daemon.name, self.news.clone());
+        tokio::spawn(hearing::outlive(process, notify, name, news));
         Ok(())
     }
 

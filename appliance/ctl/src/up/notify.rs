@@ -62,6 +62,18 @@ impl NotifySocket {
         let socket = self.socket.as_raw_fd();
         self.socket.async_io(Interest::READABLE, || receive(socket)).await
     }
+
+    /// The next message that is there already.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn left(&self) -> io::Result<Option<Notification>> {
+        match receive(self.socket.as_raw_fd()) {
+            Ok(said) => Ok(Some(said)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 fn receive(socket: RawFd) -> io::Result<Notification> {
