@@ -54,6 +54,11 @@ impl Home {
         self.0.join(daemon.name)
     }
 
+    /// The settings in force, as `host` keeps them; not there before the first start.
+    pub fn current_settings(&self) -> PathBuf {
+        self.0.join("host/current.toml")
+    }
+
     /// The socket on which `caller` calls `callee`.
     pub fn socket(&self, callee: &str, caller: &str) -> PathBuf {
         self.0.join("run").join(callee).join(caller)
@@ -147,7 +152,7 @@ impl Home {
     pub fn install(&self, config: Option<&Path>, privileges: Privileges) -> Result<(), Failure> {
         if let Some(config) = config
             && let Some(host) = house::daemon("host")
-            && !self.state(host).join("current.toml").exists()
+            && !self.current_settings().exists()
         {
             let seed = self.state(host).join("seed.toml");
             copy(config, &seed)?;

@@ -100,6 +100,9 @@ pub fn run(home: &Home, config: Option<PathBuf>, terms: Terms) -> Result<(), Fai
         .map_err(|error| Failure::new("raise the number of open files", error))?;
     let hold = home.hold()?;
     let settings = preflight::check(home, config.as_deref())?;
+    if let Some(too_late) = preflight::too_late(home, config.as_deref())? {
+        crate::output::complain(&format!("ym: {too_late}"));
+    }
     home.prepare(privileges)?;
     home.install(config.as_deref(), privileges)?;
     if let Some(lacking) = prompts::missing(home, &settings) {

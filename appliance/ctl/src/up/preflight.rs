@@ -1,6 +1,10 @@
 //! What keeps a house from starting, found before anything is started: one clear sentence each.
 
-use crate::{failure::Failure, home::Home, output::language};
+use crate::{
+    failure::Failure,
+    home::Home,
+    output::{language, text},
+};
 use nix::sys::statvfs::statvfs;
 use settings::Settings;
 use std::{
@@ -56,17 +60,31 @@ fn space(home: &Home) -> Result<(), Failure> {
 
 /// The settings that will hold: the ones in force, or on a first start those of `--config`.
 fn settings(home: &Home, config: Option<&Path>) -> Result<Settings, Failure> {
-    let text = match config {
-        Some(path) => fs::read_to_string(path).map_err(|error| unreadable(path, &error))?,
-        None => fs::read_to_string(home.path().join("host/current.toml")).unwrap_or_default(),
+    let current = home.current_settings();
+    let path = match config {
+        _ if current.exists() => Some(current.as_path()),
+        config => config,
     };
+    let text = path.map_or_else(|| Ok(String::new()), read)?;
     Settings::parse(&text).map_err(|problems| {
-        let name =
-            config.map_or_else(|| "the settings in force".to_owned(), |path| path.display().to_string());
+        let name = path.map(|path| path.display().to_string()).unwrap_or_default();
         Failure::plain(
             problems.iter().map(|problem| problem.sentence(language(), &name)).collect::<Vec<_>>().join("\n"),
         )
     })
+}
+
+/// The sentence for settings in `--config` that come too late: they are other ones than those in force.
+pub fn too_late(home: &Home, config: Option<&Path>) -> Result<Option<String>, Failure> {
+    let (Some(config), current) = (config, home.current_settings()) else { return Ok(None) };
+    if !current.exists() || read(config)? == read(&current)? {
+        return Ok(None);
+    }
+    Ok(Some(text("ym.config-too-late", &[("file", &config.display().to_string())])))
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    fs::read_to_string(path).map_err(|error| unreadable(path, &error))
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Failure {
@@ -112,6 +130,28 @@ mod tests {
         let failure =
             port(UdpSocket::bind(address).map(drop), "UDP", address, "[sip] bind").unwrap_err().to_string();
         assert!(failure.contains(&address.to_string()) && failure.contains("[sip] bind"), "{failure}");
+    }
+
+    #[test]
+    fn a_later_start_looks_at_the_settings_in_force() {
+        let directory = tempfile::tempdir().unwrap();
+        let home = Home::at(directory.path()).unwrap();
+        let config = directory.path().join("first.toml");
+        fs::write(&config, "[console]\nlisten = \"127.0.0.1:8444\"\n").unwrap();
+        let listens = || settings(&home, Some(&config)).unwrap().console.listen.port();
+        assert_eq!((listens(), too_late(&home, Some(&config)).unwrap()), (8444, None));
+        let current = home.current_settings();
+        fs::create_dir_all(current.parent().unwrap()).unwrap();
+        fs::copy(&config, &current).unwrap();
+        assert_eq!((listens(), too_late(&home, Some(&config)).unwrap()), (8444, None));
+        fs::write(&current, "[console]\nlisten = \"127.0.0.1:8445\"\n").unwrap();
+        assert_eq!(listens(), 8445, "the port that the console will open");
+        let told = too_late(&home, Some(&config)).unwrap().unwrap();
+        assert!(told.contains("first.toml") && told.contains("ym settings apply"), "{told}");
+        assert_eq!(too_late(&home, None).unwrap(), None);
+        fs::remove_file(&current).unwrap();
+        fs::create_dir(&current).unwrap();
+        assert!(settings(&home, None).is_err(), "settings that cannot be read are not the defaults");
     }
 
     #[test]
