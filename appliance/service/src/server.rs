@@ -11,7 +11,13 @@ use crate::{
 };
 use mutant::mutant;
 use serde_json::{Value, json};
-use std::{io, os::fd::OwnedFd, sync::Arc, time::Duration};
+use std::{
+    io,
+    os::fd::OwnedFd,
+    sync::Arc,
+    task::{self, Poll},
+    time::Duration,
+};
 use tokio::{
     net::UnixListener,
     sync::{Semaphore, mpsc},
@@ -19,8 +25,8 @@ use tokio::{
 
 /// Connections that one caller may hold.
 const CONNECTIONS: usize = 256;
-/// Calls that wait for the daemon; the next one is answered Busy.
-const WAITING: usize = 256;
+/// Calls of one caller that wait for the daemon; the next one is answered Busy.
+const WAITING: usize = 128;
 /// Replies of one stream that wait for its caller.
 const BEHIND: usize = 64;
 
@@ -34,13 +40,35 @@ pub struct Request<I: Interface> {
     pub call: I::Call,
 }
 
-/// The calls that come in, in the order of their arrival.
-pub struct Calls<I: Interface>(mpsc::Receiver<Request<I>>);
+/// The calls that come in: each caller's in the order of their arrival, and the callers by turns, so that none
+/// of them keeps the others waiting however much it asks.
+pub struct Calls<I: Interface> {
+    queues: Vec<mpsc::Receiver<Request<I>>>,
+    /// Whose turn it is.
+    turn: usize,
+}
 
 impl<I: Interface> Calls<I> {
     /// The next call; `None` when every listening socket is closed. Cancel-safe.
     pub async fn next(&mut self) -> Option<Request<I>> {
-        self.0.recv().await
+        std::future::poll_fn(|context| self.poll_next(context)).await
+    }
+
+    fn poll_next(&mut self, context: &mut task::Context<'_>) -> Poll<Option<Request<I>>> {
+        let callers = self.queues.len();
+        let turn = if mutant("callers-by-arrival") { 0 } else { self.turn };
+        let mut closed = 0;
+        for caller in (turn..callers).chain(0..turn) {
+            match self.queues[caller].poll_recv(context) {
+                Poll::Ready(Some(request)) => {
+                    self.turn = (caller + 1) % callers;
+                    return Poll::Ready(Some(request));
+                }
+                Poll::Ready(None) => closed += 1,
+                Poll::Pending => {}
+            }
+        }
+        if closed == callers { Poll::Ready(None) } else { Poll::Pending }
     }
 }
 
@@ -61,11 +89,13 @@ pub(crate) fn serve<I: Interface>(
     privileges: Privileges,
     refusals: mpsc::Sender<Refused>,
 ) -> Calls<I> {
-    let (queue, calls) = mpsc::channel(WAITING);
+    let mut queues = Vec::with_capacity(listeners.len());
     for (caller, listener) in listeners {
-        tokio::spawn(accept::<I>(caller, listener, privileges.clone(), queue.clone(), refusals.clone()));
+        let (queue, calls) = mpsc::channel(WAITING);
+        tokio::spawn(accept::<I>(caller, listener, privileges.clone(), queue, refusals.clone()));
+        queues.push(calls);
     }
-    Calls(calls)
+    Calls { queues, turn: 0 }
 }
 
 async fn accept<I: Interface>(
@@ -188,7 +218,9 @@ impl<I: Interface> Session<I> {
             Some(Ok(decoded)) => {
                 let request = Request { peer: self.peer.clone(), descriptors, call: decoded };
                 if self.queue.try_send(request).is_err() {
-                    let message = format!("{} has {WAITING} calls waiting: try again in a moment", I::DAEMON);
+                    let (daemon, caller) = (I::DAEMON, self.peer.caller.name);
+                    let message =
+                        format!("{WAITING} calls of {caller} wait for {daemon}: try again in a moment");
                     refuse(&sender, Refusal::busy("house.busy", message));
                 }
             }

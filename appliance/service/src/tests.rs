@@ -15,7 +15,7 @@ use std::{
     fs::File,
     io::{Read, Seek, Write},
     os::fd::OwnedFd,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 use tempfile::TempDir;
@@ -160,31 +160,56 @@ async fn another_uid_gets_no_answer() {
 }
 
 #[tokio::test]
-async fn a_full_queue_answers_busy_and_loses_nothing() {
+async fn a_caller_s_full_queue_answers_busy_and_loses_nothing() {
     let house = house(ours());
-    let (outcomes, mut done) = mpsc::channel(300);
-    // Two sockets, because one caller holds at most 256 connections and the queue holds 256 calls.
-    for path in [&house.path, &house.path.with_extension("2")] {
-        let client = Client::<Fake>::at(path.clone());
-        for _ in 0..150 {
-            let (client, outcomes) = (client.clone(), outcomes.clone());
-            tokio::spawn(async move {
-                let call =
-                    client.call_with(Sign { purpose: "x".into() }, Vec::new(), Duration::from_secs(30));
-                outcomes.send(call.await.map(|(word, _)| word)).await.unwrap();
-            });
-        }
-    }
-    for _ in 0..300 - 256 {
+    let mut done = flood(&house.path, 150);
+    for _ in 0..150 - 128 {
         let Some(Err(Error::Refused(refusal))) = done.recv().await else {
             panic!("answered before it was served")
         };
         assert_eq!(refusal.kind, RefusalKind::Busy);
     }
     tokio::spawn(serve(house.calls));
-    for _ in 0..256 {
-        assert_eq!(done.recv().await.unwrap().unwrap().word, "x");
+    for _ in 0..128 {
+        assert_eq!(done.recv().await.unwrap().unwrap().word, "flood");
     }
+}
+
+/// Mutant callers-by-arrival.
+#[tokio::test]
+async fn a_caller_that_floods_neither_refuses_nor_delays_another() {
+    let mut house = house(ours());
+    let mut flooding = flood(&house.path, 150);
+    // The queue of the one is full, and it is told so.
+    assert!(flooding.recv().await.unwrap().is_err());
+    let other = Client::<Fake>::at(house.path.with_extension("2"));
+    let asked = tokio::spawn(async move { other.call(Sign { purpose: "other".into() }).await });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let mut served = Vec::new();
+    for _ in 0..2 {
+        if let Call::Sign(sign, reply) = house.calls.next().await.unwrap().call {
+            served.push(sign.purpose.clone());
+            reply.send(Ok(Word { word: sign.purpose }));
+        }
+    }
+    assert_eq!(served, ["flood", "other"]);
+    assert_eq!(asked.await.unwrap().unwrap().word, "other");
+}
+
+/// So many calls at the same time; what comes of each.
+fn flood(path: &Path, calls: usize) -> mpsc::Receiver<Result<Word, Error>> {
+    let (outcomes, done) = mpsc::channel(calls);
+    let client = Client::<Fake>::at(path.to_owned());
+    for _ in 0..calls {
+        let (client, outcomes) = (client.clone(), outcomes.clone());
+        tokio::spawn(async move {
+            let call =
+                client.call_with(Sign { purpose: "flood".into() }, Vec::new(), Duration::from_secs(30));
+            // A test that has seen enough does not wait for the rest.
+            let _seen_enough = outcomes.send(call.await.map(|(word, _)| word)).await;
+        });
+    }
+    done
 }
 
 #[tokio::test]
