@@ -203,6 +203,9 @@ impl Called {
     }
 
     fn broken(self, source: io::Error) -> Error {
+        if source.kind() == io::ErrorKind::FileTooLarge {
+            return Refusal::too_long(format!("what {} of {} is asked", self.method, self.daemon)).into();
+        }
         Error::Broken { daemon: self.daemon, method: self.method, source }
     }
 

@@ -59,6 +59,12 @@ impl Refusal {
     pub fn new(kind: RefusalKind, code: impl Into<String>, message: impl Into<String>) -> Self {
         Self { kind, code: code.into(), message: message.into() }
     }
+
+    /// For a message over [`MAX_MESSAGE`](crate::MAX_MESSAGE).
+    pub(crate) fn too_long(what: String) -> Self {
+        let most = crate::MAX_MESSAGE >> 20;
+        Self::invalid("house.too-long", format!("{what} is longer than {most} MiB: ask for less at a time"))
+    }
 }
 
 macro_rules! kinds {
@@ -91,7 +97,7 @@ kinds! {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The daemon answered, and refused.
+    /// The daemon answered, and refused; or what it is asked is longer than one message, and was not sent.
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// No connection: the daemon is not there, or the socket is not ours.

@@ -244,12 +244,21 @@ impl<I: Interface> Session<I> {
             };
             match next {
                 Some(Outgoing::More(parameters, descriptors)) => {
-                    connection
-                        .write(&WireReply { parameters, continues: true, error: None }, &descriptors)
-                        .await?;
+                    let reply = WireReply { parameters, continues: true, error: None };
+                    match connection.write(&reply, &descriptors).await {
+                        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+                            return connection.write(&too_long::<I>(), &[]).await;
+                        }
+                        written => written?,
+                    }
                 }
                 Some(Outgoing::Last(outcome, descriptors)) => {
-                    return connection.write(&reply(outcome), &descriptors).await;
+                    return match connection.write(&reply(outcome), &descriptors).await {
+                        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+                            connection.write(&too_long::<I>(), &[]).await
+                        }
+                        written => written,
+                    };
                 }
                 // A stream that ended: its connection ends with it, and the caller sees its end.
                 None if more => return Err(io::ErrorKind::ConnectionAborted.into()),
@@ -274,6 +283,12 @@ fn reply(outcome: Result<Value, Refusal>) -> WireReply {
             error: Some(refusal.kind.wire_name().to_owned()),
         },
     }
+}
+
+/// In the place of an answer that does not fit one message: its caller hears what is wrong.
+fn too_long<I: Interface>() -> WireReply {
+    tracing::error!(daemon = I::DAEMON, "an answer is longer than one message");
+    reply(Err(Refusal::too_long(format!("the answer of {}", I::DAEMON))))
 }
 
 /// `org.varlink.service`: what this daemon is, and what its interface looks like.

@@ -85,6 +85,7 @@ async fn serve(mut calls: Calls<Fake>) {
             Call::Sign(sign, reply) => reply.send(match sign.purpose.as_str() {
                 "" => Err(Refusal::invalid("key.purpose", "no purpose")),
                 "silence" => continue,
+                long if long.starts_with('"') => Ok(Word { word: long.repeat(2) }),
                 _ => Ok(Word { word: sign.purpose }),
             }),
             Call::TicketKey(_, reply) => {
@@ -97,6 +98,9 @@ async fn serve(mut calls: Calls<Fake>) {
             Call::Unwrap(_unwrap, _reply) => panic!("the table does not give it"),
             Call::Acts(acts, replies) => {
                 tokio::spawn(async move {
+                    if acts.count == u32::MAX {
+                        replies.send(Word { word: "x".repeat(crate::MAX_MESSAGE) }).await.unwrap();
+                    }
                     for n in 0..acts.count {
                         replies.send(Word { word: n.to_string() }).await.unwrap();
                     }
@@ -225,6 +229,21 @@ async fn nonsense_ends_the_connection_and_nothing_else() {
         let mut answer = Vec::new();
         let _reset = stream.read_to_end(&mut answer).await;
         assert!(answer.is_empty(), "{}", String::from_utf8_lossy(&answer));
+    }
+    assert_eq!(client.call(Sign { purpose: "alive".into() }).await.unwrap().word, "alive");
+}
+
+/// Mutant message-unbounded.
+#[tokio::test]
+async fn what_is_too_long_for_one_message_is_told_as_that() {
+    let (client, _refused, _directory) = client(house(ours()));
+    let asked = client.call(Sign { purpose: "x".repeat(crate::MAX_MESSAGE) }).await;
+    // What is asked fits; the answer is twice as long.
+    let answered = client.call(Sign { purpose: "\"".repeat(crate::MAX_MESSAGE / 2 - 64) }).await;
+    let told = client.stream(Acts { count: u32::MAX }).await.unwrap().next().await;
+    for outcome in [asked.map(drop), answered.map(drop), told.map(drop)] {
+        let Err(Error::Refused(refusal)) = outcome else { panic!("{outcome:?}") };
+        assert_eq!((refusal.kind, refusal.code.as_str()), (RefusalKind::Invalid, "house.too-long"));
     }
     assert_eq!(client.call(Sign { purpose: "alive".into() }).await.unwrap().word, "alive");
 }

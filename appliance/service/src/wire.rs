@@ -119,9 +119,12 @@ impl Connection {
     /// Writes one message, its NUL and its descriptors.
     ///
     /// # Errors
-    /// The kernel's.
+    /// The kernel's, and `FileTooLarge` for a message over the bound: nothing of it is written.
     pub async fn write(&mut self, message: &impl Serialize, descriptors: &[OwnedFd]) -> io::Result<()> {
         let mut bytes = serde_json::to_vec(message)?;
+        if bytes.len() > MAX_MESSAGE && !mutant("message-unbounded") {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
         bytes.push(0);
         let raw: Vec<RawFd> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
         let socket = self.stream.as_raw_fd();
