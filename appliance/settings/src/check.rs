@@ -49,6 +49,10 @@ fn sip(settings: &Settings, findings: &mut Vec<Finding>) {
         findings.push(path.key("bind").says("settings.bind-none", []));
     }
     twice(findings, sip.bind.iter().enumerate().map(|(at, address)| (address, path.item("bind", at))));
+    for (at, address) in sip.bind.iter().enumerate() {
+        listened(findings, *address, path.item("bind", at));
+    }
+    reached(findings, sip.advertised, path.key("advertised"));
     if sip.advertised.is_none()
         && let Some(at) = sip.bind.iter().position(|address| address.ip().is_unspecified())
     {
@@ -61,7 +65,7 @@ fn sip(settings: &Settings, findings: &mut Vec<Finding>) {
     twice(findings, trunks().map(|(trunk, path)| (&trunk.name, path.key("name"))));
     twice(findings, trunks().map(|(trunk, path)| (trunk.address, path.key("address"))));
     for (trunk, path) in trunks() {
-        if trunk.address.ip().is_unspecified() || trunk.address.port() == 0 {
+        if !reachable(trunk.address.ip()) || trunk.address.port() == 0 {
             findings.push(path.key("address").says("settings.trunk-address", []));
         }
     }
@@ -85,10 +89,34 @@ fn media(settings: &Settings, findings: &mut Vec<Finding>) {
         let path = Path::new("media").key("bind");
         findings.push(path.says("settings.advertise", [("section", "media".to_owned())]));
     }
+    // Its ports have a setting of their own.
+    listened(findings, SocketAddr::new(settings.media.bind, 1), Path::new("media").key("bind"));
+    reached(findings, settings.media.advertised, Path::new("media").key("advertised"));
+}
+
+/// An address to listen on: of one machine, with a port that is known beforehand.
+fn listened(findings: &mut Vec<Finding>, address: SocketAddr, path: Path) {
+    if address.port() == 0 || !(address.ip().is_unspecified() || reachable(address.ip())) {
+        findings.push(path.says("settings.listen-address", []));
+    }
+}
+
+/// An address that peers are told.
+fn reached(findings: &mut Vec<Finding>, address: Option<IpAddr>, path: Path) {
+    if address.is_some_and(|address| !reachable(address)) {
+        findings.push(path.says("settings.advertised-address", []));
+    }
+}
+
+/// Whether it is one machine's: neither all nor a group of them.
+fn reachable(address: IpAddr) -> bool {
+    let broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
+    !(address.is_unspecified() || address.is_multicast() || broadcast)
 }
 
 fn addresses(settings: &Settings, findings: &mut Vec<Finding>) {
     let Settings { sip, media, console, .. } = settings;
+    listened(findings, console.listen, Path::new("console").key("listen"));
     let meets = |one: IpAddr, other: IpAddr| one == other || one.is_unspecified() || other.is_unspecified();
     for (at, address) in sip.bind.iter().enumerate() {
         if media.ports.contains(address.port()) && meets(address.ip(), media.bind) {

@@ -15,16 +15,19 @@ use crate::check::{self, Finding};
 use crate::problem::{Message, Problem, nearest};
 use crate::section::Section;
 use crate::tree::{locate, stands, take_out, trail};
+use mutant::mutant;
 use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, Deserializer};
 
-/// Longer texts are no settings file.
-const MOST_BYTES: usize = 1 << 20;
+/// The longest settings, in bytes: of the text, and of the whole with its defaults filled in, which must fit one
+/// message to those who ask for it and leave room for more.
+const MOST_BYTES: usize = 512 << 10;
 
 pub(crate) fn read(text: &str) -> Result<Settings, Vec<Problem>> {
+    let too_long = || vec![at(text, 0, String::new(), Message::new("settings.too-long", []))];
     if text.len() > MOST_BYTES {
-        return Err(vec![at(text, 0, String::new(), Message::new("settings.too-long", []))]);
+        return Err(too_long());
     }
     let (tree, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
@@ -46,7 +49,11 @@ pub(crate) fn read(text: &str) -> Result<Settings, Vec<Problem>> {
         let start = locate(&tree, &path).map_or(0, |span| span.start);
         problems.push(at(text, start, path.to_string(), message));
     }
-    if problems.is_empty() { Ok(settings) } else { Err(in_order(problems)) }
+    if !problems.is_empty() {
+        return Err(in_order(problems));
+    }
+    let whole = settings.to_value().to_string().len();
+    if whole > MOST_BYTES && !mutant("settings-unbounded") { Err(too_long()) } else { Ok(settings) }
 }
 
 /// The settings that are left after each entry that does not fit its type is noted and taken out.

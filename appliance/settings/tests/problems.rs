@@ -191,5 +191,38 @@ fn changes_are_named_and_know_when_they_take_effect() {
 fn too_much_is_bounded() {
     let many = "[sip]\n".to_owned() + &(0..500).map(|n| format!("x{n} = 1\n")).collect::<String>();
     assert_eq!(problems(&many).len(), settings::Problem::MOST);
-    assert_eq!(problems(&"#".repeat(2 << 20)), ["1:1 settings.too-long "]);
+    assert_eq!(problems(&"#".repeat(513 << 10)), ["1:1 settings.too-long "]);
+}
+
+/// Mutant settings-unbounded: each queue is one short line here, and eight times as long for those who follow it.
+#[test]
+fn settings_that_fit_no_message_with_their_defaults_are_too_long() {
+    let queues =
+        |count: usize| (0..count).map(|n| format!("[[route.queues]]\nname = \"q{n}\"\n")).collect::<String>();
+    assert_eq!(problems(&queues(2_000)), [""; 0]);
+    assert_eq!(problems(&queues(9_000)), ["1:1 settings.too-long "]);
+}
+
+#[test]
+fn addresses_are_those_of_one_machine() {
+    let text = r#"[sip]
+bind = ["127.0.0.1:0", "224.0.0.1:5060", "192.0.2.1:5060"]
+advertised = "0.0.0.0"
+[media]
+bind = "ff02::1"
+advertised = "255.255.255.255"
+[console]
+listen = "[::1]:0"
+"#;
+    assert_eq!(
+        problems(text),
+        [
+            "2:9 settings.listen-address sip.bind",
+            "2:24 settings.listen-address sip.bind",
+            "3:14 settings.advertised-address sip.advertised",
+            "5:8 settings.listen-address media.bind",
+            "6:14 settings.advertised-address media.advertised",
+            "8:10 settings.listen-address console.listen",
+        ]
+    );
 }
