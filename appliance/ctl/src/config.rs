@@ -7,7 +7,7 @@ use crate::{
     time,
 };
 use clap::Subcommand;
-use host_api::{Applied, Apply, Check, Diff, Difference, Host, RollBack, Show, VersionNumber, Versions};
+use host_api::{Applied, Apply, Check, Diff, Differences, Host, RollBack, Show, VersionNumber, Versions};
 use std::{fs, path::PathBuf};
 
 /// Settings.
@@ -69,7 +69,7 @@ pub async fn settings(session: &Session<'_>, form: Form, deed: Deed) -> Result<(
                     output::say(&problem.sentence(output::language(), &name));
                 }
                 if checked.problems.is_empty() {
-                    differences(&checked.differences.changes);
+                    differences(&checked.differences);
                 }
             });
             if !checked.problems.is_empty() {
@@ -110,7 +110,7 @@ pub async fn settings(session: &Session<'_>, form: Form, deed: Deed) -> Result<(
         }
         Deed::Diff { from, to } => {
             let reply = host.call(Diff { from: VersionNumber(from), to: VersionNumber(to) }).await?;
-            output::show(form, &reply, |reply| differences(&reply.changes));
+            output::show(form, &reply, differences);
         }
         Deed::RollBack { version, reason } => {
             let assertion = session.assertion().await?;
@@ -125,7 +125,7 @@ fn installed(form: Form, applied: &Applied, name: &str) -> Result<(), Failure> {
     output::show(form, applied, |applied| match applied {
         Applied::Installed { version, differences: found } => {
             output::say(&output::text("ym.in-force", &[("version", &version.number.0.to_string())]));
-            differences(&found.changes);
+            differences(found);
         }
         Applied::Unsound { problems } => {
             problems.iter().for_each(|problem| output::say(&problem.sentence(output::language(), name)));
@@ -137,11 +137,12 @@ fn installed(form: Form, applied: &Applied, name: &str) -> Result<(), Failure> {
     }
 }
 
-fn differences(changes: &[Difference]) {
+fn differences(found: &Differences) {
     let text = |value: &Option<serde_json::Value>| {
         value.as_ref().map_or_else(|| "–".to_owned(), ToString::to_string)
     };
-    let rows: Vec<Vec<String>> = changes
+    let rows: Vec<Vec<String>> = found
+        .changes
         .iter()
         .map(|difference| {
             let effect = match &difference.effect {
@@ -163,6 +164,9 @@ fn differences(changes: &[Difference]) {
         &rows,
         &output::text("ym.nothing-would-change", &[]),
     );
+    if found.left_out > 0 {
+        output::say(&output::text("ym.more-differences", &[("count", &found.left_out.to_string())]));
+    }
 }
 
 fn read(file: &PathBuf) -> Result<String, Failure> {

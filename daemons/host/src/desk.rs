@@ -25,6 +25,9 @@ use zeroize::Zeroizing;
 /// How long audit may take to make an entry durable.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// The most bytes of differences in one answer; what is around them must fit as well.
+const LONGEST_DIFFERENCES: usize = service::MAX_MESSAGE / 2;
+
 /// Answers every call. Cheap to clone.
 #[derive(Clone)]
 pub struct Desk(Arc<Shared>);
@@ -194,7 +197,7 @@ impl Desk {
             restores: wish.restores,
             digest: digest(salt, &text),
         };
-        let begun = begun(&wish, &version, differences.changes.len());
+        let begun = begun(&wish, &version, differences.changes.len() + differences.left_out);
         let (name, end) = match &wish.claims {
             None => (format!("{}-seed", version.number), Event { phase: Phase::Once, ..begun }),
             Some(_) => {
@@ -216,7 +219,7 @@ impl Desk {
             self.0.current.send_replace(book.current());
             tracing::info!(
                 version = version.number.0,
-                changes = differences.changes.len(),
+                changes = differences.changes.len() + differences.left_out,
                 "settings installed"
             );
         }
@@ -301,11 +304,20 @@ fn begun(wish: &Wish, version: &Version, changes: usize) -> Event {
     }
 }
 
+/// What differs, as much of it as fits one message: however much that is, settings are applied and rolled back.
 fn differences(old: &Settings, new: &Settings) -> Differences {
-    let changes = settings::diff(old, new).into_iter();
-    Differences {
-        changes: changes.map(|change| Difference { effect: settings::live(&change), change }).collect(),
+    let mut found = Differences::default();
+    let mut bytes = 0;
+    for change in settings::diff(old, new) {
+        let difference = Difference { effect: settings::live(&change), change };
+        bytes += serde_json::to_vec(&difference).map_or(0, |form| form.len() + 1);
+        if found.left_out > 0 || bytes > LONGEST_DIFFERENCES {
+            found.left_out += 1;
+        } else {
+            found.changes.push(difference);
+        }
     }
+    found
 }
 
 /// The settings with other passwords, which nobody knows.
@@ -348,6 +360,21 @@ fn refusal(error: Error) -> Refusal {
 mod tests {
     use super::*;
     use words::{Lang, codes};
+
+    #[test]
+    fn differences_fit_one_message_and_say_how_many_more_there_are() {
+        let queues = |seconds: u32| {
+            let times =
+                format!("ring = \"{seconds}s\"\nwrap_up = \"{seconds}s\"\nmax_wait = \"{}s\"\n", 9 * seconds);
+            let queue = |n| format!("[[route.queues]]\nname = \"queue-number-{n}\"\n{times}");
+            Settings::parse(&(0..2_500).map(queue).collect::<String>()).unwrap()
+        };
+        let (old, new) = (queues(10), queues(11));
+        let found = differences(&old, &new);
+        assert!(serde_json::to_vec(&found).unwrap().len() < service::MAX_MESSAGE / 10 * 6);
+        assert!(!found.changes.is_empty() && found.left_out > 0, "{}", found.left_out);
+        assert_eq!(found.changes.len() + found.left_out, settings::diff(&old, &new).len());
+    }
 
     #[test]
     fn a_full_disk_is_told_as_that() {

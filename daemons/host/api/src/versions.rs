@@ -111,8 +111,11 @@ pub struct Diff {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Differences {
-    /// Every setting that differs, secrets masked.
+    /// The settings that differ, secrets masked: all of them, or the first that fit one message.
     pub changes: Vec<Difference>,
+    /// How many more differ.
+    #[serde(default)]
+    pub left_out: usize,
 }
 
 /// One setting that differs, and when the change takes effect.
