@@ -5,7 +5,8 @@ use crate::{
     interface::Interface,
     journal, notify,
     peer::Privileges,
-    server::{self, Calls, Refused},
+    refusals::{Refusals, Refused},
+    server::{self, Calls},
 };
 use std::{
     collections::BTreeMap,
@@ -84,7 +85,7 @@ struct Shared {
     listeners: Mutex<BTreeMap<String, StdUnixListener>>,
     kept: Mutex<BTreeMap<String, Vec<OwnedFd>>>,
     stop: watch::Sender<bool>,
-    refusals: mpsc::Sender<Refused>,
+    refusals: Refusals,
     refused: Mutex<Option<mpsc::Receiver<Refused>>>,
 }
 
@@ -111,7 +112,7 @@ impl Context {
             listeners: Mutex::new(listeners),
             kept: Mutex::new(kept),
             stop: watch::Sender::new(false),
-            refusals,
+            refusals: Refusals::into(refusals),
             refused: Mutex::new(Some(refused)),
         };
         Ok(Self { daemon, version, shared: Arc::new(shared) })

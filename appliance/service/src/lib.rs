@@ -9,6 +9,7 @@ mod interface;
 mod journal;
 mod notify;
 mod peer;
+mod refusals;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -20,5 +21,6 @@ pub use describe::describe;
 pub use error::{Error, Refusal, RefusalKind};
 pub use interface::{Answer, Gone, Interface, Method, MethodFacts, Replies, Reply, private};
 pub use peer::Peer;
-pub use server::{Calls, Refused, Request};
+pub use refusals::Refused;
+pub use server::{Calls, Request};
 pub use wire::{Connection, MAX_DESCRIPTORS, MAX_MESSAGE};

@@ -7,6 +7,7 @@ use crate::{
     error::{Refusal, RefusalKind},
     interface::{Answer, Interface, Outgoing},
     peer::{Peer, Privileges},
+    refusals::Refusals,
     wire::{Connection, WireCall, WireReply},
 };
 use mutant::mutant;
@@ -72,22 +73,11 @@ impl<I: Interface> Calls<I> {
     }
 }
 
-/// A call that was refused before the daemon saw it: for the audit log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// The caller's row, by its socket.
-    pub caller: &'static str,
-    /// The uid, where the connection came that far.
-    pub uid: u32,
-    /// The method asked for; empty where the uid itself was wrong.
-    pub method: String,
-}
-
 /// Serves `I` on the listening sockets, one a caller.
 pub(crate) fn serve<I: Interface>(
     listeners: Vec<(&'static house::Daemon, UnixListener)>,
     privileges: Privileges,
-    refusals: mpsc::Sender<Refused>,
+    refusals: Refusals,
 ) -> Calls<I> {
     let mut queues = Vec::with_capacity(listeners.len());
     for (caller, listener) in listeners {
@@ -103,7 +93,7 @@ async fn accept<I: Interface>(
     listener: UnixListener,
     privileges: Privileges,
     queue: mpsc::Sender<Request<I>>,
-    refusals: mpsc::Sender<Refused>,
+    refusals: Refusals,
 ) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
@@ -130,8 +120,8 @@ async fn accept<I: Interface>(
             }
             Err(error) => {
                 let uid = stream.peer_cred().map_or(u32::MAX, |credentials| credentials.uid());
-                tracing::warn!(caller = caller.name, uid, %error, "peer refused");
-                report(&refusals, Refused { caller: caller.name, uid, method: String::new() });
+                tracing::debug!(caller = caller.name, uid, %error, "peer refused");
+                refusals.tell(caller.name, uid, "");
             }
         }
     }
@@ -141,7 +131,7 @@ async fn accept<I: Interface>(
 struct Session<I: Interface> {
     peer: Peer,
     queue: mpsc::Sender<Request<I>>,
-    refusals: mpsc::Sender<Refused>,
+    refusals: Refusals,
 }
 
 impl<I: Interface> Session<I> {
@@ -177,20 +167,7 @@ impl<I: Interface> Session<I> {
         let ours = interface.strip_prefix("cn.yanmen.") == Some(I::DAEMON);
         let permitted = house::permits(self.peer.caller.name, I::DAEMON, method) || mutant("table-unchecked");
         if !ours || !permitted {
-            tracing::warn!(
-                caller = self.peer.caller.name,
-                uid = self.peer.uid,
-                method,
-                "call refused by the table"
-            );
-            report(
-                &self.refusals,
-                Refused {
-                    caller: self.peer.caller.name,
-                    uid: self.peer.uid,
-                    method: method.chars().take(64).collect(),
-                },
-            );
+            self.refusals.tell(self.peer.caller.name, self.peer.uid, method);
             let message = format!("{} may not call {} of {}", self.peer.caller.name, method, I::DAEMON);
             refuse(&sender, Refusal::not_permitted("house.not-in-table", message));
             return answers;
@@ -307,13 +284,5 @@ fn introspect<I: Interface>(method: &str, parameters: &Value) -> Result<Value, R
             "house.no-method",
             "org.varlink.service has no such thing here",
         )),
-    }
-}
-
-fn report(refusals: &mpsc::Sender<Refused>, refused: Refused) {
-    if refusals.try_send(refused).is_err() {
-        tracing::error!(
-            "refused calls come faster than they can be audited: this one is only in the journal"
-        );
     }
 }

@@ -4,7 +4,8 @@
 use crate::{
     Client, Connection, Error, MAX_DESCRIPTORS, Refusal, RefusalKind,
     peer::Privileges,
-    server::{self, Calls, Refused},
+    refusals::{Refusals, Refused},
+    server::{self, Calls},
 };
 use nix::unistd::Uid;
 use schemars::JsonSchema;
@@ -70,7 +71,7 @@ fn house(privileges: Privileges) -> House {
     let audit = house::daemon("audit").unwrap();
     let listeners = [&path, &path.with_extension("2")].map(|path| (audit, UnixListener::bind(path).unwrap()));
     let (refusals, refused) = mpsc::channel(8);
-    let calls = server::serve(listeners.into(), privileges, refusals);
+    let calls = server::serve(listeners.into(), privileges, Refusals::into(refusals));
     House { directory, path, calls, refused }
 }
 

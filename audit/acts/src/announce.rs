@@ -15,7 +15,13 @@ pub fn announce(house: &Context, journal: Arc<Journal>) {
     tokio::spawn(async move {
         let Some(mut refused) = refused else { return };
         while let Some(refusal) = refused.recv().await {
-            journal.once(Event::of_refused_call(daemon, refusal.method, refusal.caller, refusal.uid));
+            journal.once(Event::of_refused_call(
+                daemon,
+                refusal.method,
+                refusal.caller,
+                refusal.uid,
+                refusal.counted,
+            ));
         }
     });
 }

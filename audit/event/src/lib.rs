@@ -62,10 +62,18 @@ impl Event {
         }
     }
 
-    /// A call of this daemon that was refused before the daemon saw it.
-    pub fn of_refused_call(daemon: &str, method: impl Into<String>, caller: &str, uid: u32) -> Self {
+    /// A call of this daemon that was refused before the daemon saw it, and how many of the same caller were only
+    /// counted since the one told before.
+    pub fn of_refused_call(
+        daemon: &str,
+        method: impl Into<String>,
+        caller: &str,
+        uid: u32,
+        counted: u64,
+    ) -> Self {
         let event = Self::of_daemon(EventKind::CallRefused, daemon, method);
-        Self { outcome: Outcome::Refused, ..event }.with("caller", caller).with("uid", uid)
+        let event = Self { outcome: Outcome::Refused, ..event }.with("caller", caller).with("uid", uid);
+        if counted > 0 { event.with("counted", counted) } else { event }
     }
 
     /// The same event with one more fact.

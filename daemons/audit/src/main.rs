@@ -66,7 +66,7 @@ async fn live(house: Context) -> Result<(), Failure> {
             failure = &mut ended => return Err(Failure(failure.unwrap_or_else(|_gone| "the writer is gone".to_owned()))),
             Some(refusal) = next(&mut refused) => {
                 let desk = Arc::clone(&desk);
-                let event = Event::of_refused_call("audit", refusal.method, refusal.caller, refusal.uid);
+                let event = Event::of_refused_call("audit", refusal.method, refusal.caller, refusal.uid, refusal.counted);
                 tokio::spawn(async move {
                     if let Err(error) = desk.report(event).await {
                         tracing::error!(%error, "a refused call is not in the log");

@@ -14,7 +14,11 @@ pub fn announce(house: &Context, audit: Client<Audit>) {
             .await;
         let Some(mut refused) = refused else { return };
         while let Some(refusal) = refused.recv().await {
-            append(&audit, Event::of_refused_call(daemon, refusal.method, refusal.caller, refusal.uid)).await;
+            append(
+                &audit,
+                Event::of_refused_call(daemon, refusal.method, refusal.caller, refusal.uid, refusal.counted),
+            )
+            .await;
         }
     });
 }
