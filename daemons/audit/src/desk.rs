@@ -1,6 +1,7 @@
 //! What callers ask for. Reading the log is an act that stands in the log.
 
 use crate::admission;
+use crate::allowance::Allowances;
 use crate::checkpoints::Checkpoints;
 use crate::event::{self, hex};
 use crate::scribe::Scribe;
@@ -15,7 +16,7 @@ use auth_api::{Assertion, Role, Verifier};
 use key_api::Key;
 use mutant::mutant;
 use service::{Client, Refusal, clock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Bytes of a page at most; with its frame it must fit one message on the wire.
 const HEAVIEST_PAGE: usize = service::MAX_MESSAGE / 10 * 9;
@@ -28,16 +29,19 @@ pub struct Desk {
     verifier: Verifier,
     tickets: Tickets,
     checkpoints: Checkpoints,
+    allowances: Allowances,
 }
 
 impl Desk {
     /// Over the log of `scribe`, believing assertions that `verifier` verifies, with checkpoints signed by `key`.
     pub fn new(scribe: Scribe, verifier: Verifier, tickets: Tickets, key: Client<Key>) -> Self {
-        Self { checkpoints: Checkpoints::new(scribe.clone(), key), scribe, verifier, tickets }
+        let checkpoints = Checkpoints::new(scribe.clone(), key);
+        Self { scribe, verifier, tickets, checkpoints, allowances: Allowances::default() }
     }
 
     /// Makes an entry durable, and gives a ticket where one was wanted and may be had.
     pub async fn append(&self, append: Append, reporter: &str) -> Result<Appended, Refusal> {
+        self.allowances.take(reporter, Instant::now())?;
         admission::admit(&append, reporter, &self.verifier, self.scribe.reader())?;
         let Append { event, ticket, .. } = append;
         let person = match (&event.actor, ticket) {

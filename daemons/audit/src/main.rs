@@ -13,6 +13,7 @@
 
 mod acts;
 mod admission;
+mod allowance;
 mod checkpoints;
 mod desk;
 mod event;
