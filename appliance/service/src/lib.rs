@@ -9,6 +9,7 @@ mod interface;
 mod journal;
 mod notify;
 mod peer;
+mod rate;
 mod refusals;
 mod server;
 #[cfg(test)]
@@ -21,6 +22,7 @@ pub use describe::describe;
 pub use error::{Error, Refusal, RefusalKind};
 pub use interface::{Answer, Gone, Interface, Method, MethodFacts, Replies, Reply, private};
 pub use peer::Peer;
+pub use rate::{Rate, Share};
 pub use refusals::Refused;
 pub use server::{Calls, Request};
 pub use wire::{Connection, MAX_DESCRIPTORS, MAX_MESSAGE};

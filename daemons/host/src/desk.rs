@@ -15,9 +15,13 @@ use host_api::{
     VersionList, VersionNumber,
 };
 use mutant::mutant;
-use service::{Failure, Peer, Refusal, Request};
+use service::{Failure, Peer, Rate, Refusal, Request, Share};
 use settings::Settings;
-use std::{io::ErrorKind, sync::Arc, time::Duration};
+use std::{
+    io::ErrorKind,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::sync::{Mutex, watch};
 use types::Uid;
 use zeroize::Zeroizing;
@@ -28,6 +32,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The most bytes of differences in one answer; what is around them must fit as well.
 const LONGEST_DIFFERENCES: usize = service::MAX_MESSAGE / 2;
 
+/// Attempts without the right that are entries, of one caller in one minute.
+const REFUSED: u32 = 30;
+
 /// Answers every call. Cheap to clone.
 #[derive(Clone)]
 pub struct Desk(Arc<Shared>);
@@ -37,6 +44,7 @@ struct Shared {
     current: watch::Sender<Arc<Current>>,
     journal: Arc<Journal>,
     officers: Officers,
+    refused: Rate,
 }
 
 /// What a person wants, after it is known who asks. Without a person it is the seed of the first start.
@@ -52,7 +60,8 @@ impl Desk {
     /// A desk over this book.
     pub fn new(book: Book<Files>, journal: Arc<Journal>, officers: Officers) -> Self {
         let current = watch::Sender::new(book.current());
-        Self(Arc::new(Shared { book: Mutex::new(book), current, journal, officers }))
+        let refused = Rate::a_minute(REFUSED);
+        Self(Arc::new(Shared { book: Mutex::new(book), current, journal, officers, refused }))
     }
 
     /// The first steps of a life: installs the seed of a first start, and tells audit the ends that an
@@ -273,8 +282,18 @@ impl Desk {
         self.0.officers.administrator(assertion).map_err(|refusal| self.refused(kind, peer, refusal))
     }
 
-    /// An attempt without the right is itself an entry.
+    /// An attempt without the right is itself an entry; attempts without end are not.
     fn refused(&self, kind: EventKind, peer: &Peer, refusal: Refusal) -> Refusal {
+        let share = self.0.refused.one_more(peer.caller.name, Instant::now());
+        if share == Share::Beyond && !mutant("settings-refusals-unbounded") {
+            return refusal;
+        }
+        if share == Share::Last {
+            tracing::error!(
+                caller = peer.caller.name,
+                "so many attempts that the next of this minute are no entries"
+            );
+        }
         let mut event = Event::of_daemon(kind, peer.caller.name, "settings").with("code", &refusal.code);
         event.outcome = Outcome::Refused;
         event.origin = origin(peer);

@@ -167,6 +167,37 @@ fn nothing_is_applied_that_audit_does_not_have() {
     });
 }
 
+/// Mutant settings-refusals-unbounded.
+#[test]
+fn attempts_without_end_are_a_bounded_number_of_entries() {
+    test(async {
+        let mut house = House::new(FIRST);
+        house.start();
+        let mut audit = Auditor::attach(&house).await;
+        let seed = audit.next_of_settings().await;
+        audit.confirm(&seed).await;
+        let ctl = house.client("ctl");
+        let mut wrong = house.apply(FIRST);
+        wrong.assertion = "forged".parse().unwrap();
+        for _ in 0..100 {
+            assert_eq!(refused(ctl.call(wrong.clone())).await, "auth.assertion");
+        }
+        let second = house.apply(&FIRST.replace("first", "second"));
+        let applying = tokio::spawn(async move { ctl.call(second).await });
+        let mut attempts = 0;
+        loop {
+            let act = audit.next_of_settings().await;
+            audit.confirm(&act).await;
+            if act.event.outcome != Outcome::Refused {
+                break;
+            }
+            attempts += 1;
+        }
+        assert_eq!(attempts, 30);
+        assert!(matches!(applying.await.unwrap().unwrap(), Applied::Installed { .. }));
+    });
+}
+
 #[test]
 fn audit_that_says_nothing_changes_nothing() {
     test(async {
