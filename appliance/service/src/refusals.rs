@@ -1,17 +1,17 @@
 //! Calls that were refused before the daemon saw them, on their way to the audit log: told one by one, and in a flood
 //! counted, because whoever is refused in a loop must fill neither the log nor the journal.
 
+use crate::rate::{Rate, Share};
 use mutant::mutant;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Instant,
 };
 use tokio::sync::mpsc;
 
-/// Refusals of one caller that are told in one [`PERIOD`]; the others are counted.
+/// Refusals of one caller that are told in one minute; the others are counted.
 const TOLD: u32 = 100;
-const PERIOD: Duration = Duration::from_secs(60);
 
 /// A call that was refused before the daemon saw it: for the audit log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,19 +30,15 @@ pub struct Refused {
 #[derive(Clone)]
 pub(crate) struct Refusals {
     told: mpsc::Sender<Refused>,
-    callers: Arc<Mutex<BTreeMap<&'static str, Caller>>>,
-}
-
-struct Caller {
-    began: Instant,
-    told: u32,
-    counted: u64,
+    rate: Arc<Rate>,
+    /// By caller, what has only been counted.
+    counted: Arc<Mutex<BTreeMap<&'static str, u64>>>,
 }
 
 impl Refusals {
     /// Into this channel.
     pub fn into(told: mpsc::Sender<Refused>) -> Self {
-        Self { told, callers: Arc::default() }
+        Self { told, rate: Arc::new(Rate::a_minute(TOLD)), counted: Arc::default() }
     }
 
     /// One more. Never waits.
@@ -51,29 +47,26 @@ impl Refusals {
     }
 
     fn tell_at(&self, now: Instant, caller: &'static str, uid: u32, method: &str) {
+        let share = self.rate.one_more(caller, now);
         // Every step leaves the counts whole: a panic elsewhere does not make them wrong.
-        let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
-        let row = callers.entry(caller).or_insert(Caller { began: now, told: 0, counted: 0 });
-        if now.duration_since(row.began) >= PERIOD {
-            (row.began, row.told) = (now, 0);
-        }
-        if row.told >= TOLD && !mutant("refusals-uncounted") {
-            row.counted += 1;
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let counted = counted.entry(caller).or_default();
+        if share == Share::Beyond && !mutant("refusals-uncounted") {
+            *counted += 1;
             return;
         }
-        row.told += 1;
         let method: String = method.chars().take(64).collect();
-        tracing::warn!(caller, uid, method, counted = row.counted, "call refused");
-        if row.told == TOLD {
+        tracing::warn!(caller, uid, method, counted, "call refused");
+        if share == Share::Last {
             tracing::error!(
                 caller,
                 "refused so often that the next refusals of this minute are only counted"
             );
         }
-        match self.told.try_send(Refused { caller, uid, method, counted: row.counted }) {
-            Ok(()) => row.counted = 0,
+        match self.told.try_send(Refused { caller, uid, method, counted: *counted }) {
+            Ok(()) => *counted = 0,
             // audit has been away for long, or the daemon tells it nothing.
-            Err(_full_or_gone) => row.counted += 1,
+            Err(_full_or_gone) => *counted += 1,
         }
     }
 }
@@ -81,6 +74,7 @@ impl Refusals {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     /// Mutant refusals-uncounted.
     #[tokio::test]
@@ -92,7 +86,7 @@ mod tests {
             refusals.tell_at(began, "console", 994, "Begin");
         }
         refusals.tell_at(began, "sip", 992, "Begin");
-        refusals.tell_at(began + PERIOD, "console", 994, &"x".repeat(1_000));
+        refusals.tell_at(began + Duration::from_secs(60), "console", 994, &"x".repeat(1_000));
         drop(refusals);
         let mut all = Vec::new();
         while let Some(refused) = told.recv().await {
