@@ -12,13 +12,16 @@ use envelope::{Dek, Segment};
 use key_api::{Key, Unwrap};
 use mutant::mutant;
 use record_api::{Export, Exported, List, Recording, RecordingList, RecordingState, Show, Verified, Verify};
-use service::{Client, Refusal};
-use std::{collections::BTreeMap, fs::File, io::BufWriter, os::fd::OwnedFd};
+use service::{Client, Rate, Refusal, Share};
+use std::{collections::BTreeMap, fs::File, io::BufWriter, os::fd::OwnedFd, time::Instant};
 use tokio::sync::Semaphore;
 use types::RecordingId;
 
 /// Exports at a time: one whose reader is stuck holds its thread, and must leave some for the recordings.
 const EXPORTS: usize = 16;
+
+/// Attempts without the role that are entries, in one minute; more of them are told in the journal alone.
+const REFUSED: u32 = 60;
 
 /// Answers people.
 pub struct Desk {
@@ -27,12 +30,20 @@ pub struct Desk {
     key: Client<Key>,
     audit: Client<Audit>,
     exports: Semaphore,
+    refused: Rate,
 }
 
 impl Desk {
     /// A desk over this shelf.
     pub fn new(shelf: Shelf, verifier: Verifier, key: Client<Key>, audit: Client<Audit>) -> Self {
-        Self { shelf, verifier, key, audit, exports: Semaphore::new(EXPORTS) }
+        Self {
+            shelf,
+            verifier,
+            key,
+            audit,
+            exports: Semaphore::new(EXPORTS),
+            refused: Rate::a_minute(REFUSED),
+        }
     }
 
     /// Recordings, the newest first.
@@ -40,7 +51,7 @@ impl Desk {
     /// # Errors
     /// No right, or the disk failed.
     pub async fn list(&self, list: List) -> Result<RecordingList, Refusal> {
-        let claims = self.may(&list.assertion, SEERS)?;
+        let claims = self.may(&list.assertion, SEERS, EventKind::RecordingsListed, "").await?;
         let event = act(EventKind::RecordingsListed, &claims, "", None, Phase::Once, Outcome::Done);
         self.enter(event, list.assertion, TicketWish::None).await?;
         let shelf = self.shelf.clone();
@@ -61,7 +72,8 @@ impl Desk {
     /// # Errors
     /// No right, no such recording, or the disk failed.
     pub async fn show(&self, show: Show) -> Result<Recording, Refusal> {
-        self.may(&show.assertion, SEERS)?;
+        let object = show.recording.to_string();
+        self.may(&show.assertion, SEERS, EventKind::RecordingsListed, &object).await?;
         Ok(self.about(show.recording).await?.recording)
     }
 
@@ -70,7 +82,8 @@ impl Desk {
     /// # Errors
     /// No right, no reason, no audit, no key, or a chunk that does not open.
     pub async fn export(&self, export: Export, descriptor: Option<OwnedFd>) -> Result<Exported, Refusal> {
-        let claims = self.may(&export.assertion, LISTENERS)?;
+        let object = export.recording.to_string();
+        let claims = self.may(&export.assertion, LISTENERS, EventKind::RecordingExported, &object).await?;
         let reason = reason(&export.reason)?;
         let target = descriptor.ok_or_else(|| {
             Refusal::invalid("record.no-descriptor", "an export comes with a descriptor to write to")
@@ -86,7 +99,6 @@ impl Desk {
             let message = format!("{EXPORTS} exports go on already: try again when one is done");
             return Err(Refusal::busy("record.exports", message));
         };
-        let object = export.recording.to_string();
         let mut event =
             act(EventKind::RecordingExported, &claims, &object, Some(reason), Phase::Begun, Outcome::Pending);
         event.case = export.case.clone();
@@ -115,10 +127,10 @@ impl Desk {
     /// # Errors
     /// No right, no reason, no audit or no key.
     pub async fn verify(&self, verify: Verify) -> Result<Verified, Refusal> {
-        let claims = self.may(&verify.assertion, VERIFIERS)?;
+        let object = verify.recording.to_string();
+        let claims = self.may(&verify.assertion, VERIFIERS, EventKind::RecordingVerified, &object).await?;
         let reason = reason(&verify.reason)?;
         let about = self.about(verify.recording).await?;
-        let object = verify.recording.to_string();
         let event =
             act(EventKind::RecordingVerified, &claims, &object, Some(reason), Phase::Begun, Outcome::Pending);
         let (sequence, ticket) = self.ticket(event.clone(), verify.assertion.clone()).await?;
@@ -187,14 +199,28 @@ impl Desk {
         blocking(move || shelf.about(recording)).await?.ok_or_else(|| unknown(recording))
     }
 
-    fn may(&self, assertion: &Assertion, roles: &[Role]) -> Result<Claims, Refusal> {
+    /// Who asks, where the role permits it. An attempt without the role is an entry, and for nobody a success.
+    async fn may(
+        &self,
+        assertion: &Assertion,
+        roles: &[Role],
+        kind: EventKind,
+        object: &str,
+    ) -> Result<Claims, Refusal> {
         let claims = self.verifier.person(assertion)?;
         if roles.iter().any(|role| claims.roles.contains(*role)) || mutant("roles-unchecked") {
             return Ok(claims);
         }
         let names: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
         let message = format!("this is for {}: {} is none", names.join(" or "), claims.person);
-        Err(Refusal::not_permitted("record.role", message))
+        let refusal = Refusal::not_permitted("record.role", message);
+        if self.refused.one_more("record", Instant::now()) == Share::Beyond {
+            tracing::warn!(%refusal, "one of many attempts without the role");
+            return Err(refusal);
+        }
+        let event = act(kind, &claims, object, None, Phase::Once, Outcome::Refused);
+        self.enter(event.with("code", &refusal.code), assertion.clone(), TicketWish::None).await?;
+        Err(refusal)
     }
 }
 
