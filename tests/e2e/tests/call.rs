@@ -83,12 +83,17 @@ fn a_call_is_announced_bridged_recorded_sealed_audited_listed_and_exported() {
             "{kind}"
         );
     }
-    let export = entries["entries"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|entry| entry["event"]["kind"] == "record.exported");
-    assert_eq!(export.unwrap()["event"]["reason"], "complaint 17");
+    let exports = |outcome: &str| -> Vec<&Value> {
+        let all = entries["entries"].as_array().unwrap().iter().map(|entry| &entry["event"]);
+        all.filter(|event| event["kind"] == "record.exported" && event["outcome"] == outcome).collect()
+    };
+    assert_eq!(exports("done")[0]["reason"], "complaint 17");
+    let refused: Vec<_> = exports("refused").iter().map(|event| &event["actor"]["person"]).collect();
+    assert_eq!(
+        refused,
+        ["auditadmin", "sysadmin", "alice"],
+        "each attempt without the role, the newest first"
+    );
     let verified = house.ask_as("auditadmin", &["audit", "verify"]);
     assert_eq!(verified["damage"], Value::Null);
     let verified = house.ym_as("wang", &["recordings", "verify", recording, "--reason", "check"], "");
