@@ -17,6 +17,7 @@ use crate::section::Section;
 use crate::tree::{locate, stands, take_out, trail};
 use mutant::mutant;
 use serde::Deserialize;
+use std::collections::BTreeSet;
 use toml::Spanned;
 use toml::de::{DeTable, Deserializer};
 
@@ -24,7 +25,11 @@ use toml::de::{DeTable, Deserializer};
 /// message to those who ask for it and leave room for more.
 const MOST_BYTES: usize = 512 << 10;
 
-pub(crate) fn read(text: &str) -> Result<Settings, Vec<Problem>> {
+/// Reads a text; `prompts` gives the prompts of a directory, `None` where that cannot be said.
+pub(crate) fn read(
+    text: &str,
+    prompts: impl FnOnce(&std::path::Path) -> Option<BTreeSet<String>>,
+) -> Result<Settings, Vec<Problem>> {
     let too_long = || vec![at(text, 0, String::new(), Message::new("settings.too-long", []))];
     if text.len() > MOST_BYTES {
         return Err(too_long());
@@ -45,7 +50,14 @@ pub(crate) fn read(text: &str) -> Result<Settings, Vec<Problem>> {
     let (settings, mut problems) = typed(text, &tree);
     let troubled: Vec<String> = problems.iter().map(|problem| head(&problem.path).to_owned()).collect();
     let sound = |section: Section| !troubled.iter().any(|name| name == section.as_str());
-    for Finding { path, message } in check::check(&settings, &sound) {
+    let mut findings = check::check(&settings, &sound);
+    if sound(Section::Route)
+        && sound(Section::Media)
+        && let Some(present) = prompts(&settings.media.prompts)
+    {
+        check::missing(&settings, &present, &mut findings);
+    }
+    for Finding { path, message } in findings {
         let start = locate(&tree, &path).map_or(0, |span| span.start);
         problems.push(at(text, start, path.to_string(), message));
     }
