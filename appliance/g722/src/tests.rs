@@ -78,12 +78,10 @@ fn overflows_as_the_recommendation_s_sequence_does() {
 /// A second of a tone through both ways, by level: what comes out is the tone, not noise.
 #[test]
 fn a_tone_stays_a_tone_between_narrow_and_wide() {
-    let tone = |rate: f64, at: usize| {
-        ((at as f64 * 1000.0 / rate * std::f64::consts::TAU).sin() * 10_000.0) as i16
-    };
-    let power = |samples: &[i16]| {
-        samples.iter().map(|s| f64::from(*s).powi(2)).sum::<f64>() / samples.len() as f64
-    };
+    let tone =
+        |rate: f64, at: usize| ((at as f64 * 1000.0 / rate * std::f64::consts::TAU).sin() * 10_000.0) as i16;
+    let power =
+        |samples: &[i16]| samples.iter().map(|s| f64::from(*s).powi(2)).sum::<f64>() / samples.len() as f64;
     // What is left when 1 kHz has been taken out.
     let rest = |samples: &[i16], rate: f64| {
         let (mut sine, mut cosine) = (0.0, 0.0);
@@ -103,7 +101,8 @@ fn a_tone_stays_a_tone_between_narrow_and_wide() {
         at_16.extend(wide.decode(octet));
         doubled.extend(doubler.double(tone(8000.0, at)));
     }
-    for (samples, rate) in [(&at_8[800..], 8000.0), (&at_16[1600..], 16_000.0), (&doubled[1600..], 16_000.0)] {
+    for (samples, rate) in [(&at_8[800..], 8000.0), (&at_16[1600..], 16_000.0), (&doubled[1600..], 16_000.0)]
+    {
         let (level, noise) = rest(samples, rate);
         assert!((9_500.0..10_500.0).contains(&level), "{level}");
         assert!(noise < power(samples) / 1000.0, "{noise}");

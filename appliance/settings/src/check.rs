@@ -85,6 +85,12 @@ fn media(settings: &Settings, findings: &mut Vec<Finding>) {
         let path = Path::new("media").key("bind");
         findings.push(path.says("settings.advertise", [("section", "media".to_owned())]));
     }
+    let path = Path::new("media");
+    if settings.media.codecs.is_empty() {
+        findings.push(path.key("codecs").says("settings.codecs-none", []));
+    }
+    let codecs = settings.media.codecs.iter().enumerate();
+    twice(findings, codecs.map(|(at, codec)| (*codec, path.item("codecs", at))));
 }
 
 fn addresses(settings: &Settings, findings: &mut Vec<Finding>) {

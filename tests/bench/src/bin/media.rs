@@ -189,7 +189,7 @@ impl House {
             "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {port} RTP/AVP 8\r\n"
         );
         let offer = Some(SessionDescription(offer));
-        self.order(&MediaCommand::Open { leg: leg(number), offer, memo: Memo::default() })?;
+        self.order(&MediaCommand::Open { leg: leg(number), offer, memo: Memo::default(), beside: None })?;
         let MediaEvent::Opened { description, .. } = self.events.recv_timeout(PATIENCE)? else {
             return Err("a leg was not opened".into());
         };

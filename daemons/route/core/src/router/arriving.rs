@@ -88,7 +88,12 @@ impl Router {
             Some(flow) => {
                 call.decide(now.utc, "flow.chosen", format!("{} leads to {}", call.dialled, flow.name));
                 call.caller.sound = Sound::Opening;
-                self.sound(MediaCommand::Open { leg, offer: description, memo: memo::part_of(call.id) });
+                self.sound(MediaCommand::Open {
+                    leg,
+                    offer: description,
+                    memo: memo::part_of(call.id),
+                    beside: None,
+                });
             }
         }
         self.put_back(call);
@@ -164,7 +169,7 @@ impl Router {
         if leg.sound == Sound::Open && leg.line == Line::Established && self.media == Link::Attached {
             leg.negotiation = Negotiation::Changing;
             leg.answer = None;
-            self.sound(MediaCommand::Open { leg: id, offer: Some(offer), memo });
+            self.sound(MediaCommand::Open { leg: id, offer: Some(offer), memo, beside: None });
         } else if !leg.line_over() {
             self.signal(SignallingCommand::Change { leg: id, description: None });
         }
