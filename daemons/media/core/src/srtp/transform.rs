@@ -55,16 +55,19 @@ pub(super) struct Forged;
 impl Keys {
     /// RFC 3711 §4.3.1 with a key derivation rate of 0; RFC 7714 §11 for GCM.
     pub fn derive(suite: Suite, master: &Master) -> Self {
+        // Of a shorter salt no more is used than the party was told.
+        let mut master = *master;
+        master.salt.iter_mut().skip(suite.salt()).for_each(|octet| *octet = 0);
         let label = |encryption: u8, tag: usize| {
             let mut key = [0; 16];
-            derive(master, encryption, &mut key);
+            derive(&master, encryption, &mut key);
             let mut salt = [0; 14];
-            derive(master, encryption + 2, salt.get_mut(..suite.salt()).unwrap_or_default());
+            derive(&master, encryption + 2, salt.get_mut(..suite.salt()).unwrap_or_default());
             let way = match suite {
                 Suite::Gcm128 => Way::Gcm(Box::new(Aes128Gcm::new(&key.into()))),
                 Suite::Sha1Tag80 | Suite::Sha1Tag32 => {
                     let mut authentication = [0; 20];
-                    derive(master, encryption + 1, &mut authentication);
+                    derive(&master, encryption + 1, &mut authentication);
                     Way::Counter { aes: Aes128::new(&key.into()), mac: keyed(&authentication), tag }
                 }
             };
