@@ -92,7 +92,7 @@ impl Stereo {
             9 => None,
             _ => return,
         };
-        if law.is_none() {
+        if law.is_none() && !mutant::mutant("export-narrows-wideband") {
             self.heard = Rate::Wide;
         }
         let arrived = ticks(record.time);

@@ -148,13 +148,15 @@ impl Leg {
         match heard.coding? {
             // Untouched where the party understands it as it is.
             Coding::Speech(codec) => match (agreed.send.codec(codec), codec.law(), agreed.codec.law()) {
-                (Some(payload_type), ..) => Some(Way::AtOnce { to, payload_type, conversion: None }),
+                (Some(payload_type), ..) if !mutant::mutant("media-transcodes-all") => {
+                    Some(Way::AtOnce { to, payload_type, conversion: None })
+                }
                 // Octet for octet: nothing has to be waited for.
                 (None, Some(from), Some(into)) => {
                     let payload_type = agreed.send.codec(agreed.codec)?;
                     Some(Way::AtOnce { to, payload_type, conversion: Some((from, into)) })
                 }
-                (None, ..) => Some(Way::Transcoded(codec)),
+                _ => Some(Way::Transcoded(codec)),
             },
             Coding::TelephoneEvent => {
                 let payload_type = agreed.send.events.filter(|_| self.passes_events())?;

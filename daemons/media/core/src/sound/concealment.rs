@@ -61,7 +61,10 @@ impl Concealment {
     /// Appends `length` samples in place of what did not come.
     pub fn conceal(&mut self, length: usize, samples: &mut Vec<i16>) {
         let mut repeating = self.repeating.take().unwrap_or_else(|| Repeating::of(&self.history));
-        samples.extend((0..length).map(|_| repeating.next()));
+        samples.extend((0..length).map(|_| repeating.next()).map(|sample| {
+            // A hole where the packet was.
+            if mutant::mutant("media-loss-is-a-hole") { 0 } else { sample }
+        }));
         self.repeating = Some(repeating);
     }
 
