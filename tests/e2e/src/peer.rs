@@ -36,11 +36,13 @@ impl Phone {
         let folder = house.folder.path().join("baresip");
         fs::create_dir_all(&folder).unwrap();
         let (codec_module, codec) = speaking.codec;
-        let modules = ["stdio.so", "account.so", codec_module, "aufile.so", "aubridge.so", "menu.so", "srtp.so"]
-            .into_iter()
-            .chain(if speaking.protection.is_empty() { None } else { Some("sndfile.so") })
-            .map(|module| format!("module {module}\n"))
-            .collect::<String>();
+        // Accounts name their protection: its module comes before theirs.
+        let modules =
+            ["stdio.so", "srtp.so", "account.so", codec_module, "aufile.so", "aubridge.so", "menu.so"]
+                .into_iter()
+                .chain(if speaking.protection.is_empty() { None } else { Some("sndfile.so") })
+                .map(|module| format!("module {module}\n"))
+                .collect::<String>();
         // aufile is a source only; what the phone hears goes into a bridge that nobody listens to.
         let config = format!(
             "module_path /usr/lib/baresip/modules\nsip_listen 127.0.0.1:0\naudio_source aufile,{}\n\

@@ -95,7 +95,14 @@ fn a_law_in_the_clear_and_g722_in_srtp_hear_each_other() {
 /// Two minutes of a tone.
 fn tone(format: &[&str], path: &Path, hertz: f64) {
     let mut command = Command::new("sox");
-    command.arg("-n").args(format).arg(path).args(["synth", "120", "sine", &hertz.to_string(), "gain", "-12"]);
+    command.arg("-n").args(format).arg(path).args([
+        "synth",
+        "120",
+        "sine",
+        &hertz.to_string(),
+        "gain",
+        "-12",
+    ]);
     assert!(command.status().expect("sox: apt-get install sox").success());
 }
 
