@@ -1,6 +1,6 @@
 //! Two parties that have neither codec nor protection in common, both real: a carrier (SIPp) with A-law in the clear,
 //! a phone (baresip) with G.722 in SRTP. Each says a tone and hears the other's.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use e2e::{
     House,

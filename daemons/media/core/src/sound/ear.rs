@@ -10,6 +10,7 @@
 //!
 //! A tone of 40 ms is always heard, one of 25 ms never; a break of 10 ms is none, a pause of 40 ms always is one.
 
+use super::tone::FULL_LOAD;
 use crate::{dtmf::Digit, rtp};
 use std::time::Duration;
 
@@ -110,8 +111,9 @@ impl Ear {
 /// The key whose tones a block is.
 fn key(block: &[f32; BLOCK]) -> Option<Digit> {
     let energy: f32 = block.iter().map(|sample| sample * sample).sum();
-    // The square of a sine's amplitude at full load stands for +3.14 dBm0.
-    let weakest = 32_768.0_f32.powi(2) * 10_f32.powf((WEAKEST - 3.14) / 10.0) * (BLOCK as f32 / 2.0).powi(2);
+    let weakest = 32_768.0_f32.powi(2)
+        * 10_f32.powf((WEAKEST - FULL_LOAD as f32) / 10.0)
+        * (BLOCK as f32 / 2.0).powi(2);
     if energy * (BLOCK as f32) < weakest {
         return None;
     }

@@ -34,8 +34,11 @@ pub const TONES: [Tone; 6] = [
 ];
 
 const HERTZ: f64 = 450.0;
-/// −10 dBm0 (GB/T 3380: −10 ± 3), where full load of A-law is +3.14 dBm0 (G.711).
+/// dBm0 (GB/T 3380: −10 ± 3).
 const LEVEL: f64 = -10.0;
+/// dBm0 of a sine at full load of A-law (G.711 Table 5).
+#[allow(clippy::approx_constant, reason = "decibels, and no circle")]
+pub(super) const FULL_LOAD: f64 = 3.14;
 
 impl Tone {
     /// One cadence at 8 kHz. Each on begins at zero and, by the cadences above, ends near it.
@@ -58,7 +61,7 @@ pub fn sine(parts: &[(f64, f64)], at: u32) -> i16 {
     let sum: f64 = parts
         .iter()
         .map(|(hertz, level)| {
-            let amplitude = 32_768.0 * 10_f64.powf((level - 3.14) / 20.0);
+            let amplitude = 32_768.0 * 10_f64.powf((level - FULL_LOAD) / 20.0);
             amplitude * (f64::from(at) * hertz / 8000.0 * TAU).sin()
         })
         .sum();
@@ -87,7 +90,7 @@ mod tests {
                 assert!((425.0..475.0).contains(&hertz), "{}: {hertz} Hz", tone.name);
                 let power = part.iter().map(|s| f64::from(*s).powi(2)).sum::<f64>() / part.len() as f64;
                 let full = 32_768_f64.powi(2) / 2.0;
-                let level = 10.0 * (power / full).log10() + 3.14;
+                let level = 10.0 * (power / full).log10() + FULL_LOAD;
                 assert!((-10.2..-9.8).contains(&level), "{}: {level} dBm0", tone.name);
             }
             // No click where it begins again.

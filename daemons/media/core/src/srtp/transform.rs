@@ -32,7 +32,7 @@ pub(super) struct Cipher {
 #[derive(Clone)]
 enum Way {
     Counter { aes: Aes128, mac: Hmac<Sha1>, tag: usize },
-    Gcm(Box<Aes128Gcm>),
+    Gcm(Aes128Gcm),
 }
 
 /// Which of a packet's octets are not enciphered, and what else is authenticated.
@@ -64,7 +64,7 @@ impl Keys {
             let mut salt = [0; 14];
             derive(&master, encryption + 2, salt.get_mut(..suite.salt()).unwrap_or_default());
             let way = match suite {
-                Suite::Gcm128 => Way::Gcm(Box::new(Aes128Gcm::new(&key.into()))),
+                Suite::Gcm128 => Way::Gcm(Aes128Gcm::new(&key.into())),
                 Suite::Sha1Tag80 | Suite::Sha1Tag32 => {
                     let mut authentication = [0; 20];
                     derive(&master, encryption + 1, &mut authentication);
@@ -180,7 +180,7 @@ impl Cipher {
 
     /// By the session key itself, as vectors name it.
     pub fn gcm(key: &[u8; 16], salt: [u8; 14]) -> Self {
-        Self { salt, way: Way::Gcm(Box::new(Aes128Gcm::new(key.into()))) }
+        Self { salt, way: Way::Gcm(Aes128Gcm::new(key.into())) }
     }
 }
 
