@@ -134,6 +134,32 @@ fn loss_and_jitter_before_a_transcoder_are_hidden() {
     assert!((370..410).contains(&mos), "5 % lost: {mos}");
 }
 
+/// What is packed anew is packed as the party wishes.
+#[test]
+fn packets_are_as_long_as_the_party_wants_them() {
+    for (milliseconds, octets) in [(10, 80), (30, 240), (40, 320), (60, 480)] {
+        let mut house = House::new();
+        house.open(A, Some(&offer(4000, "9 101"))).unwrap();
+        house.open(B, Some(&format!("{}a=ptime:{milliseconds}\r\n", offer(5000, "8 101")))).unwrap();
+        house.handle(Input::Bridge(A, B)).unwrap();
+        let (mut a, mut wide) = (Phone::new(4000, G722), Encoder::new(Codec::G722));
+        for n in 0..100 {
+            say(&mut house, A, &mut a, &said(&mut wide, 1000.0, n));
+            house.tick();
+        }
+        let heard = house.take_rtp(B);
+        assert!(heard.len() >= 1900 / milliseconds, "{} packets of {milliseconds} ms", heard.len());
+        for pair in heard.windows(2) {
+            let (one, next) = (pair[0].packet(), pair[1].packet());
+            assert_eq!(
+                (one.payload.len(), next.timestamp.wrapping_sub(one.timestamp)),
+                (octets, octets as u32)
+            );
+        }
+        assert!(purity(&decoded(&heard, Codec::Pcma)[1600..12_800], 1000.0) > 0.995, "{milliseconds} ms");
+    }
+}
+
 #[test]
 fn what_both_speak_stays_as_it_came_wide_too() {
     let mut house = House::new();

@@ -54,30 +54,24 @@ impl Worker {
 
     fn open(&mut self, now: Monotonic, leg: LegId, offer: Option<&[u8]>, memo: &str, beside: Option<LegId>) {
         let known = self.by_leg.contains_key(&leg);
-        let opened = self.prepare(leg, known).map_err(|error| {
-            let detail = error.to_string();
-            MediaEvent::Refused { leg, reason: MediaRefusal::NoPort, detail }
-        });
+        let opened = self.prepare(leg, known).map_err(|error| (MediaRefusal::NoPort, error.to_string()));
         let outcome = opened.and_then(|(port, seed, session, keying)| {
             let address = (self.advertised, port).into();
             let Speech { codecs, policy } = self.speech.clone();
             let (codecs, keying) = (&*codecs, &keying);
             let opening = Opening { offer, memo, address, session, seed, codecs, beside, policy, keying };
-            self.handle(now, Input::Open(leg, opening)).map_err(|error| MediaEvent::Refused {
-                leg,
-                reason: contract::refusal(&error),
-                detail: error.to_string(),
-            })
+            let handled = self.handle(now, Input::Open(leg, opening));
+            handled.map_err(|error| (contract::refusal(&error), error.to_string()))
         });
         match outcome {
             Ok(()) if known => self.follow(now, Input::Remember(leg, memo)),
             Ok(()) => {}
-            Err(refused) => {
+            Err((reason, detail)) => {
                 // A leg that stood before an offer it cannot meet goes on as it was (RFC 3261 §14.1).
                 if !known {
                     self.release(leg);
                 }
-                self.say(refused);
+                self.say(MediaEvent::Refused { leg, reason, detail });
             }
         }
     }
