@@ -161,8 +161,9 @@ impl House {
                 let _over = attached.send(());
             } else {
                 answers.only(&json!({}));
-                let _over =
-                    serde_json::from_value(asked.parameters["event"].take()).map(|event| told.send(event));
+                if let Ok(event) = serde_json::from_value(asked.parameters["event"].take()) {
+                    let _over = told.send(event);
+                }
             }
         });
         stage.neighbour("record", move |mut asked, answers| {
