@@ -290,15 +290,7 @@ fn show_record(record: &CallRecord) {
         .iter()
         .map(|leg| {
             let (kind, name) = endpoint_words(&leg.over);
-            let quality = leg.quality.as_ref().map_or_else(
-                || "–".to_owned(),
-                |q| {
-                    format!(
-                        "{} {} in, {} out, {} lost, jitter {} µs",
-                        q.codec, q.received, q.sent, q.lost, q.jitter_us
-                    )
-                },
-            );
+            let quality = leg.quality.as_ref().map_or_else(|| "–".to_owned(), quality);
             vec![
                 leg.leg.to_string(),
                 format!("{kind} {name}"),
@@ -318,6 +310,27 @@ fn show_record(record: &CallRecord) {
         .map(|decision| vec![time::local(decision.at), decision.what.clone(), decision.why.clone()])
         .collect();
     output::table(&["AT", "DECISION", "WHY"], &decisions, "no decision");
+}
+
+/// What a leg received and sent, in one line.
+fn quality(quality: &route_api::Quality) -> String {
+    let milliseconds = |us: u64| format!("{}.{} ms", us / 1000, us % 1000 / 100);
+    let mut words = vec![
+        quality
+            .srtp
+            .as_ref()
+            .map_or_else(|| quality.codec.clone(), |srtp| format!("{} {srtp}", quality.codec)),
+        format!("{} in, {} out", quality.received, quality.sent),
+        format!("{} lost, {} out of order", quality.lost, quality.reordered),
+        format!("jitter {}", milliseconds(quality.jitter_us)),
+    ];
+    words.extend(quality.round_trip_us.map(|us| format!("round trip {}", milliseconds(us))));
+    words.extend(quality.mos.map(|mos| format!("MOS {mos}")));
+    words.extend(quality.far_lost.map(|lost| {
+        format!("there {lost} lost, jitter {}", milliseconds(quality.far_jitter_us.unwrap_or_default()))
+    }));
+    words.extend((quality.forged > 0).then(|| format!("{} forged", quality.forged)));
+    words.join(", ")
 }
 
 fn endpoint_words(endpoint: &Endpoint) -> (&'static str, String) {

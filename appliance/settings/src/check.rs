@@ -96,6 +96,12 @@ fn media(settings: &Settings, findings: &mut Vec<Finding>) {
         let path = Path::new("media").key("bind");
         findings.push(path.says("settings.advertise", [("section", "media".to_owned())]));
     }
+    let path = Path::new("media");
+    if settings.media.codecs.is_empty() {
+        findings.push(path.key("codecs").says("settings.codecs-none", []));
+    }
+    let codecs = settings.media.codecs.iter().enumerate();
+    twice(findings, codecs.map(|(at, codec)| (*codec, path.item("codecs", at))));
     // Its ports have a setting of their own.
     listened(findings, SocketAddr::new(settings.media.bind, 1), Path::new("media").key("bind"));
     reached(findings, settings.media.advertised, Path::new("media").key("advertised"));

@@ -1,4 +1,4 @@
-//! `[media]`: where RTP is received, and where prompts lie.
+//! `[media]`: where RTP is received, what is spoken, and where prompts lie.
 
 use crate::value::PortRange;
 use schemars::JsonSchema;
@@ -16,6 +16,12 @@ pub struct Media {
     pub advertised: Option<IpAddr>,
     /// UDP ports for RTP (even) and RTCP (odd): four for each call.
     pub ports: PortRange,
+    /// The codecs that are spoken, the preferred first: each is passed as it comes where both parties of a call
+    /// speak it, and one party's is preferred for the other.
+    pub codecs: Vec<Codec>,
+    /// Whether sound is protected (SRTP, RFC 3711) with keys from the session description (RFC 4568). Who can read
+    /// the signalling can read the keys: it is worth what the protection of SIP is worth.
+    pub srtp: Srtp,
     /// The directory of prompts, `NAME.wav` each; a relative path begins at the home of the house.
     pub prompts: PathBuf,
 }
@@ -26,7 +32,46 @@ impl Default for Media {
             bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
             advertised: None,
             ports: PortRange::new(20_000, 29_999),
+            codecs: vec![Codec::Pcma, Codec::Pcmu, Codec::G722],
+            srtp: Srtp::Off,
             prompts: PathBuf::from("prompts"),
         }
     }
+}
+
+/// A codec of speech.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Codec {
+    /// G.711 A-law: carriers and phones in China.
+    #[serde(rename = "PCMA")]
+    Pcma,
+    /// G.711 µ-law.
+    #[serde(rename = "PCMU")]
+    Pcmu,
+    /// G.722: twice the bandwidth of a telephone, between phones that have it.
+    #[serde(rename = "G722")]
+    G722,
+}
+
+impl std::fmt::Display for Codec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Pcma => "PCMA",
+            Self::Pcmu => "PCMU",
+            Self::G722 => "G722",
+        })
+    }
+}
+
+/// Whether sound is protected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Srtp {
+    /// Never: a call that requires it is refused.
+    #[default]
+    Off,
+    /// Where the other side can (RFC 8643).
+    Offered,
+    /// Always: a call without it is refused.
+    Required,
 }

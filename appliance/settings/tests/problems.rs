@@ -61,6 +61,16 @@ colour = 1
 }
 
 #[test]
+fn codecs_and_protection_of_sound() {
+    let of = |text: &str| problems(&format!("[media]\n{text}\n"));
+    assert_eq!(of("codecs = []"), ["2:10 settings.codecs-none media.codecs"]);
+    assert_eq!(of("codecs = [\"PCMA\", \"G722\", \"PCMA\"]"), ["2:27 settings.twice media.codecs"]);
+    assert_eq!(of("codecs = [\"G729\"]"), ["2:11 settings.variant media.codecs"]);
+    assert_eq!(of("srtp = \"maybe\""), ["2:8 settings.variant media.srtp"]);
+    assert!(of("codecs = [\"G722\", \"PCMA\"]\nsrtp = \"required\"").is_empty());
+}
+
+#[test]
 fn checks_across_sections() {
     let text = r#"
 [sip]

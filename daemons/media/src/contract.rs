@@ -3,8 +3,9 @@
 
 use media_core::{
     Error, Event,
-    g711::Law,
+    codec::Codec,
     session::{Extent, Quality, Times},
+    srtp::Suite,
 };
 use route_api::{MediaEvent, MediaRefusal, PlayedPrompt, SessionDescription};
 use types::{Monotonic, Name, Utc};
@@ -66,17 +67,20 @@ pub const fn refusal(error: &Error) -> MediaRefusal {
 }
 
 fn quality(quality: &Quality) -> route_api::Quality {
-    let codec = match quality.law {
-        Some(Law::A) => "PCMA",
-        Some(Law::Mu) => "PCMU",
-        None => "",
-    };
+    let micros = |time: std::time::Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     route_api::Quality {
-        codec: codec.to_owned(),
+        codec: quality.codec.map_or("", Codec::encoding).to_owned(),
+        srtp: quality.protection.map(Suite::name).map(str::to_owned),
         received: quality.received.received,
         lost: quality.received.lost,
+        reordered: quality.received.reordered,
         foreign: quality.foreign,
+        forged: quality.dropped.forged + quality.dropped.replayed,
         sent: quality.sent,
-        jitter_us: u64::try_from(quality.received.jitter.as_micros()).unwrap_or(u64::MAX),
+        jitter_us: micros(quality.received.jitter),
+        round_trip_us: quality.round_trip.map(micros),
+        far_lost: quality.far.map(|far| far.lost),
+        far_jitter_us: quality.far.map(|far| micros(far.jitter)),
+        mos: quality.mos.map(|mos| route_api::Mos::hundredths(mos.0)),
     }
 }

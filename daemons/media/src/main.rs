@@ -11,20 +11,21 @@ mod prompts;
 mod tests;
 mod worker;
 
-use media_core::{Core, session::Limits};
+use media_core::{Core, codec::Codec, session::Limits, srtp::Policy};
 use prompts::Prompts;
 use service::{Context, Failure};
 use std::{os::fd::BorrowedFd, path::Path, thread};
-use worker::{Beginning, Keeper, Kept, Order, Ports, Worker};
+use worker::{Beginning, Keeper, Kept, Order, Ports, Speech, Worker};
 
 fn main() -> std::process::ExitCode {
     service::run("media", env!("CARGO_PKG_VERSION"), |house| async move {
-        let settings = host_api::follow::<settings::media::Media>(&house, "media").await?;
-        let media = settings.borrow().clone();
+        let mut settings = host_api::follow::<settings::media::Media>(&house, "media").await?;
+        let media = settings.borrow_and_update().clone();
         let (worker, handle, words) = Worker::new(Beginning {
             core: Core::new(Limits::default()),
             ports: Ports::new(media.bind, media.ports.first(), media.ports.last()),
             advertised: media.advertised.unwrap_or(media.bind),
+            speech: speech(&media),
             keeper: Box::new(Supervisor(house.clone())),
             kept: kept(&house),
         })
@@ -42,6 +43,13 @@ fn main() -> std::process::ExitCode {
         thread.map_err(|error| Failure::of("start the thread of RTP", error))?;
         tokio::spawn(edge::listen(words, house.client(), house.client()));
         tokio::spawn(edge::attach(house.client(), handle.clone(), prompts));
+        let speaker = handle.clone();
+        tokio::spawn(async move {
+            while settings.changed().await.is_ok() {
+                let speech = speech(&settings.borrow_and_update());
+                speaker.order(Order::Speak(speech));
+            }
+        });
         house.ready();
 
         let mut end = end;
@@ -51,6 +59,21 @@ fn main() -> std::process::ExitCode {
         }
         over(end.await.ok())
     })
+}
+
+/// What the settings say that legs speak.
+fn speech(media: &settings::media::Media) -> Speech {
+    let codec = |codec: &settings::media::Codec| match codec {
+        settings::media::Codec::Pcma => Codec::Pcma,
+        settings::media::Codec::Pcmu => Codec::Pcmu,
+        settings::media::Codec::G722 => Codec::G722,
+    };
+    let policy = match media.srtp {
+        settings::media::Srtp::Off => Policy::Off,
+        settings::media::Srtp::Offered => Policy::Offered,
+        settings::media::Srtp::Required => Policy::Required,
+    };
+    Speech { codecs: media.codecs.iter().map(codec).collect(), policy }
 }
 
 /// The thread of RTP ended: by the word to stop, by a failure, or by a fault of ours.

@@ -1,10 +1,11 @@
-//! The directory of prompts: `NAME.wav` each, read when it is asked for and when its file changed.
+//! The directory of prompts: `NAME.wav` each, read when it is asked for and when its file changed. Names that begin
+//! with `tone.` are tones and no files.
 
 use crate::{
     error::Error,
     worker::{Handle, Order},
 };
-use media_core::session::Prompt;
+use media_core::{session::Prompt, sound::tone::RESERVED};
 use std::{
     collections::BTreeMap,
     fs,
@@ -25,8 +26,11 @@ impl Prompts {
         Self { directory, loaded: BTreeMap::new() }
     }
 
-    /// Gives the worker every prompt that there is; says of each file that cannot be one why.
+    /// Gives the worker every tone, and every prompt that there is; says of each file that cannot be one why.
     pub fn load_all(&mut self, worker: &Handle) {
+        for (name, tone) in Prompt::tones() {
+            worker.order(Order::Load(name.to_owned(), tone));
+        }
         let entries = match fs::read_dir(&self.directory) {
             Ok(entries) => entries,
             Err(error) => {
@@ -45,6 +49,12 @@ impl Prompts {
     /// Gives the worker this prompt, if its file is new or another than before.
     pub fn load(&mut self, worker: &Handle, name: &Name) {
         let path = self.directory.join(format!("{name}.wav"));
+        if name.as_str().starts_with(RESERVED) {
+            if path.exists() {
+                tracing::error!(path = %path.display(), "a prompt cannot be used: its name is reserved for tones");
+            }
+            return;
+        }
         let state = fs::metadata(&path).and_then(|file| Ok((file.modified()?, file.len())));
         let Ok(state) = state else { return };
         if self.loaded.get(name) == Some(&state) {

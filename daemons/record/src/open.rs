@@ -5,7 +5,7 @@ use envelope::{Dek, Ending, FRAME_LEN, HEADER_LEN, Index, ObjectId, Opener, Posi
 use gm::sm3::Sm3;
 use mutant::mutant;
 use record_api::RecordingState;
-use record_core::{Stereo, wav_header};
+use record_core::{Rate, Stereo, wav_header};
 use std::{
     fs::File,
     io::{self, Read, Seek, SeekFrom, Write},
@@ -36,12 +36,14 @@ pub struct Inspection {
     pub first_bad_byte: Option<u64>,
 }
 
-/// Writes the sound of a recording as WAV. Goes through the file twice, because a WAV begins with its length.
+/// Writes the sound of a recording as WAV. Goes through the file twice, because a WAV begins with its length and its
+/// rate: 16 kHz where a party spoke G.722, else 8 kHz.
 ///
 /// # Errors
 /// A chunk that does not open, the end of a whole recording missing, or the kernel's.
 pub fn write_wav(shelf: &Shelf, about: &About, keys: &[Dek], mut target: impl Write) -> io::Result<Written> {
-    let samples = mix(shelf, about, keys, |_| Ok(()))?;
+    let (samples, rate) = mix(shelf, about, keys, Rate::Narrow, |_| Ok(()))?;
+    let samples = if rate == Rate::Wide { 2 * samples } else { samples };
     let mut digest = Sm3::new();
     let mut size = 0;
     let mut put = |bytes: &[u8]| {
@@ -49,21 +51,23 @@ pub fn write_wav(shelf: &Shelf, about: &About, keys: &[Dek], mut target: impl Wr
         size += bytes.len() as u64;
         target.write_all(bytes)
     };
-    put(&wav_header(samples))?;
-    mix(shelf, about, keys, &mut put)?;
+    put(&wav_header(rate, samples))?;
+    mix(shelf, about, keys, rate, &mut put)?;
     target.flush()?;
     Ok(Written { size, digest: digest.finish().to_string() })
 }
 
-/// Mixes all segments and returns how many samples there are. A segment's times count from its own start, and
+/// Mixes all segments at this rate and returns how many samples there are, and the rate at which all of it would be
+/// heard. A segment's times count from its own start, and
 /// no segment begins before the one before it has ended.
 fn mix(
     shelf: &Shelf,
     about: &About,
     keys: &[Dek],
+    rate: Rate,
     mut put: impl FnMut(&[u8]) -> io::Result<()>,
-) -> io::Result<u64> {
-    let (mut stereo, mut sound) = (Stereo::default(), Vec::new());
+) -> io::Result<(u64, Rate)> {
+    let (mut stereo, mut sound) = (Stereo::new(rate), Vec::new());
     let (mut first, mut end) = (None::<Utc>, Duration::ZERO);
     for (segment, dek) in (0..).map(Segment).zip(keys) {
         let mut offset = None;
@@ -90,9 +94,10 @@ fn mix(
             return Err(damaged("the end of the recording has been taken away"));
         }
     }
+    let heard = stereo.heard();
     let samples = stereo.finish(&mut sound);
     put(&sound)?;
-    Ok(samples)
+    Ok((samples, heard))
 }
 
 /// Opens every chunk of every segment and says how far that goes.

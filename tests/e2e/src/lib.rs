@@ -50,6 +50,11 @@ pub fn free_udp_port() -> u16 {
 impl House {
     /// Starts a house and waits until every daemon serves.
     pub fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// Starts a house with these lines more in its section `[media]`.
+    pub fn start_with(media_lines: &str) -> Self {
         let folder = TempDir::new().unwrap();
         // Daemons of other users walk through it to their own directories.
         fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
@@ -61,7 +66,8 @@ impl House {
             .replace("127.0.0.1:5060", &format!("127.0.0.1:{sip}"))
             .replace("127.0.0.1:5070", &format!("127.0.0.1:{trunk}"))
             .replace("127.0.0.1:8443", &format!("127.0.0.1:{console}"))
-            .replace("20000-20999", &format!("{}-{}", media.start(), media.end()));
+            .replace("20000-20999", &format!("{}-{}", media.start(), media.end()))
+            .replace("[media]\n", &format!("[media]\n{media_lines}\n"));
         fs::write(folder.path().join("appliance.toml"), settings).unwrap();
         let prompts = repository().join("configs/demo/prompts");
         let status =

@@ -11,23 +11,52 @@ use std::{
 /// A registered phone that answers by itself and speaks from a WAV.
 pub struct Phone(Child);
 
+/// How a phone speaks.
+#[derive(Clone, Copy, Debug)]
+pub struct Speaking {
+    /// The codec's module of baresip, and its name there.
+    pub codec: (&'static str, &'static str),
+    /// `mediaenc` of the account, or nothing.
+    pub protection: &'static str,
+}
+
+impl Speaking {
+    /// As most do: A-law, in the clear.
+    pub const PLAIN: Self = Self { codec: ("g711.so", "PCMA/8000/1"), protection: "" };
+}
+
 impl Phone {
     /// Registers 8001 at the house.
     pub fn register(house: &House, speech: &Path) -> Self {
+        Self::register_speaking(house, speech, Speaking::PLAIN)
+    }
+
+    /// Registers 8001 at the house; what the phone hears is written to `baresip/dump-…-dec.wav`.
+    pub fn register_speaking(house: &House, speech: &Path, speaking: Speaking) -> Self {
         let folder = house.folder.path().join("baresip");
         fs::create_dir_all(&folder).unwrap();
-        let modules = ["stdio.so", "account.so", "g711.so", "aufile.so", "aubridge.so", "menu.so"]
-            .map(|module| format!("module {module}\n"))
-            .concat();
+        let (codec_module, codec) = speaking.codec;
+        // Accounts name their protection: its module comes before theirs.
+        let modules =
+            ["stdio.so", "srtp.so", "account.so", codec_module, "aufile.so", "aubridge.so", "menu.so"]
+                .into_iter()
+                .chain(if speaking.protection.is_empty() { None } else { Some("sndfile.so") })
+                .map(|module| format!("module {module}\n"))
+                .collect::<String>();
         // aufile is a source only; what the phone hears goes into a bridge that nobody listens to.
         let config = format!(
             "module_path /usr/lib/baresip/modules\nsip_listen 127.0.0.1:0\naudio_source aufile,{}\n\
-             audio_player aubridge,heard\naudio_alert aubridge,alert\n{modules}",
-            speech.display()
+             audio_player aubridge,heard\naudio_alert aubridge,alert\nsnd_path {}\n{modules}",
+            speech.display(),
+            folder.display()
         );
         fs::write(folder.join("config"), config).unwrap();
+        let protection = match speaking.protection {
+            "" => String::new(),
+            name => format!(";mediaenc={name}"),
+        };
         let account = format!(
-            "<sip:8001@127.0.0.1:{}>;auth_pass={PHONE_PASSWORD};answermode=auto;regint=60;audio_codecs=PCMA/8000/1\n",
+            "<sip:8001@127.0.0.1:{}>;auth_pass={PHONE_PASSWORD};answermode=auto;regint=60;audio_codecs={codec}{protection}\n",
             house.sip
         );
         fs::write(folder.join("accounts"), account).unwrap();

@@ -5,14 +5,20 @@
 use libfuzzer_sys::fuzz_target;
 use media_core::{
     Core, Input,
-    g711::Law,
+    codec::Codec,
     rtp::{Seed, Ssrc},
     session::{Limits, Opening, Port, Track},
+    srtp::{Keying, Policy},
 };
 use types::{LegId, Monotonic, RecordingId, Uid};
 
-const OFFER: &[u8] = b"v=0\no=- 1 1 IN IP4 127.0.0.1\ns=-\nc=IN IP4 127.0.0.1\nt=0 0\n\
-    m=audio 4000 RTP/AVP 8 0 101\na=rtpmap:101 telephone-event/8000\n";
+/// One leg of the laws with telephone events, one of G.722 without: what passes between them is transcoded, and keys
+/// are told by ear.
+const OFFERS: [&[u8]; 2] = [
+    b"v=0\no=- 1 1 IN IP4 127.0.0.1\ns=-\nc=IN IP4 127.0.0.1\nt=0 0\n\
+    m=audio 4000 RTP/AVP 8 0 101\na=rtpmap:101 telephone-event/8000\na=rtcp-mux\n",
+    b"v=0\no=- 1 1 IN IP4 127.0.0.1\ns=-\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 4000 RTP/AVP 9\n",
+];
 
 fuzz_target!(|bytes: &[u8]| {
     let legs = [LegId(Uid([0; 16])), LegId(Uid([1; 16]))];
@@ -20,12 +26,15 @@ fuzz_target!(|bytes: &[u8]| {
     let mut now = Monotonic(1);
     for (at, leg) in legs.into_iter().enumerate() {
         let opening = Opening {
-            offer: Some(OFFER),
+            offer: Some(OFFERS[at]),
             memo: "",
             address: ([127, 0, 0, 1], 20_000 + 2 * at as u16).into(),
             session: 1,
             seed: Seed { ssrc: Ssrc(1), sequence: 65_535, timestamp: u32::MAX },
-            preferred: Law::A,
+            codecs: &Codec::ALL,
+            beside: None,
+            policy: Policy::Off,
+            keying: &Keying::new([7; Keying::LENGTH]),
         };
         core.handle(now, Input::Open(leg, opening)).expect("the offer is sound");
         core.handle(now, Input::Tap(leg, RecordingId(Uid([9; 16])), Track(at as u8))).expect("the leg is open");

@@ -7,9 +7,10 @@ use crate::{
 };
 use media_core::{
     Output as MediaOutput,
-    g711::Law,
+    codec::Codec,
     rtp::{Packet, Seed, Ssrc},
     session::{Opening, Play, Port, Track},
+    srtp::{Keying, Policy},
 };
 use report_api::CallRecord;
 use route_api::{
@@ -317,7 +318,9 @@ impl World {
         self.media_changed = true;
         match command {
             MediaCommand::Attached {} => {}
-            MediaCommand::Open { leg, offer, memo } => self.open(leg, offer.map(|offer| offer.0), &memo.0),
+            MediaCommand::Open { leg, offer, memo, beside } => {
+                self.open(leg, offer.map(|offer| offer.0), &memo.0, beside);
+            }
             MediaCommand::Accept { leg, answer } => {
                 if let Err(error) = self.give_media(media_core::Input::Accept(leg, answer.0.as_bytes())) {
                     let (reason, detail) = (contract::refusal(&error), error.to_string());
@@ -350,7 +353,7 @@ impl World {
         }
     }
 
-    fn open(&mut self, leg: LegId, offer: Option<String>, memo: &str) {
+    fn open(&mut self, leg: LegId, offer: Option<String>, memo: &str, beside: Option<LegId>) {
         let known = self.by_leg.get(&leg).copied();
         let port = known.unwrap_or_else(|| self.free_port(leg));
         let seed = Seed {
@@ -364,7 +367,10 @@ impl World {
             address: ([192, 0, 2, 10], port).into(),
             session: self.chance.draw() >> 1,
             seed,
-            preferred: Law::A,
+            codecs: &Codec::ALL,
+            beside,
+            policy: Policy::Off,
+            keying: &Keying::new([0; Keying::LENGTH]),
         };
         match self.give_media(media_core::Input::Open(leg, opening)) {
             Ok(()) if known.is_some() => self.follow(media_core::Input::Remember(leg, memo)),

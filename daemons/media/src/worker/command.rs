@@ -1,10 +1,9 @@
 //! Route's commands, carried out: each is one input to the core, with the descriptors that it needs.
 
-use super::{Word, Worker};
+use super::{Speech, Word, Worker};
 use crate::contract;
 use media_core::{
     Input,
-    g711::Law,
     session::{Opening, Play, Track},
 };
 use route_api::{MediaCommand, MediaEvent, MediaRefusal, Times};
@@ -16,9 +15,9 @@ impl Worker {
         let now = clock::monotonic();
         match command {
             MediaCommand::Attached {} => {}
-            MediaCommand::Open { leg, offer, memo } => {
+            MediaCommand::Open { leg, offer, memo, beside } => {
                 let offer = offer.map(|description| description.0);
-                self.open(now, leg, offer.as_deref().map(str::as_bytes), &memo.0);
+                self.open(now, leg, offer.as_deref().map(str::as_bytes), &memo.0, beside);
             }
             MediaCommand::Accept { leg, answer } => {
                 if let Err(error) = self.handle(now, Input::Accept(leg, answer.0.as_bytes())) {
@@ -60,30 +59,26 @@ impl Worker {
         }
     }
 
-    fn open(&mut self, now: Monotonic, leg: LegId, offer: Option<&[u8]>, memo: &str) {
+    fn open(&mut self, now: Monotonic, leg: LegId, offer: Option<&[u8]>, memo: &str, beside: Option<LegId>) {
         let known = self.by_leg.contains_key(&leg);
-        let opened = self.prepare(leg, known).map_err(|error| {
-            let detail = error.to_string();
-            MediaEvent::Refused { leg, reason: MediaRefusal::NoPort, detail }
-        });
-        let outcome = opened.and_then(|(port, seed, session)| {
+        let opened = self.prepare(leg, known).map_err(|error| (MediaRefusal::NoPort, error.to_string()));
+        let outcome = opened.and_then(|(port, seed, session, keying)| {
             let address = (self.advertised, port).into();
-            let opening = Opening { offer, memo, address, session, seed, preferred: Law::A };
-            self.handle(now, Input::Open(leg, opening)).map_err(|error| MediaEvent::Refused {
-                leg,
-                reason: contract::refusal(&error),
-                detail: error.to_string(),
-            })
+            let Speech { codecs, policy } = self.speech.clone();
+            let (codecs, keying) = (&*codecs, &keying);
+            let opening = Opening { offer, memo, address, session, seed, codecs, beside, policy, keying };
+            let handled = self.handle(now, Input::Open(leg, opening));
+            handled.map_err(|error| (contract::refusal(&error), error.to_string()))
         });
         match outcome {
             Ok(()) if known => self.follow(now, Input::Remember(leg, memo)),
             Ok(()) => {}
-            Err(refused) => {
+            Err((reason, detail)) => {
                 // A leg that stood before an offer it cannot meet goes on as it was (RFC 3261 §14.1).
                 if !known {
                     self.release(leg);
                 }
-                self.say(refused);
+                self.say(MediaEvent::Refused { leg, reason, detail });
             }
         }
     }

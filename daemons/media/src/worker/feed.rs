@@ -4,7 +4,8 @@
 
 use crate::error::Error;
 use media_core::{
-    g711::Law,
+    codec::Codec,
+    rtp::PayloadType,
     sdp::Coding,
     session::{Batch, Record},
 };
@@ -18,6 +19,9 @@ use std::{
     os::fd::{AsRawFd, OwnedFd},
 };
 use types::{Monotonic, RecordingId};
+
+/// A number that no codec has: for what a party sends under a codec's number and is none.
+const NOT_SPEECH: PayloadType = PayloadType(127);
 
 /// All hand-overs.
 #[derive(Debug, Default)]
@@ -131,13 +135,17 @@ impl Delivery {
 }
 
 /// Speech goes under its static payload type (RFC 3551 §6) whatever number the party gave it: the record
-/// side knows no session descriptions. Everything else keeps its number.
+/// side knows no session descriptions. Everything else keeps its number, unless it would be taken for speech.
 fn frame<'a>(record: &Record, payload: &'a [u8]) -> tap::Frame<'a> {
+    let number = record.payload_type;
     let payload_type = match record.coding {
-        Some(Coding::G711(Law::A)) => 8,
-        Some(Coding::G711(Law::Mu)) => 0,
-        Some(Coding::TelephoneEvent) | None => record.payload_type.0,
+        Some(Coding::Speech(codec)) => codec.payload_type(),
+        Some(Coding::TelephoneEvent) | None if Codec::ALL.iter().any(|c| c.payload_type() == number) => {
+            NOT_SPEECH
+        }
+        Some(Coding::TelephoneEvent) | None => number,
     };
+    let payload_type = payload_type.0;
     tap::Frame {
         track: record.track.0,
         payload_type,

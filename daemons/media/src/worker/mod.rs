@@ -21,7 +21,9 @@ use crate::{contract, error::Error};
 use feed::{Delivery, Feeds};
 use media_core::{
     Core, Event, Input, Output,
+    codec::Codec,
     session::{Port, Prompt, TICK},
+    srtp::Policy,
 };
 use nix::sys::{
     epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
@@ -58,6 +60,8 @@ pub enum Order {
     Media(MediaCommand),
     /// A prompt, under its name.
     Load(String, Prompt),
+    /// What legs speak that are opened after this.
+    Speak(Speech),
     /// Every leg, for route.
     Legs(oneshot::Sender<Vec<LiveMedia>>),
     /// Keep the state and end; the legs go on in the next life.
@@ -110,6 +114,15 @@ impl Handle {
     }
 }
 
+/// What legs speak that are opened from now on.
+#[derive(Clone, Debug)]
+pub struct Speech {
+    /// The codecs, the preferred first.
+    pub codecs: Arc<[Codec]>,
+    /// Whether they are protected.
+    pub policy: Policy,
+}
+
 /// What a worker begins with.
 pub struct Beginning {
     /// A core without legs, for the case that none was kept.
@@ -118,6 +131,8 @@ pub struct Beginning {
     pub ports: Ports,
     /// The address that stands in session descriptions.
     pub advertised: IpAddr,
+    /// What legs speak.
+    pub speech: Speech,
     /// Where descriptors outlive the process.
     pub keeper: Box<dyn Keeper>,
     /// What an earlier life kept.
@@ -129,6 +144,7 @@ pub struct Worker {
     core: Core,
     ports: Ports,
     advertised: IpAddr,
+    speech: Speech,
     keeper: Box<dyn Keeper>,
     epoll: Epoll,
     timer: TimerFd,
@@ -158,7 +174,7 @@ impl Worker {
     /// # Errors
     /// [`Error::System`] where the kernel gives no descriptors.
     pub fn new(beginning: Beginning) -> Result<(Self, Handle, words::Receiver<Word>), Error> {
-        let Beginning { core, ports, advertised, keeper, mut kept } = beginning;
+        let Beginning { core, ports, advertised, speech, keeper, mut kept } = beginning;
         let wake = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
         let wake = Arc::new(wake.map_err(Error::errno("making an event descriptor"))?);
         let timer =
@@ -184,6 +200,7 @@ impl Worker {
             core: restored.unwrap_or(core),
             ports,
             advertised,
+            speech,
             keeper,
             epoll,
             timer,
@@ -251,7 +268,12 @@ impl Worker {
         let now = clock::monotonic();
         self.follow(now, Input::Tick);
         match self.snapshot.keep(now, self.changed, &self.core) {
-            Ok(kept) => self.changed &= !kept,
+            Ok(true) => {
+                self.changed = false;
+                // What is kept is what the next life would begin with.
+                self.follow(now, Input::Kept);
+            }
+            Ok(false) => {}
             Err(error) => tracing::error!(%error, "the state before stays"),
         }
         Ok(())
@@ -266,6 +288,7 @@ impl Worker {
                     self.obey(command);
                 }
                 Order::Load(name, prompt) => self.core.load(name, prompt),
+                Order::Speak(speech) => self.speech = speech,
                 Order::Legs(reply) => {
                     // Whoever asked and went away wants no answer.
                     let _gone = reply.send(self.legs());

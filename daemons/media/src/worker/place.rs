@@ -6,6 +6,7 @@ use media_core::{
     Input,
     rtp::{Seed, Ssrc},
     session::Port,
+    srtp::Keying,
 };
 use service::clock;
 use types::LegId;
@@ -19,27 +20,28 @@ pub(super) struct Place {
 
 impl Worker {
     /// Ports and random beginnings for a leg; those of a known one are not looked at.
-    pub(super) fn prepare(&mut self, leg: LegId, known: bool) -> Result<(u16, Seed, u64), Error> {
-        let mut random = [0; 18];
+    pub(super) fn prepare(&mut self, leg: LegId, known: bool) -> Result<(u16, Seed, u64, Keying), Error> {
+        let mut random = [0; 18 + Keying::LENGTH];
         gm::random(&mut random).map_err(|error| {
             Error::system("drawing random numbers")(std::io::Error::other(error.to_string()))
         })?;
-        let [s0, s1, s2, s3, q0, q1, t0, t1, t2, t3, session @ ..] = random;
+        let [s0, s1, s2, s3, q0, q1, t0, t1, t2, t3, n0, n1, n2, n3, n4, n5, n6, n7, keys @ ..] = random;
         let seed = Seed {
             ssrc: Ssrc(u32::from_be_bytes([s0, s1, s2, s3])),
             sequence: u16::from_be_bytes([q0, q1]),
             timestamp: u32::from_be_bytes([t0, t1, t2, t3]),
         };
         // 63 bits: some peers read it as a signed number.
-        let session = u64::from_be_bytes(session) >> 1;
+        let session = u64::from_be_bytes([n0, n1, n2, n3, n4, n5, n6, n7]) >> 1;
+        let keying = Keying::new(keys);
         if known {
-            return Ok((self.ports_of(leg), seed, session));
+            return Ok((self.ports_of(leg), seed, session, keying));
         }
         let (port, transport) = self.ports.open()?;
         self.keeper.keep(&name(leg, Port::Rtp), transport.descriptor(Port::Rtp));
         self.keeper.keep(&name(leg, Port::Rtcp), transport.descriptor(Port::Rtcp));
         self.place(leg, port, transport)?;
-        Ok((port, seed, session))
+        Ok((port, seed, session, keying))
     }
 
     fn ports_of(&self, leg: LegId) -> u16 {

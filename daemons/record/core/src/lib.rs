@@ -11,7 +11,7 @@
 mod stereo;
 mod take;
 
-pub use stereo::{Stereo, wav_header};
+pub use stereo::{Rate, Stereo, wav_header};
 pub use take::{Counts, Take};
 
 /// What was attempted and refused.

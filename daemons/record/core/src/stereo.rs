@@ -1,4 +1,5 @@
-//! From records back to sound: two channels at 8 kHz, the customer left, the house's side right.
+//! From records back to sound: two channels, the customer left, the house's side right, at 8 kHz, or at 16 kHz where
+//! a party spoke G.722: nothing that was said is left out, and what is telephone speech alone stays sample for sample.
 //!
 //! Each track lies where it was heard: its first packet by its arrival, the following ones by their RTP
 //! timestamps, which are exact to the sample, until timestamps and arrival part by more than
@@ -11,23 +12,57 @@ use std::{
     time::Duration,
 };
 
-/// Samples a second.
+/// Ticks of the RTP clock in a second, of every codec that a leg can have; a sample each of G.711, two of G.722
+/// (RFC 3551 §4.5.2).
 const RATE: u64 = 8_000;
 /// How far RTP timestamps and arrival may part before the arrival is believed.
 const TRUST: u64 = RATE / 5;
 /// How late a packet may come behind the newest one and still find its place: what is older has been handed out.
 const WINDOW: u64 = 3 * RATE;
 
-/// The most samples that [`Stereo::advance`] appends.
+/// The most ticks that [`Stereo::advance`] appends the samples of.
 const STEP: u64 = 60 * RATE;
+
+/// Samples a second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rate {
+    /// 8 kHz: telephone speech; of G.722 its low band.
+    #[default]
+    Narrow,
+    /// 16 kHz.
+    Wide,
+}
+
+impl Rate {
+    /// Samples of one channel in a tick.
+    const fn samples(self) -> u64 {
+        match self {
+            Self::Narrow => 1,
+            Self::Wide => 2,
+        }
+    }
+}
 
 /// Mixes the tracks of one recording. Memory is bounded by the window, whatever the length.
 #[derive(Default)]
 pub struct Stereo {
+    rate: Rate,
     anchors: BTreeMap<u8, Anchor>,
-    /// Samples from `written` on, left and right.
-    pending: VecDeque<[i32; 2]>,
+    decoders: BTreeMap<u8, g722::Decoder>,
+    /// Ticks from `written` on.
+    pending: VecDeque<Tick>,
     written: u64,
+    doublers: [g722::Doubler; 2],
+    heard: Rate,
+}
+
+/// What is heard in a tick, left and right.
+#[derive(Clone, Copy, Default)]
+struct Tick {
+    /// Of telephone speech.
+    narrow: [i32; 2],
+    /// Of G.722, two samples of each channel.
+    wide: [[i32; 2]; 2],
 }
 
 /// Where a track's timestamps lie in the sound.
@@ -37,30 +72,50 @@ struct Anchor {
 }
 
 impl Stereo {
+    /// A mix at this rate.
+    pub fn new(rate: Rate) -> Self {
+        Self { rate, ..Self::default() }
+    }
+
+    /// The rate at which all that was pushed so far is heard whole.
+    pub const fn heard(&self) -> Rate {
+        self.heard
+    }
+
     /// Takes a record in the order of the file and appends to `out` what no later record can change:
     /// 16-bit little-endian samples, left and right in turn.
     pub fn push(&mut self, record: &Record<'_>, out: &mut Vec<u8>) {
         let Body::Media(media) = record.body else { return };
         let law = match media.payload_type.0 {
-            8 => Law::A,
-            0 => Law::Mu,
+            8 => Some(Law::A),
+            0 => Some(Law::Mu),
+            9 => None,
             _ => return,
         };
-        let arrived = samples(record.time);
+        if law.is_none() && !mutant::mutant("export-narrows-wideband") {
+            self.heard = Rate::Wide;
+        }
+        let arrived = ticks(record.time);
         self.hand_out(arrived.saturating_sub(WINDOW), out);
-        let sample = self.place(record.track.0, media.timestamp.0, arrived);
+        let first = self.place(record.track.0, media.timestamp.0, arrived);
         let channel = usize::from(record.track.0 != 0);
+        let decoder = self.decoders.entry(record.track.0).or_default();
         for (n, octet) in (0_u64..).zip(media.payload) {
-            let Some(at) = (sample + n).checked_sub(self.written).and_then(|at| usize::try_from(at).ok())
+            let mut said = Tick::default();
+            match (law, self.rate) {
+                (Some(law), _) => said.narrow[channel] = law.expand(*octet).into(),
+                (None, Rate::Narrow) => said.narrow[channel] = decoder.decode_narrow(*octet).into(),
+                (None, Rate::Wide) => said.wide[channel] = decoder.decode(*octet).map(i32::from),
+            }
+            let Some(at) = (first + n).checked_sub(self.written).and_then(|at| usize::try_from(at).ok())
             else {
                 continue;
             };
             if at >= self.pending.len() {
-                self.pending.resize(at + 1, [0; 2]);
+                self.pending.resize(at + 1, Tick::default());
             }
-            if let Some(slot) = self.pending.get_mut(at) {
-                // Any number of packets may claim one place.
-                slot[channel] = slot[channel].saturating_add(i32::from(law.expand(*octet)));
+            if let Some(tick) = self.pending.get_mut(at) {
+                tick.add(channel, &said);
             }
         }
     }
@@ -68,19 +123,19 @@ impl Stereo {
     /// Appends at most [`STEP`] of what no record of `time` or later can change; whether there is more of it. A
     /// long silence comes out in pieces by it.
     pub fn advance(&mut self, time: Duration, out: &mut Vec<u8>) -> bool {
-        let until = samples(time).saturating_sub(WINDOW);
+        let until = ticks(time).saturating_sub(WINDOW);
         let step = self.written.saturating_add(STEP);
         self.hand_out(until.min(step), out);
         until > step
     }
 
-    /// Appends the rest.
+    /// Appends the rest, and says how many samples each channel has.
     pub fn finish(mut self, out: &mut Vec<u8>) -> u64 {
         self.hand_out(self.written + self.pending.len() as u64, out);
-        self.written
+        self.written * self.rate.samples()
     }
 
-    /// The first sample of a packet.
+    /// The first tick of a packet.
     fn place(&mut self, track: u8, timestamp: u32, arrived: u64) -> u64 {
         if let Some(anchor) = self.anchors.get(&track) {
             // The 32 bits wrap (RFC 3550 §5.1): the shorter way round is meant.
@@ -97,26 +152,54 @@ impl Stereo {
 
     fn hand_out(&mut self, until: u64, out: &mut Vec<u8>) {
         while self.written < until {
-            for sample in self.pending.pop_front().unwrap_or([0; 2]) {
-                let clipped = sample.clamp(i32::from(i16::MIN), i32::from(i16::MAX));
-                out.extend_from_slice(&clipped.to_le_bytes()[..2]);
+            let Tick { narrow, wide } = self.pending.pop_front().unwrap_or_default();
+            match self.rate {
+                Rate::Narrow => {
+                    narrow.into_iter().for_each(|sample| out.extend(clipped(sample).to_le_bytes()))
+                }
+                Rate::Wide => {
+                    let [left, right] = &mut self.doublers;
+                    let (left, right) = (left.double(clipped(narrow[0])), right.double(clipped(narrow[1])));
+                    for at in 0..2 {
+                        for (doubled, [first, second]) in [(left, wide[0]), (right, wide[1])] {
+                            let sum = i32::from(doubled[at]).saturating_add([first, second][at]);
+                            out.extend(clipped(sum).to_le_bytes());
+                        }
+                    }
+                }
             }
             self.written += 1;
         }
     }
 }
 
-fn samples(time: Duration) -> u64 {
+impl Tick {
+    /// Any number of packets may claim one place.
+    fn add(&mut self, channel: usize, said: &Self) {
+        self.narrow[channel] = self.narrow[channel].saturating_add(said.narrow[channel]);
+        for (sample, more) in self.wide[channel].iter_mut().zip(said.wide[channel]) {
+            *sample = sample.saturating_add(more);
+        }
+    }
+}
+
+fn clipped(sample: i32) -> i16 {
+    sample.clamp(i16::MIN.into(), i16::MAX.into()) as i16
+}
+
+fn ticks(time: Duration) -> u64 {
     u64::try_from(time.as_nanos() * u128::from(RATE) / 1_000_000_000).unwrap_or(u64::MAX / 2)
 }
 
-/// The head of a WAV file (RIFF, Microsoft 1991) of `samples` pairs of 16-bit samples at 8 kHz. A file longer
-/// than the format can say, about 37 hours, says the most that it can.
-pub fn wav_header(samples: u64) -> [u8; 44] {
+/// The head of a WAV file (RIFF, Microsoft 1991) of `samples` pairs of 16-bit samples. A file longer than the format
+/// can say, about 37 hours at 8 kHz, says the most that it can.
+pub fn wav_header(rate: Rate, samples: u64) -> [u8; 44] {
     let bytes = u32::try_from(samples.saturating_mul(4)).unwrap_or(u32::MAX).min(u32::MAX - 36);
-    let mut header =
-        *b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0\x02\0\x40\x1f\0\0\0\x7d\0\0\x04\0\x10\0data\0\0\0\0";
+    let hertz = (RATE * rate.samples()) as u32;
+    let mut header = *b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0\x02\0\0\0\0\0\0\0\0\0\x04\0\x10\0data\0\0\0\0";
     header[4..8].copy_from_slice(&(36 + bytes).to_le_bytes());
+    header[24..28].copy_from_slice(&hertz.to_le_bytes());
+    header[28..32].copy_from_slice(&(4 * hertz).to_le_bytes());
     header[40..].copy_from_slice(&bytes.to_le_bytes());
     header
 }
@@ -189,6 +272,60 @@ mod tests {
         );
     }
 
+    /// The customer speaks G.722 and says 1 kHz and 6 kHz, the agent G.711 and says 700 Hz, half a second later.
+    #[test]
+    fn wideband_speech_is_heard_wide_and_telephone_speech_beside_it() {
+        let sine = |hertz: f64, rate: f64, at: u64| {
+            (at as f64 * hertz / rate * std::f64::consts::TAU).sin() * 6_000.0
+        };
+        let mut encoder = g722::Encoder::default();
+        let packets: Vec<(u8, u64, u8, Vec<u8>)> = (0..50)
+            .flat_map(|n: u64| {
+                let wide = |at| (sine(1_000.0, 16_000.0, at) + sine(6_000.0, 16_000.0, at)) as i16;
+                let customer =
+                    (n * 160..n * 160 + 160).map(|at| encoder.encode([wide(2 * at), wide(2 * at + 1)]));
+                let agent =
+                    (n * 160..n * 160 + 160).map(|at| Law::A.compress(sine(700.0, 8_000.0, at) as i16));
+                [(0, 20 * n, 9, customer.collect()), (1, 500 + 20 * n, 8, agent.collect())]
+            })
+            .collect();
+        let mix = |rate: Rate| {
+            let (mut stereo, mut out) = (Stereo::new(rate), Vec::new());
+            for (track, ms, kind, payload) in &packets {
+                let timestamp = RtpTimestamp((ms * 8) as u32);
+                let body = Body::Media(Media { timestamp, payload_type: PayloadType(*kind), payload });
+                let record = Record { track: Track(*track), time: Duration::from_millis(*ms), body };
+                stereo.push(&record, &mut out);
+            }
+            let heard = stereo.heard();
+            (stereo.finish(&mut out), heard, channels(&out))
+        };
+        let (samples, heard, _) = mix(Rate::Narrow);
+        assert_eq!(
+            (samples, heard),
+            (12_000, Rate::Wide),
+            "the first reading says what the second has to be"
+        );
+        let (samples, _, pairs) = mix(heard);
+        assert_eq!((samples, pairs.len()), (24_000, 24_000));
+        // How strong a tone is in a channel, by Fourier.
+        let level = |channel: usize, hertz: f64, range: std::ops::Range<usize>| {
+            let (mut a, mut b) = (0.0, 0.0);
+            for at in range.clone() {
+                let angle = at as f64 * hertz / 16_000.0 * std::f64::consts::TAU;
+                a += f64::from(pairs[at][channel]) * angle.sin();
+                b += f64::from(pairs[at][channel]) * angle.cos();
+            }
+            a.hypot(b) * 2.0 / range.len() as f64
+        };
+        assert!((5_500.0..6_500.0).contains(&level(0, 1_000.0, 1_600..14_400)));
+        assert!((4_500.0..6_500.0).contains(&level(0, 6_000.0, 1_600..14_400)), "beyond telephone speech");
+        assert!((5_800.0..6_200.0).contains(&level(1, 700.0, 9_600..22_400)));
+        assert!(level(1, 7_300.0, 9_600..22_400) < 60.0, "no mirror of 700 Hz");
+        assert!(pairs[..7_900].iter().all(|pair| pair[1].abs() < 10), "the agent is not there yet");
+        assert!(pairs[16_200..].iter().all(|pair| pair[0].abs() < 200), "the customer is there no more");
+    }
+
     #[test]
     fn a_flood_at_one_place_is_clipped() {
         let (mut stereo, mut out) = (Stereo::default(), Vec::new());
@@ -202,9 +339,9 @@ mod tests {
         }
         stereo.finish(&mut out);
         assert_eq!(channels(&out), [[i16::MAX, 0]]);
-        let [.., a, b, c, d] = wav_header(u64::MAX);
+        let [.., a, b, c, d] = wav_header(Rate::Narrow, u64::MAX);
         assert_eq!(u32::from_le_bytes([a, b, c, d]), u32::MAX - 36);
-        wav_header(u64::from(u32::MAX / 4));
+        wav_header(Rate::Narrow, u64::from(u32::MAX / 4));
     }
 
     #[test]
@@ -225,10 +362,13 @@ mod tests {
 
     #[test]
     fn the_header_is_what_players_read() {
-        let header = wav_header(8_000);
+        let header = wav_header(Rate::Narrow, 8_000);
         assert_eq!(u32::from_le_bytes(header[40..44].try_into().unwrap()), 32_000);
         assert_eq!(u32::from_le_bytes(header[24..28].try_into().unwrap()), 8_000);
         assert_eq!(u32::from_le_bytes(header[28..32].try_into().unwrap()), 32_000);
         assert_eq!(&header[20..24], &[1, 0, 2, 0]);
+        let header = wav_header(Rate::Wide, 16_000);
+        assert_eq!(u32::from_le_bytes(header[24..28].try_into().unwrap()), 16_000);
+        assert_eq!(u32::from_le_bytes(header[28..32].try_into().unwrap()), 64_000);
     }
 }

@@ -19,9 +19,21 @@ use types::{Extension, LegId, Monotonic, Pii, TrunkId};
 
 /// A session description (SDP, RFC 8866) as text: opaque to route, which carries it between signalling and
 /// media. A description that is not UTF-8 is refused by the edge with 488.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+///
+/// It may hold keys (`a=crypto`, RFC 4568): `Debug` leaves them out.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct SessionDescription(pub String);
+
+impl std::fmt::Debug for SessionDescription {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let shown = self.0.lines().map(|line| {
+            let key = line.get(..9).is_some_and(|name| name.eq_ignore_ascii_case("a=crypto:"));
+            if key { "a=crypto:‹key›" } else { line }
+        });
+        f.debug_tuple("SessionDescription").field(&shown.collect::<Vec<_>>().join("\r\n")).finish()
+    }
+}
 
 /// What route wants to find again after a restart: opaque to the edge, which returns the last one of each
 /// leg when it attaches. At most 4 KiB.
@@ -320,3 +332,15 @@ pub struct Signal {
 /// The event has reached the state it concerns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Heard {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_description_shows_no_key() {
+        let text = "v=0\r\nm=audio 4000 RTP/SAVP 8\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3\r\n";
+        let shown = format!("{:?}", SessionDescription(text.to_owned()));
+        assert!(shown.contains("m=audio 4000") && !shown.contains("d0Rm"), "{shown}");
+    }
+}

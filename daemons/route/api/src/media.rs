@@ -21,6 +21,9 @@ pub enum MediaCommand {
         offer: Option<SessionDescription>,
         /// Kept for route.
         memo: Memo,
+        /// The leg that it is to be bridged with, where there is one: its codec is preferred.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        beside: Option<LegId>,
     },
     /// Gives the far side's answer to our offer.
     Accept {
@@ -35,7 +38,8 @@ pub enum MediaCommand {
         leg: LegId,
         /// Route's number of this playing, returned in `Played`.
         play: u32,
-        /// The prompts' names, 1 to 32: WAV files of the prompts directory, without their extension.
+        /// The prompts' names, 1 to 32: WAV files of the prompts directory, without their extension; or tones:
+        /// `tone.ringback`, `tone.busy`, `tone.congestion`, `tone.unobtainable`, `tone.dial`, `tone.waiting`.
         prompts: Vec<Name>,
         /// How often.
         times: Times,
@@ -148,7 +152,8 @@ pub enum MediaEvent {
         /// Why.
         detail: String,
     },
-    /// A digit that came with the media (RFC 4733, or heard in the sound).
+    /// A digit that came with the media: as a telephone event (RFC 4733), or heard as tones of a party that knows
+    /// none.
     Digit {
         /// The leg.
         leg: LegId,
@@ -212,16 +217,89 @@ pub enum MediaRefusal {
 pub struct Quality {
     /// The codec's name, as in the description.
     pub codec: String,
+    /// The cipher of SRTP, as in `a=crypto` (RFC 4568), where it was protected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub srtp: Option<String>,
     /// RTP packets received.
     pub received: u64,
     /// RTP packets that never came, by sequence number.
     pub lost: u64,
+    /// RTP packets that came after one with a higher number.
+    #[serde(default)]
+    pub reordered: u64,
     /// RTP packets from elsewhere than the locked source, refused.
     pub foreign: u64,
+    /// Protected packets that were not genuine or came again, refused.
+    #[serde(default)]
+    pub forged: u64,
     /// RTP packets sent.
     pub sent: u64,
     /// Interarrival jitter at the end, in microseconds.
     pub jitter_us: u64,
+    /// The last round trip that reports showed, in microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round_trip_us: Option<u64>,
+    /// RTP packets that did not come to the far side, by its last report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub far_lost: Option<u64>,
+    /// Interarrival jitter at the far side, by its last report, in microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub far_jitter_us: Option<u64>,
+    /// How good what was received was, by the E-model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mos: Option<Mos>,
+}
+
+/// A mean opinion score (ITU-T P.800) as the E-model estimates it (G.107): 1.00 to 4.50, written as a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "f64", into = "f64")]
+pub struct Mos(u16);
+
+impl Mos {
+    /// So many hundredths; what lies beyond the scale is its end.
+    pub const fn hundredths(hundredths: u16) -> Self {
+        Self(match hundredths {
+            0..100 => 100,
+            451.. => 450,
+            within => within,
+        })
+    }
+}
+
+impl TryFrom<f64> for Mos {
+    type Error = &'static str;
+
+    fn try_from(score: f64) -> Result<Self, Self::Error> {
+        if (1.0..=4.5).contains(&score) {
+            Ok(Self((score * 100.0).round() as u16))
+        } else {
+            Err("a mean opinion score is 1.00 to 4.50")
+        }
+    }
+}
+
+impl From<Mos> for f64 {
+    fn from(score: Mos) -> Self {
+        Self::from(score.0) / 100.0
+    }
+}
+
+impl std::fmt::Display for Mos {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{:02}", self.0 / 100, self.0 % 100)
+    }
+}
+
+impl JsonSchema for Mos {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Mos".into()
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "number", "minimum": 1, "maximum": 4.5 })
+    }
 }
 
 /// A leg whose media stands when media attaches.

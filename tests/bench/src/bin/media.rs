@@ -161,8 +161,9 @@ impl House {
                 let _over = attached.send(());
             } else {
                 answers.only(&json!({}));
-                let _over =
-                    serde_json::from_value(asked.parameters["event"].take()).map(|event| told.send(event));
+                if let Ok(event) = serde_json::from_value(asked.parameters["event"].take()) {
+                    let _over = told.send(event);
+                }
             }
         });
         stage.neighbour("record", move |mut asked, answers| {
@@ -189,7 +190,7 @@ impl House {
             "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {port} RTP/AVP 8\r\n"
         );
         let offer = Some(SessionDescription(offer));
-        self.order(&MediaCommand::Open { leg: leg(number), offer, memo: Memo::default() })?;
+        self.order(&MediaCommand::Open { leg: leg(number), offer, memo: Memo::default(), beside: None })?;
         let MediaEvent::Opened { description, .. } = self.events.recv_timeout(PATIENCE)? else {
             return Err("a leg was not opened".into());
         };

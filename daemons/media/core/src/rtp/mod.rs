@@ -1,7 +1,7 @@
 //! RTP and RTCP (RFC 3550, RFC 3551): packets, the stream received, the stream sent, and the source lock.
 //!
 //! Owns the arithmetic of one stream in each direction; never a socket, never a codec. All figures are of
-//! the 8 kHz clock of G.711 and of its telephone events.
+//! the 8 kHz clock that every codec here has, and its telephone events with it.
 
 mod lock;
 mod packet;

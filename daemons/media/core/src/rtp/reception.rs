@@ -24,6 +24,7 @@ pub struct Reception {
     suspect: Option<Suspect>,
     received: u64,
     duplicates: u64,
+    reordered: u64,
     stale: u64,
     transit: u32,
     /// Interarrival jitter, in sixteenths of a tick.
@@ -66,6 +67,8 @@ pub struct Totals {
     pub lost: u64,
     /// Packets that came twice.
     pub duplicates: u64,
+    /// Packets that came after one of a higher number.
+    pub reordered: u64,
     /// Packets dropped as too late or out of the stream.
     pub stale: u64,
     /// Interarrival jitter (RFC 3550 A.8).
@@ -84,6 +87,7 @@ impl Reception {
             suspect: None,
             received: 1,
             duplicates: 0,
+            reordered: 0,
             stale: 0,
             transit: clock(now).wrapping_sub(packet.timestamp),
             jitter: 0,
@@ -138,6 +142,7 @@ impl Reception {
             return Arrival::Duplicate;
         }
         self.came |= 1 << behind;
+        self.reordered += u64::from(behind > 0);
         self.base = self.base.min(extended);
         self.received += 1;
         self.take_jitter(now, packet.timestamp);
@@ -167,6 +172,7 @@ impl Reception {
             received: self.received,
             lost: self.lost(),
             duplicates: self.duplicates,
+            reordered: self.reordered,
             stale: self.stale,
             jitter: super::lasting(self.jitter()),
         }
@@ -195,6 +201,7 @@ impl Reception {
         stream.received += received;
         stream.base = stream.base.saturating_sub(lost + received);
         stream.duplicates = self.duplicates;
+        stream.reordered = self.reordered;
         stream.stale = self.stale;
         stream.jitter = self.jitter;
         stream.reported = Reported { expected: lost + received, received };
@@ -246,7 +253,7 @@ mod tests {
             [65_534, 65_535, 1, 2, 0, 2].map(|s| stream.arrive(at(1), &packet(1, s))).into();
         let new = |n| Arrival::New(first + n);
         assert_eq!(arrivals, [new(1), new(2), new(4), new(5), new(3), Arrival::Duplicate]);
-        assert_eq!((stream.lost(), stream.totals().duplicates), (0, 1));
+        assert_eq!((stream.lost(), stream.totals().duplicates, stream.totals().reordered), (0, 1, 1));
         stream.arrive(at(9), &packet(1, 12));
         assert_eq!(stream.lost(), 9);
         assert_eq!(stream.take_fraction_lost(), (9 * 256 / 16) as u8);

@@ -25,8 +25,8 @@ pub struct Seed {
 /// What feeds the stream: while it stays the same, distances are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Origin {
-    /// The house itself: the count of the prompts begun.
-    Prompt(u64),
+    /// The house itself: the count of what it began to say (a prompt, keys, a party's speech in another codec).
+    House(u64),
     /// Another party's stream: the count of the streams begun on that leg, in a bridge of this count.
     Party {
         /// Which bridge.
@@ -90,6 +90,17 @@ impl Sending {
     /// The timestamp that belongs to `now`.
     pub fn timestamp(&self, now: Monotonic) -> u32 {
         self.at.map_or(self.timestamp, |at| self.timestamp.wrapping_add(ticks(now.since(at))))
+    }
+
+    /// The sequence number that comes next.
+    pub const fn next(&self) -> u16 {
+        (self.highest + 1) as u16
+    }
+
+    /// Leaves out so many sequence numbers.
+    pub fn leap(&mut self, numbers: u64) {
+        self.highest += numbers;
+        self.feed = None;
     }
 
     /// The header of a packet of `origin` whose extended sequence number and timestamp there are these; a
@@ -197,12 +208,12 @@ mod tests {
     #[test]
     fn goes_on_over_a_change_of_origin_and_the_wrap() {
         let mut stream = sending();
-        assert_eq!(pass(&mut stream, 0, Origin::Prompt(1), 0, 0), Some((65_535, 1000)));
-        assert_eq!(pass(&mut stream, 1, Origin::Prompt(1), 1, 160), Some((0, 1160)));
+        assert_eq!(pass(&mut stream, 0, Origin::House(1), 0, 0), Some((65_535, 1000)));
+        assert_eq!(pass(&mut stream, 1, Origin::House(1), 1, 160), Some((0, 1160)));
         assert_eq!(pass(&mut stream, 2, PARTY, 70_000, 5_000_000), Some((1, 1320)));
         assert_eq!(pass(&mut stream, 3, PARTY, 70_001, 5_000_160), Some((2, 1480)));
         // Three packets of silence, then music: the clock went on.
-        assert_eq!(pass(&mut stream, 7, Origin::Prompt(2), 0, 0), Some((3, 1480 + 4 * 160)));
+        assert_eq!(pass(&mut stream, 7, Origin::House(2), 0, 0), Some((3, 1480 + 4 * 160)));
     }
 
     #[test]
@@ -226,7 +237,7 @@ mod tests {
     #[test]
     fn marks_the_first_of_an_origin() {
         let mut stream = sending();
-        let marks: Vec<bool> = [(PARTY, 1), (PARTY, 2), (Origin::Prompt(1), 0), (Origin::Prompt(1), 1)]
+        let marks: Vec<bool> = [(PARTY, 1), (PARTY, 2), (Origin::House(1), 0), (Origin::House(1), 1)]
             .map(|(origin, n)| stream.pass(at(n), origin, (n, 0), 160, (false, PCMA, &[])).unwrap().marker)
             .into();
         assert_eq!(marks, [true, false, true, false]);

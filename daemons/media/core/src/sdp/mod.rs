@@ -1,13 +1,17 @@
 //! Session descriptions of a voice call (RFC 8866) and offer/answer over them (RFC 3264).
 //!
 //! Owns what an audio call needs of SDP; what else stands in a description is passed over, and streams
-//! other than audio are refused one by one with port 0. Never resolves a name.
+//! other than audio are refused one by one with port 0. Never resolves a name, never shows a key.
 
+mod crypto;
 mod negotiate;
 mod parse;
 mod write;
 
-pub use negotiate::{Agreed, Coding, Local, Payloads, Refusal, accept_answer, answer, offer, remote_address};
+pub use crypto::{Crypto, CryptoLine, MAX_CRYPTO};
+pub use negotiate::{
+    Agreed, Coding, Local, Payloads, Refusal, Reports, Terms, accept_answer, answer, offer, remote_address,
+};
 
 use crate::rtp::PayloadType;
 use std::{net::IpAddr, time::Duration};
@@ -83,6 +87,10 @@ pub struct Stream {
     pub direction: Option<Direction>,
     /// `a=rtcp` (RFC 3605): port, and address where it differs.
     pub rtcp: Option<(u16, Option<IpAddr>)>,
+    /// `a=rtcp-mux` (RFC 5761 §5.1.1): RTCP on the port of RTP.
+    pub rtcp_mux: bool,
+    /// `a=crypto` (RFC 4568), in order.
+    pub crypto: Vec<CryptoLine>,
 }
 
 /// What a payload type means (RFC 8866 §6.6).
@@ -169,6 +177,8 @@ impl Stream {
             longest_packet: None,
             direction: None,
             rtcp: None,
+            rtcp_mux: false,
+            crypto: Vec::new(),
         }
     }
 
@@ -180,6 +190,7 @@ impl Stream {
             (Some(map), _) if map.channels == 1 => Some((&map.encoding, map.clock)),
             (None, 0) => Some(("PCMU", 8000)),
             (None, 8) => Some(("PCMA", 8000)),
+            (None, 9) => Some(("G722", 8000)),
             _ => None,
         }
     }

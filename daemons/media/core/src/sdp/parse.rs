@@ -1,8 +1,8 @@
 //! Reading a description: bytes in, bounded, lenient where peers are known to differ and nothing is lost.
 
 use super::{
-    Connection, Description, Direction, MAX_FORMATS, MAX_LENGTH, MAX_LINES, MAX_STREAMS, Map, Origin,
-    Parameters, Stream,
+    Connection, CryptoLine, Description, Direction, MAX_CRYPTO, MAX_FORMATS, MAX_LENGTH, MAX_LINES,
+    MAX_STREAMS, Map, Origin, Parameters, Stream,
 };
 use crate::{Error, rtp::PayloadType};
 use std::{net::IpAddr, time::Duration};
@@ -95,6 +95,9 @@ impl Reader {
             "ptime" => stream.packet_time = milliseconds(value),
             "maxptime" => stream.longest_packet = milliseconds(value),
             "rtcp" => stream.rtcp = rtcp(value),
+            "rtcp-mux" => stream.rtcp_mux = true,
+            "crypto" if stream.crypto.len() == MAX_CRYPTO => return Err("more than 16 crypto"),
+            "crypto" => stream.crypto.push(CryptoLine::new(value.trim())),
             _ => {}
         }
         Ok(())
@@ -162,6 +165,8 @@ fn stream(value: &str) -> Read<Stream> {
         longest_packet: None,
         direction: None,
         rtcp: None,
+        rtcp_mux: false,
+        crypto: Vec::new(),
     })
 }
 

@@ -63,6 +63,12 @@ impl Display for Stream {
             Some((port, None)) => write!(f, "a=rtcp:{port}\r\n")?,
             None => {}
         }
+        if self.rtcp_mux {
+            f.write_str("a=rtcp-mux\r\n")?;
+        }
+        for crypto in &self.crypto {
+            write!(f, "a=crypto:{}\r\n", crypto.reveal())?;
+        }
         if let Some(direction) = self.direction {
             write!(f, "a={}\r\n", direction.as_str())?;
         }
@@ -98,7 +104,8 @@ mod tests {
             "a=rtpmap:[0-9]{1,3} [A-Za-z]{1,6}/[0-9]{1,6}(/[12])?\r\n",
             "a=fmtp:[0-9]{1,3} [a-z0-9=;-]{1,20}\r\n",
             "a=(ptime|maxptime|rtcp):[0-9]{1,4}\r\n",
-            "a=(sendrecv|sendonly|recvonly|inactive|other)\r\n",
+            "a=(sendrecv|sendonly|recvonly|inactive|rtcp-mux|other)\r\n",
+            "a=crypto:[ -~]{0,40}\r\n",
             "c=IN IP4 192\\.0\\.2\\.[0-9]\r\n",
             "c=IN IP6 2001:db8::[0-9a-f]\r\n",
             "s=[a-z ]{0,9}\r\n",

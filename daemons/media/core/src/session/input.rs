@@ -1,7 +1,11 @@
 //! What happens to a core.
 
 use super::{Play, Port, Track};
-use crate::{g711::Law, rtp::Seed};
+use crate::{
+    codec::Codec,
+    rtp::Seed,
+    srtp::{Keying, Policy},
+};
 use serde::{Deserialize, Serialize};
 use std::{net::SocketAddr, time::Duration};
 use types::{LegId, RecordingId};
@@ -19,8 +23,15 @@ pub struct Opening<'a> {
     pub session: u64,
     /// Random beginnings of the stream sent.
     pub seed: Seed,
-    /// Which law an offer of ours names first.
-    pub preferred: Law,
+    /// The codecs that the leg may speak, the preferred first.
+    pub codecs: &'a [Codec],
+    /// The leg that this one is to be bridged with: what that one speaks is preferred to all, so that nothing has to
+    /// be transcoded.
+    pub beside: Option<LegId>,
+    /// Whether the leg is protected.
+    pub policy: Policy,
+    /// Its keys, of random octets.
+    pub keying: &'a Keying,
 }
 
 /// What happens to a core.
@@ -61,6 +72,8 @@ pub enum Input<'a> {
     TapRefused(RecordingId),
     /// Time went on; comes every [`super::TICK`].
     Tick,
+    /// The state of the core as it is now is kept, and is what a next life would begin with.
+    Kept,
     /// The process is about to end and the legs are not: hands over every batch as it is.
     Flush,
 }

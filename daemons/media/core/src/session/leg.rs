@@ -1,7 +1,7 @@
 //! One leg: the media side of one party.
 //!
-//! Owns what is agreed with the party, the stream received, the stream sent, its prompt, its keys, its tap.
-//! Knows its peer only by id: [`super::Core`] carries packets between legs.
+//! Owns what is agreed with the party, the stream received, the stream sent, its prompt, its keys, its tap. What goes
+//! to the party is in `passing`. Knows its peer only by id: [`super::Core`] carries packets between legs.
 //!
 //! ```text
 //!   Open without offer ──► Offering ── Answer ──► Agreed ──┐
@@ -9,19 +9,24 @@
 //! ```
 
 use super::{
-    Event, Extent, Opening, Play, Port, Prompt, Quality,
+    Event, Extent, Opening, Play, Prompt, Quality,
+    dialling::Dialling,
+    listening::Listening,
     outbox::Outbox,
-    player::{Player, Turn},
+    player::Player,
     report::Reports,
     tap::{Pending, Tap},
+    transcoder::Transcoder,
 };
 use crate::{
     Error,
+    codec::{Codec, Encoder},
     demux::{Class, classify},
     dtmf::{self, Keypad},
-    g711::Law,
-    rtp::{self, Arrival, Origin, Packet, Reception, Sending, SourceLock, Verdict, rtcp},
-    sdp::{self, Agreed, Coding, Description, Direction, Local},
+    emodel,
+    rtp::{self, Arrival, Packet, Reception, Sending, SourceLock, Verdict},
+    sdp::{self, Agreed, Coding, Description, Direction, Local, Terms},
+    srtp::{Inbound, Keying, Outbound, Policy, Rejection},
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
@@ -29,30 +34,44 @@ use types::{LegId, Monotonic};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Leg {
-    id: LegId,
+    pub(super) id: LegId,
     pub memo: String,
     pub local: Local,
-    preferred: Law,
-    negotiation: Negotiation,
-    lock: SourceLock,
-    reception: Option<Reception>,
+    codecs: Vec<Codec>,
+    /// `None`: never protected.
+    protected: Option<(Policy, Keying)>,
+    pub(super) negotiation: Negotiation,
+    pub(super) lock: SourceLock,
+    pub(super) reception: Option<Reception>,
     /// Streams of the party so far: the lock opening or the stream beginning anew makes another one.
     streams: u64,
-    sending: Sending,
+    pub(super) sending: Sending,
+    inbound: Option<Inbound>,
+    /// One for each suite that was agreed on so far: a key that comes back goes on where it was.
+    pub(super) outbound: Vec<Outbound>,
     keypad: Keypad,
     pub player: Option<Player>,
-    plays: u64,
+    pub(super) dialling: Dialling,
+    /// What the house began to say so far.
+    pub(super) origins: u64,
     /// The leg it is bridged with, and the number of that bridge.
     pub bridge: Option<(LegId, u64)>,
     pub tap: Option<Tap>,
     heard: Monotonic,
     silence: Silence,
-    reports: Reports,
-    dropped: Dropped,
+    pub(super) reports: Reports,
+    pub(super) dropped: Dropped,
+    // Not kept over a restart: codecs and ears find back by themselves, and what waited is late by then.
+    #[serde(skip)]
+    pub(super) encoder: Option<(Codec, Encoder)>,
+    #[serde(skip)]
+    pub(super) transcoder: Option<Box<Transcoder>>,
+    #[serde(skip)]
+    listening: Option<Box<Listening>>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-enum Negotiation {
+pub(super) enum Negotiation {
     /// Our first offer waits for its answer.
     Offering,
     /// Settled; `reoffering` while a later offer of ours waits.
@@ -80,6 +99,10 @@ pub struct Dropped {
     pub foreign_rtcp: u64,
     /// Received and not passed to the peer: it hears a prompt, is on hold, or does not understand it.
     pub not_passed: u64,
+    /// Not genuine by their tag (RFC 3711).
+    pub forged: u64,
+    /// Protected, and heard before.
+    pub replayed: u64,
 }
 
 /// A packet of the party, fresh and in a stream.
@@ -88,70 +111,89 @@ pub(super) struct Heard<'a> {
     pub extended: u64,
     pub coding: Option<Coding>,
     pub packet: Packet<'a>,
-}
-
-/// How a packet goes to the party.
-struct Way {
-    to: SocketAddr,
-    payload_type: rtp::PayloadType,
-    conversion: Option<(Law, Law)>,
+    /// Interarrival jitter of the stream.
+    pub jitter: Duration,
 }
 
 impl Leg {
-    /// A new leg and this side's description: the answer to the party's offer, else an offer.
-    pub fn open(now: Monotonic, id: LegId, opening: &Opening<'_>) -> Result<(Self, String), Error> {
+    /// A new leg and this side's description: the answer to the party's offer, else an offer. `beside` is what the
+    /// leg speaks that it is to be bridged with.
+    pub fn open(
+        now: Monotonic,
+        id: LegId,
+        opening: &Opening<'_>,
+        beside: Option<Codec>,
+    ) -> Result<(Self, String), Error> {
         let local = Local {
             address: opening.address,
             session: opening.session,
             version: 1,
             direction: Direction::SendRecv,
         };
-        let (description, negotiation, remote) = match opening.offer {
-            Some(offer) => {
-                let (answer, agreed) = sdp::answer(&local, &Description::parse(offer)?)?;
-                let remote = agreed.remote;
-                (answer, Negotiation::Agreed { agreed, reoffering: false }, remote)
-            }
-            None => (sdp::offer(&local, opening.preferred), Negotiation::Offering, None),
-        };
-        let leg = Self {
+        let protected = (opening.policy != Policy::Off).then_some((opening.policy, *opening.keying));
+        let mut leg = Self {
             id,
             memo: opening.memo.to_owned(),
             local,
-            preferred: opening.preferred,
-            negotiation,
-            lock: SourceLock::new(remote),
+            codecs: opening.codecs.to_vec(),
+            protected,
+            negotiation: Negotiation::Offering,
+            lock: SourceLock::new(None),
             reception: None,
             streams: 0,
             sending: Sending::new(opening.seed),
+            inbound: None,
+            outbound: Vec::new(),
             keypad: Keypad::default(),
             player: None,
-            plays: 0,
+            dialling: Dialling::default(),
+            origins: 0,
             bridge: None,
             tap: None,
             heard: now,
             silence: Silence::Watched,
             reports: Reports::default(),
             dropped: Dropped::default(),
+            encoder: None,
+            transcoder: None,
+            listening: None,
+        };
+        let codecs = leg.preferred(beside);
+        let description = match opening.offer {
+            Some(offer) => {
+                let (answer, agreed) = sdp::answer(&local, &leg.terms(&codecs), &Description::parse(offer)?)?;
+                leg.protect(&agreed);
+                leg.lock = SourceLock::new(agreed.remote);
+                leg.negotiation = Negotiation::Agreed { agreed, reoffering: false };
+                answer
+            }
+            None => sdp::offer(&local, &leg.terms(&codecs)),
         };
         Ok((leg, description.to_string()))
     }
 
     /// A later offer of the party (re-INVITE), or one of ours; nothing changes where it cannot be met.
-    pub fn reopen(&mut self, now: Monotonic, offer: Option<&[u8]>) -> Result<String, Error> {
+    pub fn reopen(
+        &mut self,
+        now: Monotonic,
+        offer: Option<&[u8]>,
+        beside: Option<Codec>,
+    ) -> Result<String, Error> {
         let local = Local { version: self.local.version + 1, ..self.local };
         let description = match offer {
             Some(offer) => {
-                let (answer, agreed) = sdp::answer(&local, &Description::parse(offer)?)?;
+                let codecs = self.preferred(beside);
+                let (answer, agreed) =
+                    sdp::answer(&local, &self.terms(&codecs), &Description::parse(offer)?)?;
                 self.settle(now, agreed);
                 answer
             }
             None => {
-                let law = self.agreed().map_or(self.preferred, |agreed| agreed.law);
+                let codecs = self.preferred(self.agreed().map(|agreed| agreed.codec).or(beside));
                 if let Negotiation::Agreed { reoffering, .. } = &mut self.negotiation {
                     *reoffering = true;
                 }
-                sdp::offer(&local, law)
+                sdp::offer(&local, &self.terms(&codecs))
             }
         };
         self.local = local;
@@ -160,7 +202,8 @@ impl Leg {
 
     /// The party's answer to our offer.
     pub fn accept(&mut self, now: Monotonic, answer: &[u8]) -> Result<(), Error> {
-        let agreed = sdp::accept_answer(&self.local, &Description::parse(answer)?)?;
+        let agreed =
+            sdp::accept_answer(&self.local, &self.terms(&self.codecs), &Description::parse(answer)?)?;
         match &self.negotiation {
             // Said again, by an asker who does not know whether it was taken.
             Negotiation::Agreed { agreed: present, reoffering: false } if *present == agreed => {}
@@ -170,11 +213,44 @@ impl Leg {
         Ok(())
     }
 
+    /// Our codecs, with this one first if it is one of them.
+    fn preferred(&self, first: Option<Codec>) -> Vec<Codec> {
+        let mut codecs = self.codecs.clone();
+        codecs.sort_by_key(|codec| Some(*codec) != first);
+        codecs
+    }
+
+    fn terms<'a>(&'a self, codecs: &'a [Codec]) -> Terms<'a> {
+        match &self.protected {
+            Some((policy, keying)) => Terms { codecs, policy: *policy, keying },
+            None => Terms { codecs, policy: Policy::Off, keying: &Keying::NONE },
+        }
+    }
+
     pub fn agreed(&self) -> Option<&Agreed> {
         match &self.negotiation {
             Negotiation::Offering => None,
             Negotiation::Agreed { agreed, .. } => Some(agreed),
         }
+    }
+
+    /// The datagram without its protection, opened in `room` where it has one; `None` where it is not genuine.
+    pub fn unseal<'a>(&mut self, datagram: &'a [u8], room: &'a mut Vec<u8>) -> Option<&'a [u8]> {
+        let Some(inbound) = &mut self.inbound else { return Some(datagram) };
+        let class = classify(datagram);
+        if !matches!(class, Class::Rtp | Class::Rtcp) {
+            return Some(datagram);
+        }
+        room.clear();
+        room.extend(datagram);
+        let opened = if class == Class::Rtp { inbound.open_rtp(room) } else { inbound.open_rtcp(room) };
+        match opened {
+            Ok(()) => return Some(room),
+            Err(Rejection::Malformed) => self.dropped.malformed += 1,
+            Err(Rejection::Forged) => self.dropped.forged += 1,
+            Err(Rejection::Replayed) => self.dropped.replayed += 1,
+        }
+        None
     }
 
     /// Takes a datagram; what the party said comes back, the rest is counted. A stream that began anew
@@ -230,6 +306,7 @@ impl Leg {
             Arrival::Restarted(extended) => {
                 self.streams += 1;
                 self.keypad = Keypad::default();
+                self.listening = None;
                 if let (Some(tap), Some(pending)) = (&mut self.tap, pending) {
                     tap.restart(now, pending);
                 }
@@ -237,43 +314,27 @@ impl Leg {
             }
             Arrival::Duplicate | Arrival::Stale => return None,
         };
-        Some(Heard { stream: self.streams, extended, coding, packet })
+        let jitter = rtp::lasting(self.reception.as_ref().map_or(0, Reception::jitter));
+        Some(Heard { stream: self.streams, extended, coding, packet, jitter })
     }
 
     /// A key of the party.
-    pub fn press(&mut self, now: Monotonic, packet: &Packet<'_>) -> Option<dtmf::Press> {
+    pub fn press_of(&mut self, now: Monotonic, packet: &Packet<'_>) -> Option<dtmf::Press> {
         self.keypad.take(now, packet.timestamp, dtmf::Event::parse(packet.payload)?)
     }
 
-    /// Passes the peer's packet to the party.
-    pub fn relay(&mut self, now: Monotonic, bridge: u64, heard: &Heard<'_>, outbox: &mut Outbox) {
-        let origin = Origin::Party { bridge, stream: heard.stream };
-        match self.passable(heard) {
-            Some(Way { to, payload_type, conversion }) => {
-                let packet = &heard.packet;
-                let span = match heard.coding {
-                    Some(Coding::G711(_)) => packet.payload.len() as u32,
-                    _ => 0,
-                };
-                let place = (heard.extended, packet.timestamp);
-                let sent = (packet.marker, payload_type, packet.payload);
-                let Some(sent) = self.sending.pass(now, origin, place, span, sent) else {
-                    self.dropped.not_passed += 1;
-                    return;
-                };
-                let datagram = outbox.datagram();
-                datagram.extend(sent.header());
-                match conversion {
-                    None => datagram.extend(sent.payload),
-                    Some((from, to)) => datagram.extend(sent.payload.iter().map(|o| from.convert(*o, to))),
-                }
-                outbox.send(self.id, Port::Rtp, to);
-            }
-            None => {
-                self.dropped.not_passed += 1;
-                self.sending.skip(origin, heard.extended);
-            }
+    /// Listens for keys in the party's voice, where it knows no telephone events.
+    pub fn listen(&mut self, heard: &Heard<'_>, keys: impl FnMut(crate::sound::Heard)) {
+        let Some(Coding::Speech(codec)) = heard.coding else { return };
+        let deaf = self.agreed().is_none_or(|agreed| agreed.send.events.or(agreed.receive.events).is_some());
+        if deaf {
+            return;
         }
+        let listening = match &mut self.listening {
+            Some(listening) if listening.is_to(codec) => listening,
+            other => other.insert(Box::new(Listening::new(codec))),
+        };
+        listening.listen(heard.packet.payload, keys);
     }
 
     pub fn play(
@@ -287,8 +348,8 @@ impl Leg {
             return Err(Error::NotAgreed(self.id));
         }
         self.stop(Extent::Part, outbox);
-        self.plays += 1;
-        self.player = Some(Player::new(now, play, self.plays, prompts));
+        self.origins += 1;
+        self.player = Some(Player::new(now, play, self.origins, prompts));
         Ok(())
     }
 
@@ -314,7 +375,7 @@ impl Leg {
         prompts: &BTreeMap<String, Prompt>,
         outbox: &mut Outbox,
     ) {
-        self.speak(now, prompts, outbox);
+        self.say(now, prompts, outbox);
         if let Some(press) = self.keypad.tick(now) {
             outbox.event(Event::Digit { leg: self.id, digit: press.digit, held: press.held });
         }
@@ -337,17 +398,34 @@ impl Leg {
     }
 
     pub fn quality(&self) -> Quality {
+        let received = self.reception.as_ref().map(Reception::totals).unwrap_or_default();
+        let round_trip = self.reports.round_trip();
+        let mos = self.agreed().filter(|_| received.received > 0).map(|agreed| {
+            let expected = received.received + received.lost;
+            // From mouth to ear: half the way round, a packet to fill, and what waits for the jitter.
+            let delay = round_trip.unwrap_or_default() / 2 + agreed.packet_time + received.jitter * 2;
+            emodel::mos(agreed.codec, received.lost as f64 / expected as f64, delay)
+        });
         Quality {
-            law: self.agreed().map(|agreed| agreed.law),
-            received: self.reception.as_ref().map(Reception::totals).unwrap_or_default(),
+            codec: self.agreed().map(|agreed| agreed.codec),
+            protection: self.agreed().and_then(|agreed| agreed.protection).map(|protection| protection.suite),
+            received,
             foreign: self.lock.refused(),
             sent: u64::from(self.sending.sent().0),
-            round_trip: self.reports.round_trip(),
+            round_trip,
+            mos,
+            far: self.reports.far(),
             dropped: self.dropped,
         }
     }
 
-    /// Takes a datagram of the RTCP port.
+    /// The state is kept as it stands.
+    pub fn kept(&mut self) {
+        let next = self.sending.next();
+        self.outbound.iter_mut().for_each(|outbound| outbound.kept(next));
+    }
+
+    /// Takes a datagram of the RTCP port, or of RTP's where they share it, without its protection.
     pub fn hear_rtcp(&mut self, now: Monotonic, source: SocketAddr, datagram: &[u8]) {
         let known = self.lock.destination().is_some_and(|rtp| rtp.ip() == source.ip())
             || self.agreed().and_then(|agreed| agreed.remote_rtcp) == Some(source);
@@ -365,7 +443,23 @@ impl Leg {
         self.heard = now;
         self.silence = Silence::Watched;
         self.reports.start(now);
+        self.protect(&agreed);
         self.negotiation = Negotiation::Agreed { agreed, reoffering: false };
+    }
+
+    /// The two directions of what was agreed; what goes on unchanged keeps its place.
+    fn protect(&mut self, agreed: &Agreed) {
+        let Some((protection, (_, keying))) = agreed.protection.zip(self.protected.as_ref()) else {
+            self.inbound = None;
+            return;
+        };
+        if !self.inbound.as_ref().is_some_and(|inbound| inbound.fits(&protection)) {
+            self.inbound = Some(Inbound::new(&protection));
+        }
+        let suite = protection.suite;
+        if self.outbound.iter().all(|outbound| outbound.suite() != suite) {
+            self.outbound.push(Outbound::new(suite, *keying.master(suite)));
+        }
     }
 
     /// The first packet under a lock: of the same stream, or of a new one.
@@ -379,91 +473,6 @@ impl Leg {
                 self.reception = Some(reception);
                 Arrival::Restarted(extended)
             }
-        }
-    }
-
-    /// How the peer's packet goes to the party; `None` where it does not.
-    fn passable(&self, heard: &Heard<'_>) -> Option<Way> {
-        let agreed = self.agreed().filter(|agreed| agreed.direction.sends() && self.player.is_none())?;
-        let to = self.destination()?;
-        match heard.coding? {
-            // Untouched where the party understands it as it is.
-            Coding::G711(law) => match agreed.send.law(law) {
-                Some(payload_type) => Some(Way { to, payload_type, conversion: None }),
-                None => {
-                    let payload_type = agreed.send.law(agreed.law)?;
-                    Some(Way { to, payload_type, conversion: Some((law, agreed.law)) })
-                }
-            },
-            Coding::TelephoneEvent => Some(Way { to, payload_type: agreed.send.events?, conversion: None }),
-        }
-    }
-
-    /// Where RTP goes; nowhere while the party wants none.
-    fn destination(&self) -> Option<SocketAddr> {
-        self.agreed()?.remote?;
-        self.lock.destination()
-    }
-
-    fn speak(&mut self, now: Monotonic, prompts: &BTreeMap<String, Prompt>, outbox: &mut Outbox) {
-        let Some(player) = &self.player else { return };
-        let wanted = player.prompts.iter().map(|(name, _)| prompts.get(name));
-        let Some(prompts) = wanted.collect::<Option<Vec<&Prompt>>>() else {
-            // A prompt that is there no more after a restart.
-            return self.stop(Extent::Part, outbox);
-        };
-        let Negotiation::Agreed { agreed, .. } = &self.negotiation else { return };
-        let (law, time, sends) = (agreed.law, agreed.packet_time, agreed.direction.sends());
-        let to = self.destination().zip(agreed.send.law(law)).filter(|_| sends);
-        while let Some(player) = &mut self.player {
-            let datagram = outbox.datagram();
-            let start = datagram.len();
-            datagram.extend([0; rtp::HEADER]);
-            let turn = player.turn(now, &prompts, law, time, datagram);
-            let Turn::Packet { at, number, timestamp } = turn else {
-                datagram.truncate(start);
-                if matches!(turn, Turn::Over) {
-                    self.stop(Extent::Whole, outbox);
-                }
-                return;
-            };
-            let Some((to, payload_type)) = to else {
-                // On hold: the prompt goes on unheard, as a conversation would.
-                datagram.truncate(start);
-                continue;
-            };
-            let (head, payload) = datagram.split_at_mut(start + rtp::HEADER);
-            let origin = Origin::Prompt(player.number);
-            let span = payload.len() as u32;
-            let sent = (false, payload_type, &*payload);
-            let Some(sent) = self.sending.pass(at, origin, (number, timestamp), span, sent) else { continue };
-            head[start..].copy_from_slice(&sent.header());
-            outbox.send(self.id, Port::Rtp, to);
-        }
-    }
-
-    fn report(&mut self, now: Monotonic, outbox: &mut Outbox, goodbye: bool) {
-        let Some(to) = self.rtcp_destination() else { return };
-        let silent = self.sending.sent().0 == 0 && self.reception.is_none();
-        if goodbye && silent {
-            return;
-        }
-        let datagram = outbox.datagram();
-        self.reports.write(now, &self.sending, self.reception.as_mut(), datagram);
-        if goodbye {
-            rtcp::write_goodbye(datagram, self.sending.ssrc());
-        }
-        outbox.send(self.id, Port::Rtcp, to);
-    }
-
-    /// As announced; behind NAT the port above the locked one.
-    fn rtcp_destination(&self) -> Option<SocketAddr> {
-        let announced = self.agreed()?.remote_rtcp?;
-        match self.lock.locked() {
-            Some(rtp) if rtp.ip() != announced.ip() => {
-                Some(SocketAddr::new(rtp.ip(), rtp.port().checked_add(1)?))
-            }
-            _ => Some(announced),
         }
     }
 }

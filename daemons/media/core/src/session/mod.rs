@@ -5,26 +5,31 @@
 //! with the next sequence numbers (relayed packets carry their place in themselves, prompts follow the
 //! clock), so a snapshot may be a second old.
 
+mod dialling;
 mod input;
 mod leg;
+mod listening;
 mod outbox;
 mod output;
+mod passing;
 mod player;
 mod report;
 mod tap;
+mod transcoder;
 
 pub use input::{Input, Limits, Opening};
 pub use leg::Dropped;
 pub use outbox::Port;
 pub use output::{Event, Output, Quality, Standing};
 pub use player::{Extent, Play, Prompt, PromptDigest, TICK, Times};
+pub use report::Far;
 pub use tap::{BATCH, Batch, DEPTH, PATIENCE, Record, Track, TrackTotals};
 
-use crate::{Error, sdp::Coding};
+use crate::{Error, codec::Codec, dtmf::Digit, sdp::Coding, sound};
 use leg::{Heard, Leg};
 use outbox::Outbox;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, net::SocketAddr};
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 use tap::{Pending, Tap};
 use types::{LegId, Monotonic, RecordingId};
 
@@ -42,6 +47,9 @@ pub struct Core {
     prompts: BTreeMap<String, Prompt>,
     #[serde(skip)]
     outbox: Outbox,
+    /// Where packets are opened.
+    #[serde(skip)]
+    room: Vec<u8>,
 }
 
 impl Core {
@@ -124,14 +132,19 @@ impl Core {
             }
             Input::Close(leg) => self.close(now, leg),
             Input::Datagram { leg, port, source, bytes } => {
+                // Taken for a while, so that what is opened in it can be passed on.
+                let mut room = std::mem::take(&mut self.room);
                 match port {
-                    Port::Rtp => self.rtp(now, leg, source, bytes),
+                    Port::Rtp => self.rtp(now, leg, source, bytes, &mut room),
                     Port::Rtcp => {
-                        if let Some(leg) = self.legs.get_mut(&leg) {
+                        if let Some(leg) = self.legs.get_mut(&leg)
+                            && let Some(bytes) = leg.unseal(bytes, &mut room)
+                        {
                             leg.hear_rtcp(now, source, bytes);
                         }
                     }
                 }
+                self.room = room;
                 Ok(())
             }
             Input::TapRefused(recording) => {
@@ -142,6 +155,10 @@ impl Core {
             }
             Input::Tick => {
                 self.tick(now);
+                Ok(())
+            }
+            Input::Kept => {
+                self.legs.values_mut().for_each(Leg::kept);
                 Ok(())
             }
             Input::Flush => {
@@ -161,8 +178,11 @@ impl Core {
     }
 
     fn open(&mut self, now: Monotonic, leg: LegId, opening: Opening<'_>) -> Result<(), Error> {
+        let beside =
+            self.legs.get(&leg).and_then(|open| open.bridge).map(|(with, _)| with).or(opening.beside);
+        let beside = beside.and_then(|with| self.spoken(with));
         let description = if let Some(open) = self.legs.get_mut(&leg) {
-            open.reopen(now, opening.offer)?
+            open.reopen(now, opening.offer, beside)?
         } else {
             if self.legs.len() >= self.limits.legs {
                 return Err(Error::Full(self.limits.legs));
@@ -170,12 +190,17 @@ impl Core {
             if !opening.address.port().is_multiple_of(2) || opening.address.port() == 0 {
                 return Err(Error::OddPort(opening.address));
             }
-            let (opened, description) = Leg::open(now, leg, &opening)?;
+            let (opened, description) = Leg::open(now, leg, &opening, beside)?;
             self.legs.insert(leg, opened);
             description
         };
         self.outbox.event(Event::Opened { leg, description });
         Ok(())
+    }
+
+    /// The codec that a leg agreed on.
+    fn spoken(&self, leg: LegId) -> Option<Codec> {
+        self.legs.get(&leg)?.agreed().map(|agreed| agreed.codec)
     }
 
     fn bridge(&mut self, leg: LegId, with: LegId) -> Result<(), Error> {
@@ -237,9 +262,11 @@ impl Core {
         Ok(())
     }
 
-    /// The way of every packet: nothing here allocates unless a tap waits for one that was overtaken.
-    fn rtp(&mut self, now: Monotonic, id: LegId, source: SocketAddr, bytes: &[u8]) {
+    /// The way of every packet: nothing here allocates unless a tap waits for one that was overtaken, or the two
+    /// legs speak codecs of different kinds.
+    fn rtp(&mut self, now: Monotonic, id: LegId, source: SocketAddr, bytes: &[u8], room: &mut Vec<u8>) {
         let Some(leg) = self.legs.get_mut(&id) else { return };
+        let Some(bytes) = leg.unseal(bytes, room) else { return };
         let tapped = leg.tap.as_ref().map(|tap| tap.recording);
         let mut pending = tapped.and_then(|recording| self.recordings.get_mut(&recording));
         let Some(heard) = leg.hear(now, source, bytes, pending.as_deref_mut()) else { return };
@@ -247,14 +274,23 @@ impl Core {
         if let (Some(tap), Some(pending)) = (&mut leg.tap, pending) {
             tap.take(now, *extended, packet, *coding, pending);
         }
-        if *coding == Some(Coding::TelephoneEvent)
-            && let Some(press) = leg.press(now, packet)
-        {
-            self.outbox.event(Event::Digit { leg: id, digit: press.digit, held: press.held });
+        let bridge = leg.bridge;
+        let mut keys = Keys::default();
+        if *coding == Some(Coding::TelephoneEvent) {
+            keys.pressed = leg.press_of(now, packet).map(|press| (press.digit, press.held));
+        } else {
+            leg.listen(&heard, |key| match key {
+                sound::Heard::Pressed(digit) => keys.down = Some(digit),
+                sound::Heard::Released(digit, held) => keys.up = Some((digit, held)),
+            });
         }
-        if let Some((with, number)) = leg.bridge
+        if let Some((digit, held)) = keys.pressed.or(keys.up) {
+            self.outbox.event(Event::Digit { leg: id, digit, held });
+        }
+        if let Some((with, number)) = bridge
             && let Some(peer) = self.legs.get_mut(&with)
         {
+            keys.pass(peer);
             peer.relay(now, number, &heard, &mut self.outbox);
         }
     }
@@ -286,6 +322,35 @@ impl Core {
                     self.outbox.event(Event::TapLost { recording: *recording, batches });
                 }
                 self.outbox.batch(*recording, pending);
+            }
+        }
+    }
+}
+
+/// The keys that one packet tells of.
+#[derive(Default)]
+struct Keys {
+    /// By a telephone event, at its end.
+    pressed: Option<(Digit, Duration)>,
+    /// By ear, as they go down and up.
+    down: Option<Digit>,
+    up: Option<(Digit, Duration)>,
+}
+
+impl Keys {
+    /// Presses for the peer's party what does not come to it with the packets.
+    fn pass(&self, peer: &mut Leg) {
+        if let Some((digit, held)) = self.pressed.filter(|_| !peer.passes_events()) {
+            peer.press(digit);
+            peer.release(held);
+        }
+        // Who knows no telephone events hears the tones as they came.
+        if peer.knows_events() {
+            if let Some((_, held)) = self.up {
+                peer.release(held);
+            }
+            if let Some(digit) = self.down {
+                peer.press(digit);
             }
         }
     }

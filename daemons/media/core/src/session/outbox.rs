@@ -38,6 +38,27 @@ impl Outbox {
         &mut self.octets
     }
 
+    /// The buffer with the datagram begun last.
+    pub fn resumed(&mut self) -> &mut Vec<u8> {
+        &mut self.octets
+    }
+
+    /// Octets of the datagram begun last.
+    pub fn written(&self) -> usize {
+        self.octets.len() - self.mark
+    }
+
+    /// Transforms the datagram begun last, which lies in the buffer from the given place on. Where that fails it is
+    /// gone.
+    #[must_use]
+    pub fn transform(&mut self, seal: impl FnOnce(&mut Vec<u8>, usize) -> bool) -> bool {
+        let sealed = seal(&mut self.octets, self.mark);
+        if !sealed {
+            self.octets.truncate(self.mark);
+        }
+        sealed
+    }
+
     /// Ends the datagram begun last.
     pub fn send(&mut self, leg: LegId, port: Port, to: SocketAddr) {
         let octets = self.mark..self.octets.len();

@@ -1,7 +1,7 @@
 //! What a core wants done, and what it tells.
 
-use super::{Batch, Dropped, Extent, Port, PromptDigest, Track, TrackTotals};
-use crate::{dtmf::Digit, g711::Law, rtp::Totals};
+use super::{Batch, Dropped, Extent, Far, Port, PromptDigest, Track, TrackTotals};
+use crate::{codec::Codec, dtmf::Digit, emodel::Mos, rtp::Totals, srtp::Suite};
 use serde::{Deserialize, Serialize};
 use std::{net::SocketAddr, time::Duration};
 use types::{LegId, Monotonic, RecordingId};
@@ -61,7 +61,7 @@ pub enum Event {
         /// How it ended.
         extent: Extent,
     },
-    /// The party pressed a key (RFC 4733).
+    /// The party pressed a key (RFC 4733, or heard in its voice where it knows no telephone events).
     Digit {
         /// The leg.
         leg: LegId,
@@ -103,8 +103,10 @@ pub enum Event {
 /// What was received and sent on a leg.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quality {
-    /// The law agreed on.
-    pub law: Option<Law>,
+    /// The codec agreed on.
+    pub codec: Option<Codec>,
+    /// How it was protected.
+    pub protection: Option<Suite>,
     /// The stream received.
     pub received: Totals,
     /// Packets from elsewhere than the locked source.
@@ -113,6 +115,10 @@ pub struct Quality {
     pub sent: u64,
     /// The last round trip that reports showed (RFC 3550 §6.4.1).
     pub round_trip: Option<Duration>,
+    /// How good what was heard of the party was; `None` where nothing was.
+    pub mos: Option<Mos>,
+    /// What the party's last report says of what it heard.
+    pub far: Option<Far>,
     /// Datagrams not heard.
     pub dropped: Dropped,
 }

@@ -4,7 +4,12 @@
 //! Owns the place in the prompts and the next deadline; deadlines are absolute, so that a late tick delays
 //! nothing that follows. Never reads a file: prompts are loaded by the shell.
 
-use crate::{Error, g711::Law, wav::Audio};
+use crate::{
+    Error,
+    g711::Law,
+    sound::tone::{TONES, Tone},
+    wav::Audio,
+};
 use mutant::mutant;
 use serde::{Deserialize, Serialize};
 use std::{fmt, time::Duration};
@@ -39,6 +44,17 @@ impl Prompt {
     /// [`Error::Wav`].
     pub fn read(file: &[u8]) -> Result<Self, Error> {
         Ok(Self { digest: PromptDigest(gm::sm3::digest(file).0), audio: Audio::parse(file)? })
+    }
+
+    /// One cadence of a tone; its digest is that of its definition.
+    pub fn of_tone(tone: &Tone) -> Self {
+        let digest = PromptDigest(gm::sm3::digest(tone.definition().as_bytes()).0);
+        Self { digest, audio: Audio::of_samples(&tone.samples()) }
+    }
+
+    /// Every tone under its reserved name.
+    pub fn tones() -> impl Iterator<Item = (&'static str, Self)> {
+        TONES.iter().map(|tone| (tone.name, Self::of_tone(tone)))
     }
 
     /// SM3 of the whole file.

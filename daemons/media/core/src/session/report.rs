@@ -4,7 +4,7 @@
 
 use crate::{
     Error,
-    rtp::{Reception, Sending, rtcp},
+    rtp::{Reception, Sending, lasting, rtcp},
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -23,6 +23,22 @@ pub(super) struct Reports {
     /// Packets that the last report told of: where no more were sent, there is nothing for an SR to say.
     told: u32,
     round_trip: Option<Duration>,
+    far: Option<Far>,
+}
+
+/// What the party says of what it heard of us (RFC 3550 §6.4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Far {
+    /// Packets that did not come there; at least 0.
+    pub lost: u64,
+    /// Interarrival jitter there.
+    pub jitter: Duration,
+}
+
+impl Far {
+    fn of(block: rtcp::Block) -> Self {
+        Self { lost: u64::try_from(block.lost).unwrap_or(0), jitter: lasting(block.jitter) }
+    }
 }
 
 impl Reports {
@@ -45,6 +61,11 @@ impl Reports {
         self.round_trip
     }
 
+    /// What the party's last report said.
+    pub const fn far(&self) -> Option<Far> {
+        self.far
+    }
+
     /// Takes the party's compound.
     pub fn hear(&mut self, now: Monotonic, datagram: &[u8], ours: &Sending) -> Result<(), Error> {
         for report in rtcp::parse(datagram) {
@@ -53,6 +74,7 @@ impl Reports {
                 self.last = Some((rtcp::middle(sent.ntp), now));
             }
             let on_us = block.filter(|block| block.ssrc == ours.ssrc());
+            self.far = on_us.map(Far::of).or(self.far);
             self.round_trip = on_us.and_then(|block| rtcp::round_trip(now, &block)).or(self.round_trip);
         }
         Ok(())

@@ -4,9 +4,10 @@
 
 use media_core::{
     Core, Error, Event, Input, Output,
-    g711::Law,
+    codec::Codec,
     rtp::{Packet, PayloadType, Seed, Ssrc},
     session::{Limits, Opening, Port, Prompt, Record, TICK},
+    srtp::{Keying, Policy},
 };
 use std::{net::SocketAddr, time::Duration};
 use types::{LegId, Monotonic, RecordingId, Uid};
@@ -14,6 +15,7 @@ use types::{LegId, Monotonic, RecordingId, Uid};
 pub const PCMU: PayloadType = PayloadType(0);
 pub const PCMA: PayloadType = PayloadType(8);
 pub const EVENTS: PayloadType = PayloadType(101);
+pub const G722: PayloadType = PayloadType(9);
 
 pub const fn leg(number: u8) -> LegId {
     LegId(Uid([number; 16]))
@@ -40,12 +42,23 @@ pub struct House {
     pub sent: Vec<(LegId, Port, SocketAddr, Vec<u8>)>,
     pub tapped: Vec<(RecordingId, u64, Record, Vec<u8>)>,
     pub events: Vec<Event>,
+    /// Of the legs that are opened next.
+    pub policy: Policy,
+    pub beside: Option<LegId>,
 }
 
 impl House {
     pub fn new() -> Self {
         let core = Core::new(Limits::default());
-        Self { core, now: Monotonic(5_000_000_000), sent: vec![], tapped: vec![], events: vec![] }
+        Self {
+            core,
+            now: Monotonic(5_000_000_000),
+            sent: vec![],
+            tapped: vec![],
+            events: vec![],
+            policy: Policy::Off,
+            beside: None,
+        }
     }
 
     pub fn load(&mut self, files: &[(&str, Vec<u8>)]) {
@@ -82,7 +95,10 @@ impl House {
                 address: ([192, 0, 2, 10], 20_000 + 2 * u16::from(number)).into(),
                 session: u64::from(number),
                 seed: Seed { ssrc: Ssrc(u32::from(number)), sequence: 65_530, timestamp: u32::MAX - 1000 },
-                preferred: Law::A,
+                codecs: &Codec::ALL,
+                beside: self.beside,
+                policy: self.policy,
+                keying: &Keying::new(std::array::from_fn(|at| at as u8 ^ number)),
             },
         ))?;
         match self.events.pop() {

@@ -98,7 +98,12 @@ impl Router {
                 let why = format!("{} leads to {flow}, version {version}", call.dialled);
                 call.decide(now.utc, "flow.chosen", why);
                 call.caller.sound = Sound::Opening;
-                self.sound(MediaCommand::Open { leg, offer: description, memo: memo::part_of(call.id) });
+                self.sound(MediaCommand::Open {
+                    leg,
+                    offer: description,
+                    memo: memo::part_of(call.id),
+                    beside: None,
+                });
             }
         }
         self.put_back(call);
@@ -174,7 +179,7 @@ impl Router {
         if leg.sound == Sound::Open && leg.line == Line::Established && self.media == Link::Attached {
             leg.negotiation = Negotiation::Changing;
             leg.answer = None;
-            self.sound(MediaCommand::Open { leg: id, offer: Some(offer), memo });
+            self.sound(MediaCommand::Open { leg: id, offer: Some(offer), memo, beside: None });
         } else if !leg.line_over() {
             self.signal(SignallingCommand::Change { leg: id, description: None });
         }

@@ -281,7 +281,7 @@ impl Router {
             _ => None,
         };
         if self.media == Link::Attached {
-            self.sound(MediaCommand::Open { leg: id, offer, memo });
+            self.sound(MediaCommand::Open { leg: id, offer, memo, beside: None });
         } else {
             self.give_up_sound(call, id);
         }

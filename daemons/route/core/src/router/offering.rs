@@ -132,7 +132,8 @@ impl Router {
                 until: now.monotonic.plus(MEDIA),
             },
         );
-        self.sound(MediaCommand::Open { leg, offer: None, memo: memo::part_of(call.id) });
+        let beside = Some(call.caller.id);
+        self.sound(MediaCommand::Open { leg, offer: None, memo: memo::part_of(call.id), beside });
         self.begin_recording(call);
     }
 
