@@ -22,6 +22,7 @@ use crate::{
 use mutant::mutant;
 use route_api::{
     Cause, Endpoint, LiveMedia, MediaCommand, MediaEvent, Reachability, SignallingCommand, SignallingEvent,
+    TrunkStanding,
 };
 use settings::{record::Record, route::Route};
 use settling::{Left, Settling};
@@ -29,7 +30,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
-use types::{AgentId, CallId, LegId, Monotonic, QueueId, RecordingId};
+use types::{AgentId, CallId, LegId, Monotonic, QueueId, RecordingId, TrunkId, Utc};
 
 /// How long media may take to open or accept.
 const MEDIA: Duration = Duration::from_secs(5);
@@ -68,6 +69,8 @@ pub struct Router {
     queues: BTreeMap<QueueId, BTreeMap<Place, CallId>>,
     roster: Roster,
     endpoints: BTreeMap<Endpoint, Reachability>,
+    /// How trunks stand, and since when: for people to see.
+    standings: BTreeMap<TrunkId, (TrunkStanding, Utc)>,
     /// Media of legs that no call has claimed yet: their calls come when signalling attaches.
     unclaimed: BTreeMap<LegId, LiveMedia>,
     /// Ends that the edge said before it attached.
@@ -114,6 +117,7 @@ impl Router {
             queues: BTreeMap::new(),
             roster,
             endpoints: BTreeMap::new(),
+            standings: BTreeMap::new(),
             unclaimed: BTreeMap::new(),
             left: BTreeMap::new(),
             settling: BTreeMap::new(),
@@ -205,8 +209,12 @@ impl Router {
                 self.left(leg, Left { at, cause, by, memo });
             }
             SignallingEvent::Reachable { endpoint, reachable: Reachability::Removed } => {
+                if let Endpoint::Trunk(trunk) = &endpoint {
+                    self.standings.remove(trunk);
+                }
                 self.endpoints.remove(&endpoint);
             }
+            SignallingEvent::Standing { trunk, standing } => self.stands(trunk, standing),
             SignallingEvent::Reachable { endpoint, reachable } => {
                 self.endpoints.insert(endpoint, reachable);
             }
