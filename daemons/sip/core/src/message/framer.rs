@@ -204,6 +204,31 @@ mod tests {
 
     proptest! {
         #[test]
+        fn the_cut_makes_no_difference(
+            parts in prop::collection::vec(0usize..6, 0..12),
+            size in 1usize..90,
+        ) {
+            let parts = parts.into_iter().map(|n| [INVITE, BYE, "\r\n", "\r\n\r\n", "\r", "\n"][n].as_bytes());
+            let stream = parts.collect::<Vec<_>>().concat();
+            let read = |size: usize| {
+                let mut framer = Framer::default();
+                let mut all = Vec::new();
+                for piece in stream.chunks(size) {
+                    framer.push(piece);
+                    loop {
+                        match framer.next_frame() {
+                            Ok(Some(frame)) => all.push(frame),
+                            Ok(None) => break,
+                            Err(broken) => return (all, Some(broken)),
+                        }
+                    }
+                }
+                (all, None)
+            };
+            prop_assert_eq!(read(size), read(1));
+        }
+
+        #[test]
         fn whatever_comes_is_bounded(chunks in prop::collection::vec(any::<Vec<u8>>(), 0..40)) {
             let mut framer = Framer::default();
             for chunk in chunks {
