@@ -70,7 +70,7 @@ fn challenge(algorithm: &str, nonce: &str) -> (Name, String) {
 }
 
 fn proof(request: &Request) -> Authorization {
-    Authorization::parse(request.head.headers.first(&Name::Authorization).expect("a proof")).unwrap()
+    Authorization::parse(request.head.headers.first(&Name::Authorization).unwrap()).unwrap()
 }
 
 fn proves(request: &Request) -> bool {
