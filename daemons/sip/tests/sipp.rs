@@ -53,9 +53,9 @@ fn calls_of_sipp_over_tcp_and_ipv6() {
         let program = env!("CARGO_BIN_EXE_sip");
         let signalling = Signalling::with(program, &settings, answer);
         signalling.attached();
-        let times = sipp::call_over(over, from, &bind.to_string(), 50, 50)
+        let times = sipp::call_over(over, from, &bind.to_string(), 100, 100)
             .unwrap_or_else(|error| panic!("{over:?} {ip}: {error}"));
-        assert_eq!(times.len(), 50, "{over:?} {ip}");
+        assert_eq!(times.len(), 100, "{over:?} {ip}");
     }
 }
 
