@@ -309,6 +309,7 @@ fn a_kept_connection_goes_on_in_the_middle_of_a_message() {
     let mut house = house(Protocol::Tcp);
     let mut written = house.written();
     let connection = house.accept(1, "198.51.100.7:41000");
+    written.extend(house.written());
     let invite = by(&house.invite("c1", ""), "TCP");
     house.bytes(connection, &invite[..200]);
     written.extend(house.written());
