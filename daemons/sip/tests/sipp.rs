@@ -48,7 +48,7 @@ fn calls_of_sipp_over_tcp_and_ipv6() {
         let ip: IpAddr = ip.parse().unwrap();
         let (from, bind) = (SocketAddr::new(ip, free().port()), SocketAddr::new(ip, free().port()));
         let transport = if over == Over::Tcp { "tcp" } else { "udp" };
-        let trunk = json!({ "name": "carrier", "address": from, "transport": transport, "check": "0s" });
+        let trunk = json!({ "name": "carrier", "address": from, "transport": transport, "check": "5s" });
         let settings = json!({ "bind": [bind], "trunks": [trunk] });
         let program = env!("CARGO_BIN_EXE_sip");
         let signalling = Signalling::with(program, &settings, answer);
