@@ -9,8 +9,8 @@ use crate::{
 use clap::Subcommand;
 use report_api::{CallRecord, Recorded, Report};
 use route_api::{
-    AgentCounts, AgentEntry, AgentState, Agents, Endpoint, Endpoints, HangUp, LiveCalls, Queues, Route,
-    SetState, SignIn, WrapUp,
+    AgentCounts, AgentEntry, AgentState, Agents, Endpoint, Endpoints, HangUp, LiveCalls, Queues,
+    RegistrationStanding, Route, SetState, SignIn, Trouble, TrunkEntry, WrapUp,
 };
 use types::{AgentId, CallId, Extension, Page, Pii, QueueId};
 
@@ -225,18 +225,66 @@ pub async fn trunks(session: &Session<'_>, form: Form) -> Result<(), Failure> {
     let assertion = session.assertion().await?;
     let reply = session.client::<Route>().call(Endpoints { assertion }).await?;
     output::show(form, &reply, |reply| {
+        let rows: Vec<Vec<String>> = reply.trunks.iter().flat_map(trunk_rows).collect();
+        let heads =
+            ["TRUNK", "STATE", "REGISTERED", "SINCE", "ADDRESS", "ANSWERS", "ROUND TRIP", "LAST TROUBLE"];
+        output::table(&heads, &rows, "no trunk in the settings");
+        output::say("");
         let rows: Vec<Vec<String>> = reply
             .endpoints
             .iter()
-            .map(|(endpoint, reachability)| {
-                let (kind, name) = endpoint_words(endpoint);
-                let state = output::word(reachability);
-                vec![kind.to_owned(), name, state]
-            })
+            .filter(|(endpoint, _)| matches!(endpoint, Endpoint::Phone(_)))
+            .map(|(endpoint, reachability)| vec![endpoint_words(endpoint).1, output::word(reachability)])
             .collect();
-        output::table(&["KIND", "NAME", "STATE"], &rows, "no trunk and no phone in the settings");
+        output::table(&["PHONE", "STATE"], &rows, "no phone in the settings");
     });
     Ok(())
+}
+
+/// One line for each address of a trunk; what is of the whole trunk stands in the first.
+fn trunk_rows(entry: &TrunkEntry) -> Vec<Vec<String>> {
+    let registered = match entry.standing.registration {
+        RegistrationStanding::None => "–".to_owned(),
+        other => output::word(&other),
+    };
+    let whole = [
+        entry.trunk.to_string(),
+        entry.reachable.map_or_else(|| "–".to_owned(), |reachable| output::word(&reachable)),
+        registered,
+        time::local(entry.since),
+    ];
+    let targets = entry.standing.targets.iter().enumerate();
+    targets
+        .map(|(at, target)| {
+            let first = at == 0;
+            let head = whole.iter().map(|text| if first { text.clone() } else { String::new() });
+            let trouble = target.error.or(entry.standing.error.filter(|_| first));
+            let tail = [
+                target.address.clone(),
+                output::word(&target.health),
+                target
+                    .round_trip_us
+                    .map_or_else(|| "–".to_owned(), |us| format!("{:.1} ms", us as f64 / 1e3)),
+                trouble.map_or_else(|| "–".to_owned(), trouble_words),
+            ];
+            head.chain(tail).collect()
+        })
+        .collect()
+}
+
+fn trouble_words(trouble: Trouble) -> String {
+    match trouble {
+        Trouble::Status(status) => format!("answered {status}"),
+        Trouble::Silent => "no answer".to_owned(),
+        Trouble::Refused => "nobody listens there".to_owned(),
+        Trouble::Unreachable => "no way leads there".to_owned(),
+        Trouble::Untrusted => "its certificate is not the expected one".to_owned(),
+        Trouble::Closed => "the connection broke".to_owned(),
+        Trouble::Foreign => "what it sent is no SIP".to_owned(),
+        Trouble::Password => "it does not take the user name and password".to_owned(),
+        Trouble::Algorithm => "it asks for a proof by an unknown algorithm".to_owned(),
+        Trouble::Address => "no address of the trunk's network can reach it".to_owned(),
+    }
 }
 
 fn agent_table(agents: &[AgentEntry]) {

@@ -6,6 +6,7 @@ mod flow;
 mod limits;
 mod prompts;
 mod route;
+mod sip;
 
 pub(crate) use prompts::{missing, prompts};
 
@@ -25,8 +26,10 @@ pub(crate) struct Finding {
 /// All mistakes that the checks find; `sound` tells whether a section was read whole.
 pub(crate) fn check(settings: &Settings, sound: &dyn Fn(Section) -> bool) -> Vec<Finding> {
     type Check = fn(&Settings, &mut Vec<Finding>);
-    let checks: [(Check, &[Section]); 13] = [
-        (sip, &[Section::Sip]),
+    let checks: [(Check, &[Section]); 15] = [
+        (sip::addresses, &[Section::Sip]),
+        (sip::names, &[Section::Sip]),
+        (sip::trunks, &[Section::Sip]),
         (media, &[Section::Media]),
         (addresses, &[Section::Sip, Section::Media, Section::Console]),
         (route::names, &[Section::Route]),
@@ -47,37 +50,6 @@ pub(crate) fn check(settings: &Settings, sound: &dyn Fn(Section) -> bool) -> Vec
         }
     }
     findings
-}
-
-fn sip(settings: &Settings, findings: &mut Vec<Finding>) {
-    let sip = &settings.sip;
-    let path = Path::new("sip");
-    if sip.bind.is_empty() {
-        findings.push(path.key("bind").says("settings.bind-none", []));
-    }
-    twice(findings, sip.bind.iter().enumerate().map(|(at, address)| (address, path.item("bind", at))));
-    for (at, address) in sip.bind.iter().enumerate() {
-        listened(findings, *address, path.item("bind", at));
-    }
-    reached(findings, sip.advertised, path.key("advertised"));
-    if sip.advertised.is_none()
-        && let Some(at) = sip.bind.iter().position(|address| address.ip().is_unspecified())
-    {
-        findings.push(path.item("bind", at).says("settings.advertise", [("section", "sip".to_owned())]));
-    }
-    if sip.realm.is_empty() || sip.realm.chars().any(|c| c.is_control() || matches!(c, '"' | '\\')) {
-        findings.push(path.key("realm").says("settings.realm", []));
-    }
-    let trunks = || sip.trunks.iter().enumerate().map(|(at, trunk)| (trunk, path.item("trunks", at)));
-    twice(findings, trunks().map(|(trunk, path)| (&trunk.name, path.key("name"))));
-    twice(findings, trunks().map(|(trunk, path)| (trunk.address, path.key("address"))));
-    for (trunk, path) in trunks() {
-        if !reachable(trunk.address.ip()) || trunk.address.port() == 0 {
-            findings.push(path.key("address").says("settings.trunk-address", []));
-        }
-    }
-    let phones = sip.phones.iter().enumerate();
-    twice(findings, phones.map(|(at, phone)| (&phone.extension, path.item("phones", at).key("extension"))));
 }
 
 fn passwords(settings: &Settings, findings: &mut Vec<Finding>) {
@@ -131,17 +103,17 @@ fn addresses(settings: &Settings, findings: &mut Vec<Finding>) {
     let Settings { sip, media, console, .. } = settings;
     listened(findings, console.listen, Path::new("console").key("listen"));
     let meets = |one: IpAddr, other: IpAddr| one == other || one.is_unspecified() || other.is_unspecified();
-    for (at, address) in sip.bind.iter().enumerate() {
+    let bound: Vec<_> = sip::bound(sip).collect();
+    for (address, path) in &bound {
         if media.ports.contains(address.port()) && meets(address.ip(), media.bind) {
-            let path = Path::new("sip").item("bind", at);
             let args = [("port", address.port().to_string()), ("ports", media.ports.to_string())];
-            findings.push(path.says("settings.ports-overlap", args));
+            findings.push(path.clone().says("settings.ports-overlap", args));
         }
     }
     let taken = |address: &&SocketAddr| {
         address.port() == console.listen.port() && meets(address.ip(), console.listen.ip())
     };
-    if let Some(address) = sip.bind.iter().find(taken) {
+    if let Some(address) = bound.iter().map(|(address, _)| address).find(taken) {
         let path = Path::new("console").key("listen");
         findings.push(path.says("settings.listen-taken", [("address", address.to_string())]));
     }

@@ -46,8 +46,10 @@ pub fn diff(old: &Settings, new: &Settings) -> Vec<Change> {
 
 /// When a change of this path takes effect.
 pub fn live(change: &Change) -> Applied {
-    const AFTER_RESTART: [(&str, Section); 7] = [
+    const AFTER_RESTART: [(&str, Section); 9] = [
         ("sip.bind", Section::Sip),
+        ("sip.tls", Section::Sip),
+        ("sip.networks", Section::Sip),
         ("sip.advertised", Section::Sip),
         ("sip.realm", Section::Sip),
         ("media.bind", Section::Media),
@@ -55,7 +57,10 @@ pub fn live(change: &Change) -> Applied {
         ("media.ports", Section::Media),
         ("console.listen", Section::Console),
     ];
-    match AFTER_RESTART.into_iter().find(|(path, _)| *path == change.path) {
+    let at = |path: &str| {
+        change.path.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('['))
+    };
+    match AFTER_RESTART.into_iter().find(|(path, _)| at(path)) {
         Some((_, daemon)) => Applied::AfterRestart { daemon },
         None => Applied::Live,
     }

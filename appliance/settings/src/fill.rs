@@ -6,33 +6,49 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use zeroize::Zeroizing;
 
-/// The text with each masked phone password replaced by the one that the phone of the same extension has in
-/// `current`. A mask for a phone that is new there stays, and parsing refuses it as a weak password.
+/// The text with each masked password of a phone or a trunk replaced by the one that the phone of the same
+/// extension or the trunk of the same name has in `current`. A mask for one that is new there stays, and parsing
+/// refuses it.
 pub(crate) fn fill(text: &str, current: &Settings) -> Zeroizing<String> {
     let mut filled = Zeroizing::new(text.to_owned());
     let Ok(tree) = DeTable::parse(text) else { return filled };
-    let mut masks: Vec<_> = masks(tree.get_ref()).collect();
+    let phone = |extension: &str| {
+        let phone = current.sip.phones.iter().find(|phone| phone.extension.0.as_str() == extension);
+        phone.map(|phone| phone.password.reveal())
+    };
+    let trunk = |name: &str| {
+        let trunk = current.sip.trunks.iter().find(|trunk| trunk.name.0.as_str() == name);
+        trunk.and_then(|trunk| trunk.account.as_ref()).map(|account| account.password.reveal())
+    };
+    let phones = masks(tree.get_ref(), "phones", "extension", &[]).map(|(of, span)| (phone(of), span));
+    let trunks = masks(tree.get_ref(), "trunks", "name", &["account"]).map(|(of, span)| (trunk(of), span));
+    let mut masks: Vec<_> = phones.chain(trunks).collect();
     // From the end, so that the spans before stay true.
     masks.sort_by_key(|(_, span)| std::cmp::Reverse(span.start));
-    for (extension, span) in masks {
-        let phone = current.sip.phones.iter().find(|phone| phone.extension.0.as_str() == extension);
-        if let Some(phone) = phone {
-            filled.replace_range(span, &quoted(phone.password.reveal()));
+    for (password, span) in masks {
+        if let Some(password) = password {
+            filled.replace_range(span, &quoted(password));
         }
     }
     filled
 }
 
-/// Extension and span of every masked password.
-fn masks<'t>(tree: &'t DeTable<'_>) -> impl Iterator<Item = (&'t str, Range<usize>)> {
-    let phones =
-        below(tree, "sip").and_then(|sip| sip.get_ref().as_table()).and_then(|sip| below(sip, "phones"));
-    let phones = phones.and_then(|phones| phones.get_ref().as_array()).into_iter().flatten();
-    phones.filter_map(|phone| {
-        let phone = phone.get_ref().as_table()?;
-        let extension = below(phone, "extension")?.get_ref().as_str()?;
-        let password = below(phone, "password")?;
-        (password.get_ref().as_str()? == MASK).then(|| (extension, password.span()))
+/// Name and span of every masked password in a list of `[sip]`, `within` so many tables of its entries.
+fn masks<'t>(
+    tree: &'t DeTable<'_>,
+    list: &'static str,
+    name: &'static str,
+    within: &'static [&'static str],
+) -> impl Iterator<Item = (&'t str, Range<usize>)> {
+    let entries =
+        below(tree, "sip").and_then(|sip| sip.get_ref().as_table()).and_then(|sip| below(sip, list));
+    let entries = entries.and_then(|entries| entries.get_ref().as_array()).into_iter().flatten();
+    entries.filter_map(move |entry| {
+        let entry = entry.get_ref().as_table()?;
+        let named = below(entry, name)?.get_ref().as_str()?;
+        let holder = within.iter().try_fold(entry, |table, key| below(table, key)?.get_ref().as_table())?;
+        let password = below(holder, "password")?;
+        (password.get_ref().as_str()? == MASK).then(|| (named, password.span()))
     })
 }
 

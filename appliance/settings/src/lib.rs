@@ -36,9 +36,9 @@ pub mod speech;
 pub use diff::{Applied, Change, diff, live};
 pub use problem::Problem;
 pub use schema::schema;
-pub use secret::{MASK, Secret};
+pub use secret::{Given, MASK, Secret};
 pub use section::{NoSection, Plain, Section};
-pub use value::{Dialled, Fault, Period, PortRange, Prompt, Size};
+pub use value::{Dialled, Fault, Period, PortRange, Prefix, Prompt, Size};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

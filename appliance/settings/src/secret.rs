@@ -72,6 +72,64 @@ impl JsonSchema for Secret {
     }
 }
 
+/// A password that somebody else gave: 1 to 128 characters, whatever its strength. Otherwise as [`Secret`].
+#[derive(Clone)]
+pub struct Given(Zeroizing<String>);
+
+impl Given {
+    /// The password itself: for the daemon that proves with it, never for a log or a screen.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl PartialEq for Given {
+    fn eq(&self, other: &Self) -> bool {
+        *self.0 == *other.0
+    }
+}
+
+impl FromStr for Given {
+    type Err = Fault;
+
+    fn from_str(text: &str) -> Result<Self, Fault> {
+        let sound = (1..=128).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+        if sound && text != MASK {
+            Ok(Self(Zeroizing::new(text.to_owned())))
+        } else {
+            Err(Fault::PasswordGiven)
+        }
+    }
+}
+
+impl Serialize for Given {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if mutant::mutant("settings-secret-shown") {
+            return serializer.serialize_str(self.reveal());
+        }
+        serializer.serialize_str(MASK)
+    }
+}
+
+impl<'de> Deserialize<'de> for Given {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Zeroizing::new(String::deserialize(deserializer)?);
+        text.parse().map_err(D::Error::custom)
+    }
+}
+
+impl JsonSchema for Given {
+    fn schema_name() -> Cow<'static, str> {
+        "Given".into()
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "minLength": 1, "maxLength": 128, "writeOnly": true })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -85,6 +85,12 @@ pub(crate) fn hand_out(settings: &Settings, section: Section) -> Value {
         for (shown, phone) in phones.zip(&settings.sip.phones) {
             shown["password"] = Value::String(phone.password.reveal().to_owned());
         }
+        let trunks = value.get_mut("trunks").and_then(Value::as_array_mut).into_iter().flatten();
+        for (shown, trunk) in trunks.zip(&settings.sip.trunks) {
+            if let Some(account) = &trunk.account {
+                shown["account"]["password"] = Value::String(account.password.reveal().to_owned());
+            }
+        }
     }
     value
 }

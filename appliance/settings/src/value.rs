@@ -2,7 +2,7 @@
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
-use std::{borrow::Cow, fmt, str::FromStr, time::Duration};
+use std::{borrow::Cow, fmt, net::IpAddr, str::FromStr, time::Duration};
 
 /// Why a text is no value of its kind. `Display` gives the message code, which `words` turns into a sentence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +50,12 @@ pub enum Fault {
     /// Too short, too plain, or with control characters.
     #[error("settings.password-weak")]
     PasswordWeak,
+    /// Empty, too long, with control characters, or only the mask.
+    #[error("settings.password-given")]
+    PasswordGiven,
+    /// Neither an address nor a prefix.
+    #[error("settings.prefix")]
+    Prefix,
 }
 
 /// A length of time as people write it: a whole number and `s`, `m`, `h` or `d`. At most 100 years.
@@ -280,6 +286,49 @@ impl fmt::Display for Prompt {
     }
 }
 
+/// An address, or a prefix of addresses such as `192.0.2.0/24`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Prefix {
+    address: IpAddr,
+    bits: u8,
+}
+
+impl Prefix {
+    /// The address before the slash.
+    pub const fn address(self) -> IpAddr {
+        self.address
+    }
+
+    /// How many of its bits count.
+    pub const fn bits(self) -> u8 {
+        self.bits
+    }
+}
+
+impl FromStr for Prefix {
+    type Err = Fault;
+
+    fn from_str(text: &str) -> Result<Self, Fault> {
+        let (address, bits) = text.split_once('/').map_or((text, None), |(a, bits)| (a, Some(bits)));
+        let address: IpAddr = address.parse().map_err(|_| Fault::Prefix)?;
+        let width = if address.is_ipv4() { 32 } else { 128 };
+        let bits = match bits {
+            None => width,
+            Some(bits) => bits.parse().ok().filter(|bits| *bits <= width).ok_or(Fault::Prefix)?,
+        };
+        Ok(Self { address, bits })
+    }
+}
+
+impl fmt::Display for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.bits == if self.address.is_ipv4() { 32 } else { 128 } {
+            true => write!(f, "{}", self.address),
+            false => write!(f, "{}/{}", self.address, self.bits),
+        }
+    }
+}
+
 /// `serde` by way of `Display` and `FromStr`, and the pattern of the text.
 macro_rules! as_text {
     ($($name:ident: $pattern:literal;)*) => {$(
@@ -316,6 +365,7 @@ as_text! {
     Size: "^[0-9]+ ?(KiB|MiB|GiB|TiB)$";
     PortRange: "^[0-9]{4,5}-[0-9]{4,5}$";
     Dialled: r"^\+?[0-9*#]{1,32}$";
+    Prefix: "^[0-9a-fA-F.:]+(/[0-9]{1,3})?$";
     Prompt: r"^[^\s/]{1,64}$";
 }
 
@@ -348,6 +398,21 @@ mod tests {
         assert_eq!("2048 MiB".parse::<Size>().unwrap().to_string(), "2GiB");
         for wrong in ["2GB", "2", "99999999999TiB", ""] {
             assert_eq!(wrong.parse::<Size>(), Err(Fault::Size), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn prefixes_are_read_and_written() {
+        for (text, written) in [
+            ("192.0.2.0/24", "192.0.2.0/24"),
+            ("192.0.2.7/32", "192.0.2.7"),
+            ("2001:db8::/32", "2001:db8::/32"),
+            ("::1", "::1"),
+        ] {
+            assert_eq!(text.parse::<Prefix>().unwrap().to_string(), written);
+        }
+        for wrong in ["192.0.2.0/33", "192.0.2", "/24", "::/129", "192.0.2.0/-1", ""] {
+            assert_eq!(wrong.parse::<Prefix>(), Err(Fault::Prefix), "{wrong:?}");
         }
     }
 

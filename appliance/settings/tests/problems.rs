@@ -357,6 +357,7 @@ fn every_code_has_words() {
         + include_str!("../src/check/route.rs")
         + include_str!("../src/check/flow.rs")
         + include_str!("../src/check/prompts.rs")
+        + include_str!("../src/check/sip.rs")
         + include_str!("../src/check/limits.rs");
     let known: Vec<_> = words::codes(Lang::En).collect();
     let mut seen = 0;

@@ -30,7 +30,7 @@ fn the_default_file_sets_nothing() {
 /// Every commented line `# key = value` of a section is really the default of that key.
 #[test]
 fn the_comments_of_the_default_file_tell_the_defaults() {
-    let optional = ["advertised"];
+    let optional = ["advertised", "certificate"];
     let mut uncommented = String::new();
     let mut inside_example = false;
     for line in read("appliance.toml").lines() {

@@ -179,7 +179,10 @@ impl Switch {
             }
             Call::Endpoints(ask, reply) => {
                 let seen = self.desk.signed_in(&ask.assertion);
-                reply.send(seen.map(|()| EndpointList { endpoints: self.router.endpoints() }));
+                reply.send(seen.map(|()| EndpointList {
+                    endpoints: self.router.endpoints(),
+                    trunks: self.router.trunks(),
+                }));
             }
             Call::SignIn(ask, reply) => self.perform(self.desk.sign_in(&ask), reply, entry),
             Call::SetState(ask, reply) => self.perform(self.desk.set_state(&ask), reply, entry),

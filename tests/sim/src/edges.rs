@@ -115,6 +115,8 @@ impl World {
                     self.trace.note(now, format_args!("sip => {} {}", flow.remote, first_line(&bytes)));
                     self.send(|| Event::SipOut(flow.remote, bytes.clone()));
                 }
+                // The network of this world carries datagrams alone, and nobody in it is slowed for long.
+                sip_core::Output::Open { .. } | sip_core::Output::Close(_) | sip_core::Output::Report(_) => {}
                 sip_core::Output::Event(event) => {
                     match &event {
                         SignallingEvent::Offered { leg, .. } => self.ledger.offered(*leg),
@@ -144,7 +146,7 @@ impl World {
             self.sip_backlog.push_back((remote, bytes));
             return;
         }
-        self.give_sip(sip_core::Input::Datagram { flow: Flow { listener: 0, remote }, bytes: &bytes });
+        self.give_sip(sip_core::Input::Datagram { flow: Flow::udp(0, remote), bytes: &bytes });
     }
 
     pub(crate) fn sip_attach(&mut self) {

@@ -382,22 +382,20 @@ impl World {
     fn accounts(&self) -> Vec<sip_core::Phone> {
         let phones = self.plan.sip.phones.iter();
         phones
-            .map(|phone| sip_core::Phone {
-                extension: phone.extension.clone(),
-                password: phone.password.reveal().to_owned(),
-            })
+            .map(|phone| sip_core::Phone::new(phone.extension.clone(), phone.password.reveal().to_owned()))
             .collect()
     }
 
     /// What sip is told at its start.
     pub(crate) fn sip_settings(&self) -> sip_core::Settings {
         sip_core::Settings {
-            listeners: vec![Listener { advertised: HOUSE.parse().unwrap() }],
+            listeners: vec![Listener::udp(HOUSE.parse().unwrap())],
             realm: "yanmen".into(),
             algorithms: vec![sip_core::digest::Algorithm::Sha256, sip_core::digest::Algorithm::Md5],
-            trunks: vec![Trunk { id: "carrier".parse().unwrap(), address: CARRIER.parse().unwrap() }],
+            trunks: vec![Trunk::at("carrier".parse().unwrap(), CARRIER.parse().unwrap())],
             phones: self.accounts(),
             bounds: Bounds::default(),
+            limits: sip_core::Limits::default(),
         }
     }
 

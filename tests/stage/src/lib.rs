@@ -12,12 +12,17 @@
 mod neighbour;
 mod signalling;
 pub mod sipp;
+mod supervisor;
 
 pub use neighbour::{Answers, Asked};
-pub use signalling::{PASSWORD, Signalling, Told};
+pub use signalling::{PASSWORD, Signalling, Told, free};
 
 use auth_api::{Assertion, Claims, PUBLIC_KEY, Role, Roles, SIGNING_ID, SessionId};
 use gm::sm2::SigningKey;
+use nix::{
+    fcntl::{FcntlArg, fcntl},
+    unistd::close,
+};
 use serde_json::json;
 use service::{Client, Interface};
 use settings::Settings;
@@ -26,6 +31,7 @@ use std::{
     os::fd::OwnedFd,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
+    sync::{Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -86,6 +92,37 @@ impl Stage {
         let mut descriptors = handed.into_iter().map(|(_, descriptor)| Stdio::from(descriptor));
         let mut next = || descriptors.next().unwrap_or_else(Stdio::null);
         self.child = Some(command.stdin(next()).stdout(next()).stderr(next()).spawn().unwrap());
+    }
+
+    /// Starts the daemon with any number of descriptors, under a supervisor that listens at `notify`.
+    pub fn start_supervised(&mut self, handed: &[(String, OwnedFd)], notify: &Path) {
+        // Descriptors that are to be inherited must not be by the child of another test.
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut moves, mut names, mut copies) = (String::new(), Vec::new(), Vec::new());
+        for (number, (name, descriptor)) in handed.iter().enumerate() {
+            // Above those that the shell moves them to.
+            let copy = fcntl(descriptor, FcntlArg::F_DUPFD(400)).unwrap();
+            moves += &format!("{}<&{copy} {copy}<&- ", number + 3);
+            copies.push(copy);
+            names.push(name.as_str());
+        }
+        let script =
+            format!("LISTEN_PID=$$; export LISTEN_PID; exec \"$0\" {moves} </dev/null >/dev/null 2>>log");
+        let mut command = Command::new("bash");
+        command.args(["-c", &script]).arg(&self.program).current_dir(self.home().join(self.daemon));
+        command.env("LISTEN_FDS", handed.len().to_string()).env("LISTEN_FDNAMES", names.join(":"));
+        command.env("YANMEN_PRIVILEGES", "single").env("LANG", "en").env("NOTIFY_SOCKET", notify);
+        command.env_remove("YANMEN_PUBLIC").env_remove("YANMEN_RUN");
+        self.child = Some(command.spawn().unwrap());
+        for copy in copies {
+            close(copy).unwrap();
+        }
+    }
+
+    /// The directory of the daemon.
+    pub fn directory(&self) -> PathBuf {
+        self.home().join(self.daemon)
     }
 
     /// kill -9.

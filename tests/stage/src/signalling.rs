@@ -1,17 +1,17 @@
 //! sip on a stage: a route that listens and commands, and the machine's loopback as the network.
 
-use crate::{Answers, PATIENCE, Stage};
-use route_api::{AttachSignalling, Cause, EndedBy, SignallingCommand, SignallingEvent};
-use serde_json::json;
+use crate::{Answers, PATIENCE, Stage, supervisor::Supervisor};
+use route_api::{AttachSignalling, Cause, EndedBy, SignallingCommand, SignallingEvent, TrunkStanding};
+use serde_json::{Value, json};
 use std::{
-    fs::{self, File},
-    net::UdpSocket,
-    os::fd::OwnedFd,
+    net::{SocketAddr, TcpListener, UdpSocket},
     path::PathBuf,
     sync::{
         Arc, Mutex,
         mpsc::{Receiver, channel},
     },
+    thread,
+    time::{Duration, Instant},
 };
 use types::LegId;
 
@@ -30,9 +30,8 @@ pub enum Told {
 /// The daemon sip, a route that the test plays, and what a supervisor keeps.
 pub struct Signalling {
     stage: Stage,
-    /// Ours, as the supervisor keeps it.
-    socket: UdpSocket,
-    memory: Option<File>,
+    supervisor: Supervisor,
+    address: SocketAddr,
     told: Receiver<Told>,
     commands: Arc<Mutex<Option<Answers>>>,
 }
@@ -45,17 +44,33 @@ impl Signalling {
         trunks: &[&UdpSocket],
         reaction: impl Fn(&SignallingEvent) -> Vec<SignallingCommand> + Send + Sync + 'static,
     ) -> Self {
+        let trunk = |(number, socket): (usize, &&UdpSocket)| {
+            let address = socket.local_addr().unwrap();
+            json!({ "name": format!("trunk{number}"), "address": address, "check": "0s" })
+        };
+        let trunks: Vec<Value> = trunks.iter().enumerate().map(trunk).collect();
+        Self::with(program, &json!({ "trunks": trunks }), reaction)
+    }
+
+    /// The same with these settings of `[sip]` beside or in place of the usual ones.
+    pub fn with(
+        program: impl Into<PathBuf>,
+        settings: &Value,
+        reaction: impl Fn(&SignallingEvent) -> Vec<SignallingCommand> + Send + Sync + 'static,
+    ) -> Self {
         let stage = Stage::new("sip", program);
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let mut settings = format!(
-            "[sip]\nbind = [\"{}\"]\nrealm = \"yanmen\"\n[[sip.phones]]\nextension = \"8001\"\npassword = \"{PASSWORD}\"\n",
-            socket.local_addr().unwrap()
-        );
-        for (number, trunk) in trunks.iter().enumerate() {
-            let address = trunk.local_addr().unwrap();
-            settings += &format!("[[sip.trunks]]\nname = \"trunk{number}\"\naddress = \"{address}\"\n");
+        let supervisor = Supervisor::at(&stage.home().join("notify"));
+        let address = settings["bind"][0].as_str().map_or_else(free, |bind| bind.parse().unwrap());
+        let mut section = json!({
+            "bind": [address], "realm": "yanmen",
+            "phones": [{ "extension": "8001", "password": PASSWORD }],
+        });
+        for (key, value) in settings.as_object().unwrap() {
+            section[key] = value.clone();
         }
-        stage.settings(&settings);
+        stage.neighbour("host", move |_, answers| {
+            answers.one_of_many(&json!({ "version": 1, "sections": { "sip": section } }));
+        });
         let (tell, told) = channel();
         let commands: Arc<Mutex<Option<Answers>>> = Arc::default();
         let commanded = Arc::clone(&commands);
@@ -76,28 +91,32 @@ impl Signalling {
                 let _over = tell.send(Told::Event(event));
             }
         });
-        let mut signalling = Self { stage, socket, memory: None, told, commands };
+        let mut signalling = Self { stage, supervisor, address, told, commands };
         signalling.start();
         signalling
     }
 
     /// Starts the daemon with what the supervisor kept of its earlier life.
     pub fn start(&mut self) {
-        let port = self.socket.local_addr().unwrap().port();
-        let socket = (format!("udp.127.0.0.1-{port}"), OwnedFd::from(self.socket.try_clone().unwrap()));
-        match &self.memory {
-            Some(memory) => {
-                let memory = ("state.even".to_owned(), OwnedFd::from(memory.try_clone().unwrap()));
-                self.stage.start([socket, memory]);
-            }
-            None => self.stage.start([socket]),
-        }
+        let notify = self.stage.home().join("notify");
+        self.stage.start_supervised(&self.supervisor.kept(), &notify);
     }
 
-    /// kill -9. The supervisor still has the socket and the memory.
+    /// kill -9. The supervisor still has what it was given.
     pub fn kill(&mut self) {
-        self.memory = Some(memory_of(self.stage.pid()));
+        // What the daemon gave away a moment ago is on its way to the supervisor.
+        thread::sleep(Duration::from_millis(50));
         self.stage.kill();
+    }
+
+    /// The names of what the supervisor keeps.
+    pub fn kept(&self) -> Vec<String> {
+        self.supervisor.kept().into_iter().map(|(name, _)| name).collect()
+    }
+
+    /// The directory of the daemon.
+    pub fn directory(&self) -> PathBuf {
+        self.stage.directory()
     }
 
     /// The process of the daemon.
@@ -107,7 +126,7 @@ impl Signalling {
 
     /// The address of the daemon.
     pub fn address(&self) -> String {
-        self.socket.local_addr().unwrap().to_string()
+        self.address.to_string()
     }
 
     /// Waits until the daemon attaches to route.
@@ -117,6 +136,7 @@ impl Signalling {
     pub fn attached(&self) -> AttachSignalling {
         match self.told.recv_timeout(PATIENCE).expect("the daemon attaches") {
             Told::Attach(attach) => attach,
+            Told::Event(SignallingEvent::Standing { .. }) => self.attached(),
             other => panic!("{other:?}"),
         }
     }
@@ -130,6 +150,7 @@ impl Signalling {
         loop {
             match self.told.recv_timeout(PATIENCE).expect("the daemon attaches") {
                 Told::Attach(attach) => return (again, attach),
+                Told::Event(SignallingEvent::Standing { .. }) => {}
                 Told::Event(event) => again.push(event),
             }
         }
@@ -146,12 +167,32 @@ impl Signalling {
         }
     }
 
-    /// The next event.
+    /// How a trunk stands, once that is told of it.
+    ///
+    /// # Panics
+    /// It is not in time.
+    pub fn standing(&self, holds: impl Fn(&TrunkStanding) -> bool) -> TrunkStanding {
+        let (start, mut last) = (Instant::now(), None);
+        while start.elapsed() < PATIENCE {
+            match self.told.recv_timeout(PATIENCE) {
+                Ok(Told::Event(SignallingEvent::Standing { standing, .. })) if holds(&standing) => {
+                    return standing;
+                }
+                Ok(Told::Event(SignallingEvent::Standing { standing, .. })) => last = Some(standing),
+                Ok(_) => {}
+                Err(_) => break,
+            }
+        }
+        panic!("the trunk never stood so, but {last:?}")
+    }
+
+    /// The next event; how trunks stand is told beside.
     ///
     /// # Panics
     /// Something else comes first, or nothing in time.
     pub fn event(&self) -> SignallingEvent {
         match self.told.recv_timeout(PATIENCE).expect("an event comes") {
+            Told::Event(SignallingEvent::Standing { .. }) => self.event(),
             Told::Event(event) => event,
             other => panic!("{other:?}"),
         }
@@ -159,7 +200,10 @@ impl Signalling {
 
     /// Every event that came so far.
     pub fn events(&self) -> Vec<SignallingEvent> {
-        let event = |told| if let Told::Event(event) = told { Some(event) } else { None };
+        let event = |told| match told {
+            Told::Event(SignallingEvent::Standing { .. }) | Told::Attach(_) => None,
+            Told::Event(event) => Some(event),
+        };
         self.told.try_iter().filter_map(event).collect()
     }
 
@@ -179,12 +223,13 @@ impl Signalling {
     }
 }
 
-/// The memory in which a process keeps its calls, as its supervisor holds it too.
-fn memory_of(pid: u32) -> File {
-    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().map(|entry| entry.unwrap().path());
-    let named = |path: &PathBuf| {
-        fs::read_link(path).is_ok_and(|target| target.to_string_lossy().contains("memfd:sip-state"))
-    };
-    let path = descriptors.into_iter().find(named).expect("the daemon keeps its calls in a memfd");
-    File::options().read(true).write(true).open(path).unwrap()
+/// An address that is free for datagrams and for connections.
+pub fn free() -> SocketAddr {
+    loop {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
 }

@@ -106,7 +106,7 @@ fn floor(findings: &mut Vec<Finding>, path: Path, retention: Period) {
     }
 }
 
-fn within<T: PartialOrd + Display>(
+pub(super) fn within<T: PartialOrd + Display>(
     findings: &mut Vec<Finding>,
     path: Path,
     value: T,

@@ -23,7 +23,8 @@ pub fn announce(house: &Context, audit: Client<Audit>) {
     });
 }
 
-async fn append(audit: &Client<Audit>, event: Event) {
+/// Appends an entry of a daemon's own; retries while audit is away.
+pub async fn append(audit: &Client<Audit>, event: Event) {
     let mut pause = Duration::from_millis(100);
     while let Err(error) =
         audit.call(Append { event: event.clone(), assertion: None, ticket: TicketWish::None }).await

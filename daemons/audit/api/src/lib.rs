@@ -4,7 +4,7 @@
 
 mod announce;
 
-pub use announce::announce;
+pub use announce::{announce, append};
 pub use audit_event::{Actor, Event, EventKind, Outcome, Phase, Ticket, sound_reason};
 
 use auth_api::Assertion;

@@ -1,6 +1,6 @@
 //! What people ask of the live state. Who asks is in the assertion, which route verifies by itself.
 
-use crate::{AgentEntry, AgentState, Cause, Endpoint, LiveCall, QueueEntry, Reachability};
+use crate::{AgentEntry, AgentState, Cause, Endpoint, LiveCall, QueueEntry, Reachability, TrunkEntry};
 use auth_api::Assertion;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -147,6 +147,9 @@ pub struct Endpoints {
 pub struct EndpointList {
     /// One each.
     pub endpoints: Vec<(Endpoint, Reachability)>,
+    /// How the trunks stand, by name.
+    #[serde(default)]
+    pub trunks: Vec<TrunkEntry>,
 }
 
 /// Ends a call.

@@ -13,6 +13,7 @@
 //! Both are said by [`Signal`], each after the one before was heard, and mean the same however often they are
 //! said.
 
+use crate::TrunkStanding;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use types::{Extension, LegId, Monotonic, Pii, TrunkId};
@@ -140,6 +141,13 @@ pub enum SignallingEvent {
         endpoint: Endpoint,
         /// Whether it can be called now.
         reachable: Reachability,
+    },
+    /// How a trunk stands has changed; told of every trunk once the edge is attached.
+    Standing {
+        /// Which.
+        trunk: TrunkId,
+        /// How.
+        standing: TrunkStanding,
     },
 }
 

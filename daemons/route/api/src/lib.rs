@@ -19,12 +19,14 @@ mod desk;
 mod leg;
 mod media;
 mod state;
+mod trunk;
 
 #[cfg(feature = "wire")]
 pub use desk::*;
 pub use leg::*;
 pub use media::*;
 pub use state::*;
+pub use trunk::*;
 
 #[cfg(feature = "wire")]
 service::interface! {

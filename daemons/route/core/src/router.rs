@@ -29,6 +29,7 @@ use crate::{
 use queueing::Unserved;
 use route_api::{
     Cause, Endpoint, LiveMedia, MediaCommand, MediaEvent, Reachability, SignallingCommand, SignallingEvent,
+    TrunkStanding,
 };
 use settings::{record::Record, route::Route};
 use settling::{Left, Settling};
@@ -36,7 +37,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
-use types::{AgentId, CallId, LegId, Monotonic, QueueId, RecordingId};
+use types::{AgentId, CallId, LegId, Monotonic, QueueId, RecordingId, TrunkId, Utc};
 
 /// How long media may take to open or accept.
 const MEDIA: Duration = Duration::from_secs(5);
@@ -83,6 +84,8 @@ pub struct Router {
     /// How long conversations of each queue occupy somebody; learned anew in each life.
     paces: BTreeMap<QueueId, Pace>,
     endpoints: BTreeMap<Endpoint, Reachability>,
+    /// How trunks stand, and since when: for people to see.
+    standings: BTreeMap<TrunkId, (TrunkStanding, Utc)>,
     /// Media of legs that no call has claimed yet: their calls come when signalling attaches.
     unclaimed: BTreeMap<LegId, LiveMedia>,
     /// Ends that the edge said before it attached.
@@ -147,6 +150,7 @@ impl Router {
             flows,
             paces: BTreeMap::new(),
             endpoints: BTreeMap::new(),
+            standings: BTreeMap::new(),
             unclaimed: BTreeMap::new(),
             left: BTreeMap::new(),
             settling: BTreeMap::new(),
@@ -256,9 +260,13 @@ impl Router {
                 self.left(leg, Left { at, cause, by, memo });
             }
             SignallingEvent::Reachable { endpoint, reachable: Reachability::Removed } => {
+                if let Endpoint::Trunk(trunk) = &endpoint {
+                    self.standings.remove(trunk);
+                }
                 self.endpoints.remove(&endpoint);
                 self.phone_lost(&endpoint);
             }
+            SignallingEvent::Standing { trunk, standing } => self.stands(trunk, standing),
             SignallingEvent::Reachable { endpoint, reachable } => {
                 self.endpoints.insert(endpoint.clone(), reachable);
                 if reachable == Reachability::Unreachable {

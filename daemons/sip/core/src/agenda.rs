@@ -33,6 +33,11 @@ impl<K: Clone + Ord + Hash> Agenda<K> {
         }
     }
 
+    /// Whether `key` has a wake-up.
+    pub(crate) fn has(&self, key: &K) -> bool {
+        self.at.contains_key(key)
+    }
+
     /// The earliest wake-up.
     pub(crate) fn next(&self) -> Option<Monotonic> {
         self.order.first().map(|(at, _)| *at)

@@ -2,24 +2,22 @@
 
 use crate::{
     Flow, Settings,
+    connections::{Connection, Connections, Disconnect},
     counters::Counters,
     digest::Nonces,
-    message::{Malformed, Message, Method, Name, Request, Response, Status, Uri, Via, parse},
+    flow::{ConnectionId, Protocol},
+    message::{Fault, Malformed, Message, Method, Name, Request, Response, Status, Uri, Via, parse},
     random::{Random, Seed},
-    rate::{Allowance, Rates},
     registrar::{Binding, Registrar},
+    sources::{Offence, Report, Source, Sources},
     transaction::{Happened, Incoming, Transaction, TransactionId, Transactions},
+    trunk::{Standing, Trunks},
     useragent::{Ended, EndedLegs, Leg, Legs},
 };
 use route_api::{AttachSignalling, Endpoint, LiveLeg, Reachability, SignallingCommand, SignallingEvent};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, VecDeque};
-use types::{Extension, LegId, Monotonic};
-
-/// What a carrier may send us.
-const TRUNK_ALLOWANCE: Allowance = Allowance { burst: 20_000, per_second: 10_000 };
-/// What anybody else may.
-const ALLOWANCE: Allowance = Allowance { burst: 200, per_second: 50 };
+use types::{Extension, LegId, Monotonic, TrunkId};
 
 /// What the shell hands in.
 pub enum Input<'a> {
@@ -30,6 +28,19 @@ pub enum Input<'a> {
         /// What.
         bytes: &'a [u8],
     },
+    /// Bytes came on a connection.
+    Bytes {
+        /// Which, as [`Output::Open`] or [`Core::admit`] named it.
+        connection: ConnectionId,
+        /// What.
+        bytes: &'a [u8],
+    },
+    /// A connection is open, its TLS handshake included.
+    Opened(ConnectionId),
+    /// A connection is over, or could not be opened.
+    Closed(ConnectionId, Disconnect),
+    /// The connections that outlived the process: to be said once, after [`Core::restore`].
+    Kept(&'a [ConnectionId]),
     /// Route wants something.
     Command(SignallingCommand),
     /// Route is there, or is not: without it no new call is taken.
@@ -50,13 +61,26 @@ pub enum Presence {
 /// What the shell has to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
-    /// Send a datagram.
+    /// Send a datagram, or bytes on the flow's connection.
     Send {
-        /// By which socket, to whom.
+        /// By which socket or connection, to whom.
         flow: Flow,
         /// What.
         bytes: Vec<u8>,
     },
+    /// Open a connection, from the address of that listener.
+    Open {
+        /// Its name.
+        connection: ConnectionId,
+        /// From where to where.
+        flow: Flow,
+        /// Whose certificate to expect, on TLS.
+        trunk: Option<TrunkId>,
+    },
+    /// Close a connection; it has been forgotten.
+    Close(ConnectionId),
+    /// Enter into the audit log what a source did.
+    Report(Report),
     /// Tell route, in order.
     Event(SignallingEvent),
 }
@@ -73,6 +97,10 @@ pub enum Change {
     Transaction(TransactionId, Option<Transaction>),
     /// The bindings of a phone; none where it is not registered.
     Bindings(Extension, Vec<Binding>),
+    /// A connection, or that it is over.
+    Connection(ConnectionId, Option<Connection>),
+    /// How a trunk stands, or that it is gone.
+    Trunk(TrunkId, Option<Standing>),
 }
 
 /// SIP: trunks, phones and legs.
@@ -85,9 +113,15 @@ pub struct Core {
     pub(crate) legs: Legs,
     pub(crate) ended_legs: EndedLegs,
     pub(crate) counters: Counters,
+    pub(crate) connections: Connections,
+    pub(crate) sources: Sources,
+    pub(crate) trunks: Trunks,
+    /// The moment of the input in hand.
+    pub(crate) now: Monotonic,
+    pub(crate) outputs: VecDeque<Output>,
+    /// Paths over which a message could not be sent at all.
+    pub(crate) unsent: Vec<Flow>,
     presence: Presence,
-    rates: Rates,
-    outputs: VecDeque<Output>,
 }
 
 impl Core {
@@ -96,6 +130,8 @@ impl Core {
         let mut random = Random::new(seed);
         let nonces = Nonces::new(random.bytes());
         let transactions = Transactions::new(settings.bounds.transactions);
+        let mut trunks = Trunks::default();
+        trunks.follow(&settings.trunks);
         Self {
             settings,
             random,
@@ -105,9 +141,13 @@ impl Core {
             legs: Legs::default(),
             ended_legs: EndedLegs::default(),
             counters: Counters::default(),
-            presence: Presence::Absent,
-            rates: Rates::default(),
+            connections: Connections::default(),
+            sources: Sources::default(),
+            trunks,
+            now: Monotonic(0),
             outputs: VecDeque::new(),
+            unsent: Vec::new(),
+            presence: Presence::Absent,
         }
     }
 
@@ -126,8 +166,12 @@ impl Core {
                 Change::Ended(id, ended) => core.ended_legs.restore(id, ended),
                 Change::Transaction(id, transaction) => core.transactions.restore(id, transaction),
                 Change::Bindings(extension, bindings) => core.registrar.replace(extension, bindings),
+                Change::Connection(id, connection) => core.connections.restore(id, connection),
+                Change::Trunk(id, standing) => core.trunks.restore(id, standing),
             }
         }
+        // The settings may be others by now.
+        core.trunks.follow(&core.settings.trunks);
         core.changes();
         core
     }
@@ -143,6 +187,7 @@ impl Core {
                 .chain(settings.phones.iter().map(|phone| Endpoint::Phone(phone.extension.clone())))
                 .collect()
         };
+        self.trunks.follow(&self.settings.trunks);
         let (before, after) = (named(&old), named(&self.settings));
         for gone in before.difference(&after).cloned() {
             if let Endpoint::Phone(extension) = &gone {
@@ -162,11 +207,21 @@ impl Core {
     /// Takes one input. Then drain [`Core::poll`], keep [`Core::changes`], and come back at
     /// [`Core::next_wake`].
     pub fn handle(&mut self, now: Monotonic, input: Input<'_>) {
+        self.now = now;
         self.fire(now);
         match input {
             Input::Datagram { flow, bytes } => self.receive(now, flow, bytes),
+            Input::Bytes { connection, bytes } => self.read(now, connection, bytes),
+            Input::Opened(connection) => self.opened(now, connection),
+            Input::Closed(connection, why) => self.closed(now, connection, why),
+            Input::Kept(connections) => self.kept(now, connections),
             Input::Command(command) => self.command(now, command),
-            Input::Route(presence) => self.presence = presence,
+            Input::Route(presence) => {
+                self.presence = presence;
+                if presence == Presence::Attached {
+                    self.tell_standings();
+                }
+            }
             Input::Tick => {}
         }
         self.settle(now);
@@ -179,8 +234,9 @@ impl Core {
 
     /// When to hand in [`Input::Tick`].
     pub fn next_wake(&self) -> Option<Monotonic> {
-        let wakes = [self.transactions.next_wake(), self.legs.next_wake(), self.registrar.next_wake()];
-        wakes.into_iter().flatten().min()
+        let calls = [self.transactions.next_wake(), self.legs.next_wake(), self.registrar.next_wake()];
+        let lines = [self.connections.next_wake(), self.trunks.next_wake()];
+        calls.into_iter().chain(lines).flatten().min()
     }
 
     /// Every piece of state that changed since the last call.
@@ -191,7 +247,11 @@ impl Core {
         let transactions = transactions.map(|(id, transaction)| Change::Transaction(id, transaction));
         let bindings = self.registrar.changes().into_iter();
         let bindings = bindings.map(|(extension, bindings)| Change::Bindings(extension, bindings));
-        legs.chain(ended).chain(transactions).chain(bindings).collect()
+        let connections = self.connections.changes().into_iter();
+        let connections = connections.map(|(id, connection)| Change::Connection(id, connection));
+        let trunks = self.trunks.changes().into_iter().map(|(id, standing)| Change::Trunk(id, standing));
+        let calls = legs.chain(ended).chain(transactions);
+        calls.chain(bindings).chain(connections).chain(trunks).collect()
     }
 
     /// The whole state, for a fresh start of the record of changes.
@@ -203,7 +263,13 @@ impl Core {
             transactions.map(|(id, transaction)| Change::Transaction(id, Some(transaction.clone())));
         let bindings = self.registrar.iter();
         let bindings = bindings.map(|(extension, all)| Change::Bindings(extension.clone(), all.to_vec()));
-        legs.chain(ended).chain(transactions).chain(bindings).collect()
+        let connections = self.connections.iter();
+        let connections =
+            connections.map(|(id, connection)| Change::Connection(id, Some(connection.clone())));
+        let trunks = self.trunks.iter();
+        let trunks = trunks.map(|(id, standing)| Change::Trunk(id.clone(), Some(standing.clone())));
+        let calls = legs.chain(ended).chain(transactions);
+        calls.chain(bindings).chain(connections).chain(trunks).collect()
     }
 
     /// What route is told before we attach, though an earlier life of it may have heard: the offers of legs
@@ -221,8 +287,11 @@ impl Core {
             let memo = state.memo().clone();
             Some(LiveLeg { leg, state: state.state()?, memo })
         });
-        let trunks = self.settings.trunks.iter();
-        let trunks = trunks.map(|trunk| (Endpoint::Trunk(trunk.id.clone()), Reachability::Unknown));
+        let trunks = self.settings.trunks.iter().map(|trunk| {
+            let standing = self.trunks.get(&trunk.id);
+            let reachable = standing.map_or(Reachability::Unknown, |s| s.reachability(trunk.check));
+            (Endpoint::Trunk(trunk.id.clone()), reachable)
+        });
         let phones = self.settings.phones.iter().map(|phone| {
             let reachable = match self.registrar.binding(&phone.extension) {
                 Some(_) => Reachability::Reachable,
@@ -233,16 +302,30 @@ impl Core {
         AttachSignalling { legs: live.collect(), endpoints: trunks.chain(phones).collect() }
     }
 
+    /// The sources that are slowed at the moment.
+    pub fn slowed(&self, now: Monotonic) -> Vec<Source> {
+        self.sources.slowed(now)
+    }
+
+    /// How every trunk stands.
+    pub fn trunks(&self) -> impl Iterator<Item = (&TrunkId, &Standing)> {
+        self.trunks.iter()
+    }
+
     /// What was counted since the start.
     pub fn counters(&self) -> Counters {
         self.counters
     }
 
-    fn receive(&mut self, now: Monotonic, flow: Flow, bytes: &[u8]) {
+    pub(crate) fn receive(&mut self, now: Monotonic, flow: Flow, bytes: &[u8]) {
         self.counters.received += 1;
-        let is_trunk = self.settings.trunks.iter().any(|trunk| trunk.address == flow.remote);
-        let allowance = if is_trunk { TRUNK_ALLOWANCE } else { ALLOWANCE };
-        if !self.rates.admit(now, flow.remote.ip(), allowance) {
+        let source = Source::of(flow.remote.ip());
+        let trunk = self.trunk_at(flow).map(|trunk| trunk.id.clone());
+        let admitted = match &trunk {
+            Some(trunk) => self.sources.admit_trunk(now, trunk),
+            None => self.sources.admit(now, source, &self.settings.limits),
+        };
+        if !admitted {
             self.counters.too_fast += 1;
             return;
         }
@@ -253,14 +336,21 @@ impl Core {
                 self.transactions.receive_response(now, response);
             }
             Ok(Message::Response(_)) => self.counters.malformed += 1,
-            Err(malformed) => self.refuse(flow, malformed),
+            // A keep-alive (RFC 5626 §3.5.1).
+            Err(malformed) if malformed.fault == Fault::Empty => {}
+            Err(malformed) => {
+                if trunk.is_none() {
+                    self.sources.note(now, source, Offence::Malformed, &self.settings.limits);
+                }
+                self.refuse(flow, malformed);
+            }
         }
     }
 
     fn receive_request(&mut self, now: Monotonic, source: Flow, mut request: Request) {
         let Some(via) = request.head.vias.first_mut() else { return };
         via.receive(source.remote);
-        let flow = Flow { remote: via.reply_to(source.remote), ..source };
+        let flow = back(source, via);
         match self.transactions.receive_request(now, &request, flow) {
             Incoming::Absorbed => {}
             Incoming::Ack => self.acknowledged(now, &request),
@@ -268,21 +358,21 @@ impl Core {
             Incoming::Full => {
                 self.counters.no_room += 1;
                 let busy = self.tagged(request.respond(Status(503))).with(Name::RetryAfter, "10");
-                self.outputs.push_back(Output::Send { flow, bytes: busy.to_bytes() });
+                self.transmit(flow, busy.to_bytes());
             }
         }
     }
 
     /// Answers a malformed request without a transaction.
-    fn refuse(&mut self, source: Flow, malformed: Malformed) {
+    pub(crate) fn refuse(&mut self, source: Flow, malformed: Malformed) {
         self.counters.malformed += 1;
         if let Some(mut answer) = malformed.answer
             && let Some(via) = answer.head.vias.first_mut()
         {
             via.receive(source.remote);
-            let flow = Flow { remote: via.reply_to(source.remote), ..source };
+            let flow = back(source, via);
             let answer = self.tagged(*answer);
-            self.outputs.push_back(Output::Send { flow, bytes: answer.to_bytes() });
+            self.transmit(flow, answer.to_bytes());
         }
     }
 
@@ -295,24 +385,40 @@ impl Core {
         for extension in self.registrar.expire(now) {
             self.reachable(extension, Reachability::Unreachable);
         }
+        for flow in self.registrar.pings(now) {
+            // Keeps the path through an address translator open (RFC 5626 §3.5).
+            self.outputs.push_back(Output::Send { flow, bytes: b"\r\n\r\n".to_vec() });
+        }
+        self.connections_due(now);
+        self.errands_due(now);
     }
 
     /// Brings what transactions did to the legs and to the wire.
-    fn settle(&mut self, now: Monotonic) {
+    pub(crate) fn settle(&mut self, now: Monotonic) {
         loop {
             for (flow, bytes) in self.transactions.sends() {
-                self.outputs.push_back(Output::Send { flow, bytes });
+                self.transmit(flow, bytes);
+            }
+            for flow in std::mem::take(&mut self.unsent) {
+                self.transactions.fail(|path| path == flow);
             }
             let happened = self.transactions.happened();
             if happened.is_empty() {
-                return;
+                break;
             }
             for one in happened {
                 match one {
                     Happened::Response(id, leg, response) => self.responded(now, id, leg, *response),
                     Happened::TimedOut(id, leg) => self.timed_out(now, id, leg),
+                    Happened::Failed(id, leg) => self.failed(now, id, leg),
                 }
             }
+        }
+        for trunk in self.trunks.stirred() {
+            self.tell_standing(&trunk);
+        }
+        for report in self.sources.reports() {
+            self.outputs.push_back(Output::Report(report));
         }
     }
 
@@ -332,9 +438,9 @@ impl Core {
     pub(crate) fn send(&mut self, flow: Flow, bytes: Vec<u8>) {
         // What transactions sent before goes out before.
         for (flow, bytes) in self.transactions.sends() {
-            self.outputs.push_back(Output::Send { flow, bytes });
+            self.transmit(flow, bytes);
         }
-        self.outputs.push_back(Output::Send { flow, bytes });
+        self.transmit(flow, bytes);
     }
 
     pub(crate) fn respond(&mut self, now: Monotonic, id: TransactionId, response: &Response) {
@@ -355,12 +461,18 @@ impl Core {
     /// Our Via for a request that goes out by that socket.
     pub(crate) fn via(&mut self, flow: Flow) -> Via {
         let branch = self.random.branch();
-        Via::ours("UDP", self.advertised(flow), &branch)
+        Via::ours(flow.protocol.token(), self.advertised(flow), &branch)
     }
 
     /// Our Contact for peers beyond that socket.
     pub(crate) fn contact(&self, flow: Flow) -> Vec<u8> {
-        [b"<", &Uri::at(None, self.advertised(flow)).to_bytes()[..], b">"].concat()
+        self.contact_of(None, flow)
+    }
+
+    /// The Contact of a user of ours for peers beyond that socket.
+    pub(crate) fn contact_of(&self, user: Option<&[u8]>, flow: Flow) -> Vec<u8> {
+        let uri = Uri::at(user, self.advertised(flow)).over(flow.protocol);
+        [b"<", &uri.to_bytes()[..], b">"].concat()
     }
 
     pub(crate) fn advertised(&self, flow: Flow) -> std::net::SocketAddr {
@@ -377,5 +489,14 @@ impl Core {
         } else {
             self.outside(now, id, source, request);
         }
+    }
+}
+
+/// Where the response to a request goes that came from there (RFC 3261 §18.2.2): back on its connection, or
+/// to the address that its Via names.
+fn back(source: Flow, via: &Via) -> Flow {
+    match source.protocol {
+        Protocol::Udp => Flow { remote: via.reply_to(source.remote), ..source },
+        Protocol::Tcp | Protocol::Tls => source,
     }
 }

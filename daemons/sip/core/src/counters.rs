@@ -19,6 +19,8 @@ pub struct Counters {
     pub offered: u64,
     /// Legs that we dialled.
     pub dialled: u64,
+    /// Calls that went to another target because one did not take them.
+    pub failed_over: u64,
     /// Legs that ended.
     pub ended: u64,
     /// Ends of legs dropped though route had not forgotten them, because there was no more room.

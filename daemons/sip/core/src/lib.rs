@@ -1,7 +1,7 @@
 //! SIP trunks and phones: the sans-IO core.
 //!
-//! Owns messages, transactions, dialogs, registrations and legs. Knows no socket, no clock, no file and no
-//! source of randomness: datagrams, moments and a seed are handed in. Never looks into a session description
+//! Owns messages, transactions, dialogs, registrations, trunks, connections and legs. Knows no socket, no clock,
+//! no file and no source of randomness: datagrams, streams, moments and a seed are handed in. Never looks into a session description
 //! and never decides where a call goes: that is route's.
 //!
 //! ```text
@@ -15,6 +15,7 @@
 //! they outlive the process, and comes back at [`Core::next_wake`].
 
 mod agenda;
+mod connections;
 mod core;
 mod counters;
 pub mod dialog;
@@ -22,15 +23,19 @@ pub mod digest;
 mod flow;
 pub mod message;
 pub mod random;
-mod rate;
 pub mod registrar;
 mod settings;
+mod sources;
+mod streams;
 pub mod transaction;
+pub mod trunk;
 mod useragent;
 
 pub use crate::core::{Change, Core, Input, Output, Presence};
+pub use connections::{Connection, Disconnect};
 pub use counters::Counters;
-pub use flow::Flow;
+pub use flow::{ConnectionId, Flow, Protocol, RemotePort};
 pub use random::Seed;
-pub use settings::{Bounds, Listener, Phone, Settings, Trunk};
+pub use settings::{Account, Bounds, Check, Limits, Listener, Network, Phone, Prefix, Settings, Trunk};
+pub use sources::{Report, Source};
 pub use useragent::{Ended, Leg, Room};

@@ -57,6 +57,82 @@ fn a_stranger_too_fast_gets_no_answer() {
     assert_eq!(house.core.counters().too_fast, 100);
 }
 
+/// What a scanner sends: a REGISTER for each number, and guesses for one.
+fn knock(user: &str, number: u32, headers: &str) -> Vec<u8> {
+    format!(
+        "REGISTER sip:192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 203.0.113.66:5060;branch=z9hG4bK{user}{number};rport\r\n\
+         From: <sip:{user}@192.0.2.1>;tag=r\r\nTo: <sip:{user}@192.0.2.1>\r\nCall-ID: {user}\r\n\
+         CSeq: {number} REGISTER\r\nContact: <sip:{user}@203.0.113.66>\r\n{headers}\r\n"
+    )
+    .into_bytes()
+}
+
+const SCANNER: &str = "203.0.113.66:5060";
+
+#[test]
+fn a_scan_is_slowed_counted_and_reported_once() {
+    let mut house = House::new();
+    let mut answered = 0;
+    for n in 0..500 {
+        house.datagram(SCANNER, &knock(&format!("{}", 1_000 + n), 1, ""));
+        answered += house.sent().len();
+        house.pass(Duration::from_millis(20));
+        house.sent();
+    }
+    assert!(answered < 30, "20 and then one in five seconds, not {answered} of 500");
+    assert_eq!(house.reports.len(), 1, "{:?}", house.reports);
+    assert_eq!((house.reports[0].source.as_str(), house.reports[0].unanswered), ("203.0.113.66", 20));
+    assert_eq!(house.core.slowed(house.now).len(), 1);
+    // Others notice nothing.
+    assert_eq!(house.register(1, PASSWORD).status.0, 200);
+    house.offered("c1");
+    house.pass(Duration::from_secs(700));
+    assert!(house.core.slowed(house.now).is_empty());
+}
+
+/// Guarded by the mutant `sip-guesses-unlimited`.
+#[test]
+fn guesses_at_one_password_end_whatever_network_they_come_from() {
+    let mut house = House::new();
+    // A phone of ours is registered from behind the same address: the source is not slowed as a whole.
+    assert_eq!(house.register(1, PASSWORD).status.0, 200);
+    let guesser = "203.0.113.9:41000";
+    let mut refused = Vec::new();
+    for n in 0..40 {
+        house.datagram(guesser, &house.registering(100 + 2 * n, ""));
+        let challenged = house.response();
+        if challenged.status.0 == 403 {
+            panic!("a challenge tells nobody that they are locked out");
+        }
+        let password = if n == 39 { PASSWORD.to_owned() } else { format!("guess{n}") };
+        let proof = prove(&challenged, sip_core::digest::Algorithm::Md5, &password);
+        let again = house.registering(101 + 2 * n, &format!("Authorization: {proof}\r\n"));
+        house.datagram(guesser, &again);
+        refused.push(house.response().status.0);
+        house.pass(Duration::from_secs(4));
+        house.sent();
+    }
+    assert_eq!((refused[0], refused[19], refused[20]), (401, 401, 403), "{refused:?}");
+    assert_eq!(refused[39], 403, "not even the right one is taken while it is locked out");
+    house.pass(Duration::from_secs(601));
+    house.sent();
+    assert_eq!(house.register(900, PASSWORD).status.0, 200);
+}
+
+#[test]
+fn a_forged_sender_is_not_held_against_its_victim() {
+    let mut house = House::new();
+    // Wrong proofs over nonces that we never made: whoever sends them has not seen our answers.
+    for n in 0..100 {
+        let proof = "Authorization: Digest username=\"8001\", realm=\"yanmen\", nonce=\"forged\", \
+                     uri=\"sip:192.0.2.1\", response=\"00000000000000000000000000000000\"\r\n";
+        house.datagram(PHONE, &house.registering(500 + n, proof));
+        house.pass(Duration::from_secs(5));
+    }
+    house.sent();
+    assert_eq!(house.register(1, PASSWORD).status.0, 200, "the phone itself still gets in");
+}
+
 fn torture(name: &str) -> Vec<u8> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../tests/golden/sip-torture");
     std::fs::read(folder.join(format!("{name}.dat"))).unwrap()

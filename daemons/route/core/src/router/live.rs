@@ -7,8 +7,9 @@ use crate::{
 };
 use route_api::{
     AgentCounts, AgentEntry, AgentState, Endpoint, LiveCall, QueueEntry, Reachability, Stage as Shown,
+    TrunkEntry, TrunkStanding,
 };
-use types::{AgentId, QueueId};
+use types::{AgentId, QueueId, TrunkId, Utc};
 
 impl Router {
     /// The calls of this moment, the oldest first.
@@ -34,6 +35,30 @@ impl Router {
     /// Trunks and phones, and whether they can be reached.
     pub fn endpoints(&self) -> Vec<(Endpoint, Reachability)> {
         self.endpoints.iter().map(|(endpoint, reachable)| (endpoint.clone(), *reachable)).collect()
+    }
+
+    /// How trunks stand, by name.
+    pub fn trunks(&self) -> Vec<TrunkEntry> {
+        let entry = |(trunk, (standing, since)): (&TrunkId, &(TrunkStanding, Utc))| TrunkEntry {
+            trunk: trunk.clone(),
+            reachable: self.endpoints.get(&Endpoint::Trunk(trunk.clone())).copied(),
+            standing: standing.clone(),
+            since: *since,
+        };
+        self.standings.iter().map(entry).collect()
+    }
+
+    /// Takes how a trunk stands. It stands so since it became so: another round trip is no change.
+    pub(super) fn stands(&mut self, trunk: TrunkId, standing: TrunkStanding) {
+        let same = |old: &TrunkStanding| {
+            let targets = |standing: &TrunkStanding| -> Vec<_> {
+                standing.targets.iter().map(|target| (target.address.clone(), target.health)).collect()
+            };
+            old.registration == standing.registration && targets(old) == targets(&standing)
+        };
+        let old = self.standings.get(&trunk).filter(|(old, _)| same(old));
+        let since = old.map_or(self.now.utc, |(_, since)| *since);
+        self.standings.insert(trunk, (standing, since));
     }
 
     pub(super) fn agent_entry(&self, id: &AgentId) -> AgentEntry {

@@ -4,10 +4,11 @@
 
 use crate::{
     Flow,
+    flow::{Protocol, RemotePort},
     message::{CSeq, Contacts, Fault, Head, Headers, Method, Name, NameAddr, Request, Response, Uri, Via},
 };
 use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// Where a peer is reached while the dialog lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,10 +138,33 @@ impl Dialog {
             (Reach::Source, true) => None,
             _ => next.socket_addr(),
         };
+        if self.flow.protocol != Protocol::Udp {
+            let port = RemotePort::Listening;
+            let same_family = |remote: &SocketAddr| remote.is_ipv4() == self.flow.remote.is_ipv4();
+            return match told.filter(same_family) {
+                // The connection over which the peer speaks is used while it lives (RFC 5923): an ACK or BYE
+                // does not wait for another one. Broken, it is opened anew to where the peer listens.
+                Some(remote) if self.routes.is_empty() || remote.ip() == self.flow.remote.ip() => {
+                    Flow { remote, port, ..self.flow }
+                }
+                Some(remote) if is_private(self.flow.remote.ip()) || !is_private(remote.ip()) => {
+                    Flow { remote, port, connection: None, ..self.flow }
+                }
+                _ => self.flow,
+            };
+        }
         match told {
             Some(addr) if is_private(addr.ip()) && !is_private(self.flow.remote.ip()) => self.flow,
             Some(remote) if remote.is_ipv4() == self.flow.remote.is_ipv4() => Flow { remote, ..self.flow },
             _ => self.flow,
+        }
+    }
+
+    /// The peer's messages come by that path now: a phone that lost its connection, or whose address
+    /// translator gave it another port.
+    pub fn follow(&mut self, flow: Flow) {
+        if self.reach == Reach::Source {
+            self.flow = flow;
         }
     }
 

@@ -16,7 +16,7 @@ fn invite(contact: &str, record_routes: &str) -> Request {
 }
 
 fn flow() -> Flow {
-    Flow { listener: 0, remote: "198.51.100.7:5060".parse().unwrap() }
+    Flow::udp(0, "198.51.100.7:5060".parse().unwrap())
 }
 
 fn via() -> Via {

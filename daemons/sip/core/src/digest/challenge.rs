@@ -171,6 +171,11 @@ impl Authorization {
     }
 }
 
+/// The nonce that a server wants used next: `nextnonce` of Authentication-Info (RFC 7616 §3.5).
+pub fn next_nonce(value: &[u8]) -> Option<Vec<u8>> {
+    DigestParams::parse(&[b"Digest ", value].concat())?.value("nextnonce")
+}
+
 fn quoted(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b"=\"");

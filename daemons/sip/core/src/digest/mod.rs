@@ -8,7 +8,7 @@ mod challenge;
 mod nonce;
 
 pub use algorithm::Algorithm;
-pub use challenge::{Authorization, Challenge, Quality};
+pub use challenge::{Authorization, Challenge, Quality, next_nonce};
 pub use nonce::{Nonces, Staleness};
 
 use subtle::ConstantTimeEq;
@@ -71,6 +71,18 @@ impl Challenge {
         cnonce: Vec<u8>,
         protected: Protected<'_>,
     ) -> Authorization {
+        self.answer_again(1, credentials, uri, cnonce, protected)
+    }
+
+    /// The same for the `count`th request with that nonce.
+    pub fn answer_again(
+        &self,
+        count: u32,
+        credentials: &Credentials,
+        uri: Vec<u8>,
+        cnonce: Vec<u8>,
+        protected: Protected<'_>,
+    ) -> Authorization {
         let mut authorization = Authorization {
             user: credentials.user.clone().into_bytes(),
             realm: self.realm.clone(),
@@ -81,7 +93,7 @@ impl Challenge {
             session: self.session,
             opaque: self.opaque.clone(),
             quality: self.quality,
-            count: 1,
+            count,
             cnonce: (self.quality.is_some() || self.session).then_some(cnonce),
         };
         authorization.response = authorization.reckon(&credentials.password, protected);

@@ -73,6 +73,11 @@ impl Nonces {
         Staleness::Fresh
     }
 
+    /// Whether we made that nonce, old or not: then whoever brings it back has read what we sent it.
+    pub fn is_ours(&self, nonce: &[u8]) -> bool {
+        made_at(nonce).is_some_and(|(_, stem)| self.proof(stem).ct_eq(&nonce[stem.len()..]).into())
+    }
+
     fn proof(&self, stem: &[u8]) -> Vec<u8> {
         let inner = Sha256::new_with_prefix(self.secret).chain_update(stem).finalize();
         // Hashed twice under the secret, so that a proof cannot be extended.

@@ -63,6 +63,8 @@ names! {
     Subject = "Subject" / "s";
     UserAgent = "User-Agent";
     Server = "Server";
+    ServiceRoute = "Service-Route";
+    AuthenticationInfo = "Authentication-Info";
 }
 
 /// Header fields in the order they came, values as bytes with folding undone.
@@ -97,6 +99,11 @@ impl Headers {
     pub fn with(mut self, name: Name, value: impl Into<Vec<u8>>) -> Self {
         self.push(name, value);
         self
+    }
+
+    /// Takes every field of that name away.
+    pub fn remove(&mut self, name: &Name) {
+        self.0.retain(|(known, _)| known != name);
     }
 
     /// Adds a field as the parser found it.

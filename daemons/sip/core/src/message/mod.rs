@@ -5,6 +5,7 @@
 //! which is no UTF-8 harms nothing. Never looks at who sent a message, nor at what it means.
 
 mod address;
+mod framer;
 mod grammar;
 mod header;
 mod method;
@@ -15,11 +16,13 @@ mod via;
 mod write;
 
 pub use address::NameAddr;
+pub use framer::{Broken, Frame, Framer};
 pub use grammar::Params;
 pub(crate) use grammar::{number, split, unquote};
 pub(crate) use header::seconds;
 pub use header::{Contacts, Headers, Name};
 pub use method::Method;
+pub(crate) use parse::MAX_LINE;
 pub use parse::{Fault, MAX_MESSAGE, Malformed, parse};
 use serde::{Deserialize, Serialize};
 use std::fmt;

@@ -7,6 +7,8 @@ use super::{grammar, header};
 
 /// Largest message taken, in bytes: what a UDP datagram can hold.
 pub const MAX_MESSAGE: usize = 65_535;
+/// Longest line taken on a stream before its end has come, in bytes.
+pub(crate) const MAX_LINE: usize = 8_192;
 /// Most header fields of one message.
 const MAX_FIELDS: usize = 128;
 /// Longest header value, in bytes.

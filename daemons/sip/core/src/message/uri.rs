@@ -123,6 +123,24 @@ impl Uri {
         })
     }
 
+    /// The same over that protocol.
+    #[must_use]
+    pub fn over(mut self, protocol: crate::flow::Protocol) -> Self {
+        if let (Self::Sip(uri), Some(transport)) = (&mut self, protocol.parameter()) {
+            uri.params.set("transport", Some(transport.as_bytes()));
+        }
+        self
+    }
+
+    /// The same at a host or domain of that name, without a port; as it is where that is no name.
+    #[must_use]
+    pub fn named(mut self, host: &str) -> Self {
+        if let (Self::Sip(uri), Some((host, port))) = (&mut self, host_port(host.as_bytes())) {
+            (uri.host, uri.port) = (host.to_vec(), port);
+        }
+        self
+    }
+
     /// The URI as it stands on the wire.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::new();

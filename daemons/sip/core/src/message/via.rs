@@ -86,6 +86,14 @@ impl Via {
         }
     }
 
+    /// Where its sender listens (RFC 3261 §18.2.2): the address it was seen at, the port that it names.
+    pub fn sent_by(&self) -> Option<SocketAddr> {
+        let default = if self.transport.eq_ignore_ascii_case(b"TLS") { 5061 } else { 5060 };
+        let received = self.params.value("received").and_then(|ip| std::str::from_utf8(ip).ok());
+        let ip = received.and_then(|ip| ip.parse().ok()).or_else(|| uri::host_ip(&self.host))?;
+        Some(SocketAddr::new(ip, self.port.unwrap_or(default)))
+    }
+
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"SIP/2.0/");
         out.extend_from_slice(&self.transport);

@@ -5,11 +5,12 @@
 use crate::{
     Flow,
     agenda::Agenda,
+    flow::{ConnectionId, Protocol},
     message::{Contacts, Name, Request, Status, Uri, seconds},
 };
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 use types::{Extension, Monotonic};
@@ -18,6 +19,11 @@ use types::{Extension, Monotonic};
 pub const MIN_EXPIRES: u32 = 60;
 /// Longest registration given, and what a phone gets that names none, in seconds.
 pub const MAX_EXPIRES: u32 = 3_600;
+/// How often a UDP path through an address translator is kept open: they forget after 30 s and more
+/// (RFC 5626 §4.4.2 has 24 to 29 s).
+const PING: Duration = Duration::from_secs(25);
+/// Most connections remembered whose phone lost them and has not come back.
+const MAX_SEVERED: usize = 4_096;
 /// Most bindings of one extension.
 const MAX_BINDINGS: usize = 4;
 
@@ -31,6 +37,7 @@ pub struct Binding {
     pub flow: Flow,
     /// When it ends.
     pub until: Monotonic,
+    made: Monotonic,
     call_id: Vec<u8>,
     number: u32,
 }
@@ -42,6 +49,8 @@ pub struct Registrar {
     bindings: BTreeMap<Extension, Vec<Binding>>,
     agenda: Agenda<Extension>,
     touched: BTreeSet<Extension>,
+    pings: Agenda<Extension>,
+    severed: VecDeque<(ConnectionId, Extension)>,
 }
 
 impl Registrar {
@@ -80,7 +89,7 @@ impl Registrar {
                     }
                     let until = now.plus(Duration::from_secs(u64::from(wish.min(MAX_EXPIRES))));
                     let (call_id, number) = (head.call_id.clone(), head.cseq.number);
-                    bindings.push(Binding { contact: contact.uri, flow, until, call_id, number });
+                    bindings.push(Binding { contact: contact.uri, flow, until, made: now, call_id, number });
                 }
             }
         }
@@ -121,9 +130,53 @@ impl Registrar {
         lost
     }
 
-    /// When [`Self::expire`] has something to do.
+    /// When [`Self::expire`] or [`Self::pings`] has something to do.
     pub fn next_wake(&self) -> Option<Monotonic> {
-        self.agenda.next()
+        self.agenda.next().into_iter().chain(self.pings.next()).min()
+    }
+
+    /// The UDP paths that are to be kept open now: those of phones whose Contact is not where they are seen.
+    pub(crate) fn pings(&mut self, now: Monotonic) -> Vec<Flow> {
+        let mut flows = Vec::new();
+        while let Some(extension) = self.pings.due(now) {
+            flows.extend(self.bindings(&extension).iter().filter(|b| b.is_translated()).map(|b| b.flow));
+            self.pings.set(extension, Some(now.plus(PING)));
+        }
+        flows
+    }
+
+    /// A connection is over: the phones that were reached by it are not; gives those that have no other
+    /// binding. A later binding of theirs succeeds it.
+    pub(crate) fn sever(&mut self, connection: ConnectionId) -> Vec<Extension> {
+        let of = |binding: &Binding| binding.flow.connection == Some(connection);
+        let cut: Vec<_> =
+            self.bindings.iter().filter(|(_, all)| all.iter().any(of)).map(|(e, _)| e.clone()).collect();
+        let mut lost = Vec::new();
+        for extension in cut {
+            let mut bindings = self.bindings.get(&extension).cloned().unwrap_or_default();
+            bindings.retain(|binding| !of(binding));
+            if bindings.is_empty() {
+                lost.push(extension.clone());
+            }
+            if self.severed.len() >= MAX_SEVERED {
+                self.severed.pop_front();
+            }
+            self.severed.push_back((connection, extension.clone()));
+            self.set(extension, bindings);
+        }
+        lost
+    }
+
+    /// By which path a phone is reached now that was reached by that one.
+    pub(crate) fn successor(&self, flow: Flow) -> Option<Flow> {
+        let connection = flow.connection.filter(|_| !mutant::mutant("sip-connection-not-succeeded"))?;
+        let (_, extension) = self.severed.iter().rev().find(|(severed, _)| *severed == connection)?;
+        self.binding(extension).map(|binding| binding.flow).filter(|next| next.listener == flow.listener)
+    }
+
+    /// Whether a phone is reached by that connection.
+    pub(crate) fn uses(&self, connection: ConnectionId) -> bool {
+        self.bindings.values().flatten().any(|binding| binding.flow.connection == Some(connection))
     }
 
     /// The extensions whose bindings changed since the last call, with what they are now.
@@ -139,11 +192,24 @@ impl Registrar {
 
     fn set(&mut self, extension: Extension, bindings: Vec<Binding>) {
         self.agenda.set(extension.clone(), bindings.iter().map(|binding| binding.until).min());
+        if !bindings.iter().any(Binding::is_translated) {
+            self.pings.set(extension.clone(), None);
+        } else if !self.pings.has(&extension) {
+            let made = bindings.iter().filter(|b| b.is_translated()).map(|binding| binding.made).max();
+            self.pings.set(extension.clone(), made.map(|made| made.plus(PING)));
+        }
         self.touched.insert(extension.clone());
         match bindings.is_empty() {
             true => self.bindings.remove(&extension),
             false => self.bindings.insert(extension, bindings),
         };
+    }
+}
+
+impl Binding {
+    /// Whether the phone is seen elsewhere than it says: then an address translator stands between.
+    fn is_translated(&self) -> bool {
+        self.flow.protocol == Protocol::Udp && self.contact.socket_addr() != Some(self.flow.remote)
     }
 }
 

@@ -21,7 +21,7 @@ fn at(seconds: u64) -> Monotonic {
 #[test]
 fn bindings_come_change_and_go() {
     let phone: Extension = "8001".parse().unwrap();
-    let flow = Flow { listener: 0, remote: "203.0.113.9:40000".parse().unwrap() };
+    let flow = Flow::udp(0, "203.0.113.9:40000".parse().unwrap());
     let mut registrar = Registrar::default();
     let step = |registrar: &mut Registrar, now, number, rest: &str| {
         registrar.register(at(now), &phone, &register(number, rest), flow)
@@ -42,7 +42,8 @@ fn bindings_come_change_and_go() {
     assert_eq!(registrar.bindings(&phone).len(), 1);
     assert_eq!(step(&mut registrar, 64, 5, "Contact: <sip:8001@10.0.0.6>;expires=100\r\n"), Ok(()));
     assert_eq!(registrar.bindings(&phone).len(), 2);
-    assert_eq!(registrar.next_wake(), Some(at(164)));
+    assert_eq!(registrar.pings(at(64)), [flow, flow], "it is seen elsewhere than it says");
+    assert_eq!(registrar.next_wake(), Some(at(89)), "and the path to it is kept open");
     assert!(registrar.expire(at(164)).is_empty(), "one of two is left");
     assert_eq!(step(&mut registrar, 165, 6, "Contact: *\r\nExpires: 0\r\n"), Ok(()));
     assert!(registrar.binding(&phone).is_none());
@@ -51,7 +52,7 @@ fn bindings_come_change_and_go() {
 #[test]
 fn the_last_binding_that_expires_is_told_once() {
     let phone: Extension = "8001".parse().unwrap();
-    let flow = Flow { listener: 0, remote: "203.0.113.9:40000".parse().unwrap() };
+    let flow = Flow::udp(0, "203.0.113.9:40000".parse().unwrap());
     let mut registrar = Registrar::default();
     let request = register(1, "Contact: <sip:8001@10.0.0.5>;expires=60\r\n");
     registrar.register(at(0), &phone, &request, flow).unwrap();

@@ -11,7 +11,7 @@
 
 use super::Action;
 use super::timers::{Retransmit, T2, T4, TIMEOUT, TIMER_D, Transport};
-use crate::message::{CSeq, Head, Headers, Method, Name, Request, Response};
+use crate::message::{CSeq, Head, Headers, Message, Method, Name, Request, Response, parse};
 use serde::{Deserialize, Serialize};
 use types::Monotonic;
 
@@ -48,6 +48,23 @@ impl InviteClient {
     /// Whether a provisional response came and no final one: only then may CANCEL be sent (§9.1).
     pub fn is_proceeding(&self) -> bool {
         matches!(self.state, InviteState::Proceeding)
+    }
+
+    /// Whether a final response may still come.
+    pub fn is_waiting(&self) -> bool {
+        matches!(self.state, InviteState::Calling { .. } | InviteState::Proceeding)
+    }
+
+    /// The transport failed: no response can come.
+    pub fn fail(&mut self) {
+        self.state = InviteState::Terminated;
+    }
+
+    /// Repeats the request no more.
+    pub fn abandon(&mut self) {
+        if let InviteState::Calling { a, .. } = &mut self.state {
+            *a = None;
+        }
     }
 
     /// A response of this transaction came.
@@ -160,6 +177,25 @@ impl Client {
         actions.push(Action::Send(bytes.clone()));
         let state = State::Trying { e: transport.retransmit(now), f: now.plus(TIMEOUT) };
         Self { bytes, transport, state }
+    }
+
+    /// The request that opened the transaction.
+    pub fn request(&self) -> Option<Request> {
+        match parse(&self.bytes) {
+            Ok(Message::Request(request)) => Some(request),
+            // We wrote it ourselves.
+            Ok(Message::Response(_)) | Err(_) => None,
+        }
+    }
+
+    /// Whether a final response may still come.
+    pub fn is_waiting(&self) -> bool {
+        matches!(self.state, State::Trying { .. } | State::Proceeding { .. })
+    }
+
+    /// The transport failed: no response can come.
+    pub fn fail(&mut self) {
+        self.state = State::Terminated;
     }
 
     /// A response of this transaction came.

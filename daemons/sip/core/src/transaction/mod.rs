@@ -61,6 +61,9 @@ pub enum Happened {
     Response(TransactionId, Option<LegId>, Box<Response>),
     /// No final response came in time (timers B and F).
     TimedOut(TransactionId, Option<LegId>),
+    /// The request could not be sent, or the connection on which its answer would come is gone
+    /// (RFC 3261 §17.1.4).
+    Failed(TransactionId, Option<LegId>),
 }
 
 /// What a request is to the table.
@@ -86,6 +89,8 @@ pub struct Transactions {
     limit: usize,
     sends: Vec<(Flow, Vec<u8>)>,
     happened: Vec<Happened>,
+    /// Failed, and forgotten with the next look at what is due.
+    ended: Vec<TransactionId>,
     touched: BTreeSet<TransactionId>,
 }
 
@@ -203,8 +208,62 @@ impl Transactions {
         }
     }
 
+    /// The request of a client transaction and its path.
+    pub fn sent(&self, id: TransactionId) -> Option<(Request, Flow)> {
+        let transaction = self.live.get(&id)?;
+        let request = match &transaction.machine {
+            Machine::InviteClient(machine) => machine.request().clone(),
+            Machine::Client(machine) => machine.request()?,
+            Machine::InviteServer(_) | Machine::Server(_) => return None,
+        };
+        Some((request, transaction.flow))
+    }
+
+    /// Whether a request of that branch and method is under way.
+    pub fn is_sent(&self, branch: &[u8], method: Method) -> bool {
+        self.by_key.contains_key(&Key::Client(branch.to_vec(), method))
+    }
+
+    /// Nobody waits for that INVITE any more: it is not repeated, and what still comes of it is nobody's leg.
+    pub fn abandon(&mut self, id: TransactionId) {
+        if let Some(transaction) = self.live.get_mut(&id) {
+            transaction.leg = None;
+            if let Machine::InviteClient(machine) = &mut transaction.machine {
+                machine.abandon();
+            }
+        }
+        self.settle(id, Vec::new());
+    }
+
+    /// Ends the client transactions that wait for a response over such a path.
+    pub fn fail(&mut self, lost: impl Fn(Flow) -> bool) {
+        let waits = |transaction: &Transaction| match &transaction.machine {
+            Machine::InviteClient(machine) => machine.is_waiting(),
+            Machine::Client(machine) => machine.is_waiting(),
+            Machine::InviteServer(_) | Machine::Server(_) => false,
+        };
+        let failed = self.live.iter().filter(|(_, t)| waits(t) && lost(t.flow));
+        let failed: Vec<_> = failed.map(|(id, t)| (*id, t.leg)).collect();
+        for (id, leg) in failed {
+            self.happened.push(Happened::Failed(id, leg));
+            self.touched.insert(id);
+            self.agenda.set(id, None);
+            match self.live.get_mut(&id).map(|transaction| &mut transaction.machine) {
+                Some(Machine::InviteClient(machine)) => machine.fail(),
+                Some(Machine::Client(machine)) => machine.fail(),
+                Some(Machine::InviteServer(_) | Machine::Server(_)) | None => {}
+            }
+            // The user agent may still want to send its request elsewhere: it is gone after that.
+            self.ended.push(id);
+        }
+    }
+
     /// The clock stands at `now`: fires what is due.
     pub fn fire(&mut self, now: Monotonic) {
+        for id in std::mem::take(&mut self.ended) {
+            self.restore(id, None);
+            self.touched.insert(id);
+        }
         while let Some(id) = self.agenda.due(now) {
             let mut actions = Vec::new();
             match self.live.get_mut(&id).map(|transaction| &mut transaction.machine) {

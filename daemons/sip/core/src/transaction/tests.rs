@@ -213,7 +213,7 @@ fn a_refusal_is_acknowledged_within_the_transaction() {
 #[test]
 fn the_table_matches_by_branch_sent_by_and_method() {
     let mut table = Transactions::new(2);
-    let flow = Flow { listener: 0, remote: "192.0.2.1:5060".parse().unwrap() };
+    let flow = Flow::udp(0, "192.0.2.1:5060".parse().unwrap());
     let invite = request("INVITE");
     let Incoming::New(id) = table.receive_request(at(0), &invite, flow) else { panic!("not new") };
     table.respond(at(0), id, &invite.respond(Status(100)));
@@ -236,7 +236,7 @@ fn peers_of_rfc_2543_match_by_their_fields() {
         request
     };
     let mut table = Transactions::new(9);
-    let flow = Flow { listener: 0, remote: "192.0.2.1:5060".parse().unwrap() };
+    let flow = Flow::udp(0, "192.0.2.1:5060".parse().unwrap());
     assert!(matches!(table.receive_request(at(0), &strip(request("INVITE")), flow), Incoming::New(_)));
     assert_eq!(table.receive_request(at(0), &strip(request("INVITE")), flow), Incoming::Absorbed);
     let mut other = strip(request("INVITE"));

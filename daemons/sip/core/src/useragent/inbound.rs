@@ -18,9 +18,9 @@ impl Core {
         if self.legs.is_merged(&request) {
             return self.answer(now, id, &request, 482);
         }
-        let over = match self.trunk(source) {
+        let over = match self.trunk(source, &request) {
             Some(trunk) => trunk,
-            None => match self.prove(now, id, &request) {
+            None => match self.prove(now, id, source, &request) {
                 Some(extension) => Endpoint::Phone(extension),
                 None => return,
             },

@@ -14,6 +14,7 @@
 //!
 //! Route has had its `Ended` when a leg is Leaving or Cancelling: what is left is good manners to the peer.
 
+use super::attempt::Attempt;
 use crate::{
     Flow,
     dialog::Dialog,
@@ -86,6 +87,8 @@ pub(super) struct Dialing {
     pub(super) description: SessionDescription,
     pub(super) rung: bool,
     pub(super) until: Monotonic,
+    /// What to try where this way fails.
+    pub(super) attempt: Attempt,
 }
 
 /// Both sides agreed.
@@ -177,11 +180,24 @@ impl Leg {
         }
     }
 
+    /// The path of its dialog.
+    pub(crate) fn flow(&self) -> Option<Flow> {
+        match &self.state {
+            State::Offered(offered) => Some(offered.flow),
+            State::Established(established) => Some(established.dialog.flow()),
+            State::Leaving { dialog, .. } => Some(dialog.flow()),
+            State::Dialing(_) | State::Cancelling { .. } => None,
+        }
+    }
+
     /// When the leg has something to do by itself.
     pub(super) fn deadline(&self) -> Option<Monotonic> {
         match &self.state {
             State::Offered(offered) => Some(offered.until),
-            State::Dialing(Dialing { until, .. }) | State::Cancelling { until, .. } => Some(*until),
+            State::Dialing(Dialing { until, attempt, .. }) => {
+                Some(attempt.patience.map_or(*until, |patience| patience.min(*until)))
+            }
+            State::Cancelling { until, .. } => Some(*until),
             State::Established(established) => {
                 let success = established.success.as_ref().map(Success::deadline);
                 let change = established.change.as_ref().map(|change| change.until);

@@ -3,8 +3,10 @@
 //! Owns legs and what they owe to their peers. Never bridges two legs and never reads a session description:
 //! that is for route and media.
 
+mod attempt;
 mod cause;
 mod ended;
+mod errands;
 mod inbound;
 mod leg;
 mod legs;
@@ -150,6 +152,9 @@ impl Core {
                 let dialing = dialing.clone();
                 self.cancel(now, id, leg.over, &dialing, Cause::NoAnswer);
                 return self.ended(now, id, leg.kept, Cause::NoAnswer, EndedBy::Failure);
+            }
+            State::Dialing(dialing) if dialing.attempt.patience.is_some_and(|patience| patience <= now) => {
+                return self.unheard(now, id, leg);
             }
             State::Cancelling { until, .. } if *until <= now => return,
             State::Leaving { dialog, reason, success } => {

@@ -1,5 +1,6 @@
 //! Legs that we dial: INVITE to the peer's final response, CANCEL, and our ACK of its 2xx.
 
+use super::attempt::Attempt;
 use super::cause;
 use super::inbound::reach;
 use super::leg::{Dialing, Established, Kept, Leg, RING_LIMIT, State};
@@ -10,7 +11,7 @@ use crate::{
     message::{CSeq, Head, Headers, Method, Name, NameAddr, Request, Response, Uri},
     transaction::{TIMEOUT, TransactionId},
 };
-use route_api::{Cause, EndedBy, Endpoint, Memo, Party, SessionDescription, SignallingEvent};
+use route_api::{Cause, EndedBy, Endpoint, Memo, Party, SessionDescription, SignallingEvent, Trouble};
 use types::{LegId, Monotonic};
 
 /// Whom route wants to call.
@@ -32,48 +33,35 @@ impl Core {
             self.counters.no_room += 1;
             return self.ended(now, id, kept, Cause::NoCircuitAvailable, EndedBy::Failure);
         }
-        let Some((uri, flow)) = self.target(&call) else {
+        let mut ways = self.ways(&call);
+        let Some(way) = ways.pop_front() else {
             return self.ended(now, id, kept, Cause::DestinationOutOfOrder, EndedBy::Failure);
         };
-        let invite = self.invite(uri, flow, &call);
+        let (invite, flow) = self.widened(now, way, &call, &mut ways);
         let Some(transaction) = self.transactions.request(now, invite, flow, Some(id)) else {
             self.counters.no_room += 1;
             return self.ended(now, id, kept, Cause::NoCircuitAvailable, EndedBy::Failure);
         };
         self.counters.dialled += 1;
         let until = now.plus(RING_LIMIT);
-        let state =
-            State::Dialing(Dialing { transaction, description: call.description, rung: false, until });
+        let attempt = Attempt::begin(now, ways);
+        let description = call.description;
+        let state = State::Dialing(Dialing { transaction, description, rung: false, until, attempt });
         self.legs.put(id, Leg { over: call.over, kept, state });
     }
 
-    /// Whom to ask and over which path; `None` for a trunk that there is not and a phone that is not there.
-    fn target(&self, call: &Call) -> Option<(Uri, Flow)> {
-        match &call.over {
-            Endpoint::Phone(extension) => {
-                let binding = self.registrar.binding(extension)?;
-                Some((binding.contact.clone(), binding.flow))
-            }
-            Endpoint::Trunk(id) => {
-                let remote = self.settings.trunks.iter().find(|trunk| trunk.id == *id)?.address;
-                let same = |addr: std::net::SocketAddr| addr.is_ipv4() == remote.is_ipv4();
-                let listener = self.settings.listeners.iter().position(|l| same(l.advertised))?;
-                let flow = Flow { listener: u8::try_from(listener).ok()?, remote };
-                Some((Uri::at(Some(call.number.as_bytes()), remote), flow))
-            }
-        }
-    }
-
-    fn invite(&mut self, uri: Uri, flow: Flow, call: &Call) -> Request {
-        let ours = self.advertised(flow);
+    pub(super) fn invite(&mut self, uri: Uri, flow: Flow, call: &Call) -> Request {
         let number = call.from.number.reveal();
         let number = if number.is_empty() { "anonymous" } else { number.as_str() };
-        let mut from = NameAddr::new(Uri::at(Some(number.as_bytes()), ours));
+        let mut from = NameAddr::new(self.caller_uri(&call.over, number, flow));
         if let Some(display) = &call.from.display {
             from = from.named(display.reveal());
         }
-        let headers = Headers::default()
-            .with(Name::MaxForwards, "70")
+        let mut headers = Headers::default().with(Name::MaxForwards, "70");
+        for route in self.service_route(&call.over) {
+            headers.push(Name::Route, route);
+        }
+        let headers = headers
             .with(Name::Contact, self.contact(flow))
             .with(Name::Allow, ALLOW)
             .with(Name::ContentType, SDP);
@@ -109,7 +97,7 @@ impl Core {
         self.legs.put(id, Leg { over, kept: Kept::default(), state });
     }
 
-    fn send_cancel(&mut self, now: Monotonic, transaction: TransactionId, reason: &[u8]) {
+    pub(super) fn send_cancel(&mut self, now: Monotonic, transaction: TransactionId, reason: &[u8]) {
         let Some((invite, flow)) = self.transactions.invite(transaction) else { return };
         let mut cancel = invite.cancel();
         cancel.head.headers.push(Name::Reason, reason);
@@ -124,25 +112,34 @@ impl Core {
         leg: Option<LegId>,
         response: Response,
     ) {
+        if leg.is_none() && self.errand_answered(now, id, &response) {
+            return;
+        }
         if response.head.cseq.method != Method::Invite {
+            // A carrier may want a proof with each request: a BYE without one would leave its side talking.
+            if matches!(response.status.0, 401 | 407) {
+                self.proved_again(now, id, None, &response);
+            }
             return;
         }
         let Some((leg_id, leg)) = leg.and_then(|leg| Some((leg, self.legs.take(leg)?))) else {
             if response.status.is_success() {
                 self.stray(now, id, &response);
+            } else if response.status.is_provisional() {
+                self.withdraw(now, id);
             }
             return;
         };
         match leg.state {
             State::Dialing(dialing) if response.status.is_provisional() => {
-                self.rings(leg_id, Leg { state: State::Dialing(dialing), ..leg }, &response);
+                self.rings(now, leg_id, Leg { state: State::Dialing(dialing), ..leg }, &response);
             }
             State::Dialing(dialing) if response.status.is_success() => {
                 self.answered(now, leg_id, leg.over, leg.kept, dialing, &response);
             }
-            State::Dialing(_) => {
-                let cause = cause::of_refusal(response.status, &response.head.headers);
-                self.ended(now, leg_id, leg.kept, cause, EndedBy::Peer);
+            State::Dialing(dialing) => {
+                let leg = Leg { state: State::Dialing(dialing), ..leg };
+                self.refused(now, id, leg_id, leg, &response);
             }
             State::Cancelling { transaction, reason, sent, until } if response.status.is_provisional() => {
                 if !sent {
@@ -167,9 +164,11 @@ impl Core {
         }
     }
 
-    fn rings(&mut self, id: LegId, mut leg: Leg, response: &Response) {
+    fn rings(&mut self, now: Monotonic, id: LegId, mut leg: Leg, response: &Response) {
         let description = super::description(&response.head.headers, &response.body).ok();
+        self.met(now, &leg, None);
         if let State::Dialing(dialing) = &mut leg.state {
+            dialing.attempt.patience = None;
             let first = response.status.0 == 180 && !dialing.rung;
             if first || description.is_some() {
                 dialing.rung = true;
@@ -188,10 +187,9 @@ impl Core {
         dialing: Dialing,
         response: &Response,
     ) {
-        let dialog = self
-            .transactions
-            .invite(dialing.transaction)
-            .and_then(|(invite, flow)| Dialog::uac(invite.request(), response, flow, reach(&over)).ok());
+        let dialog = self.transactions.invite(dialing.transaction).and_then(|(invite, flow)| {
+            Dialog::uac(invite.request(), response, self.live(flow), reach(&over)).ok()
+        });
         let Some(mut dialog) = dialog else {
             return self.ended(now, id, kept, Cause::Interworking, EndedBy::Failure);
         };
@@ -222,7 +220,7 @@ impl Core {
     /// and ended, so that no phone stays off the hook.
     fn stray(&mut self, now: Monotonic, id: TransactionId, response: &Response) {
         let dialog = self.transactions.invite(id).and_then(|(invite, flow)| {
-            Dialog::uac(invite.request(), response, flow, crate::dialog::Reach::Source).ok()
+            Dialog::uac(invite.request(), response, self.live(flow), crate::dialog::Reach::Source).ok()
         });
         if let Some(mut dialog) = dialog {
             self.acknowledge(&dialog, response.head.cseq.number);
@@ -231,7 +229,10 @@ impl Core {
     }
 
     /// No response came (timers B and F).
-    pub(crate) fn timed_out(&mut self, now: Monotonic, _: TransactionId, leg: Option<LegId>) {
+    pub(crate) fn timed_out(&mut self, now: Monotonic, transaction: TransactionId, leg: Option<LegId>) {
+        if leg.is_none() && self.errand_failed(now, transaction, Some(Trouble::Silent)) {
+            return;
+        }
         let Some((id, leg)) = leg.and_then(|leg| Some((leg, self.legs.take(leg)?))) else { return };
         match leg.state {
             State::Dialing(_) => self.ended(now, id, leg.kept, Cause::NoUserResponding, EndedBy::Failure),

@@ -5,6 +5,7 @@ use crate::{
     Core, Flow,
     message::{Method, Name, Request, Status, Uri, decode},
     registrar::{MIN_EXPIRES, listed},
+    sources::Source,
     transaction::TransactionId,
 };
 use route_api::Reachability;
@@ -52,7 +53,7 @@ impl Core {
         if self.examine(now, id, request).is_none() {
             return;
         }
-        let Some(extension) = self.prove(now, id, request) else { return };
+        let Some(extension) = self.prove(now, id, source, request) else { return };
         // §10.3 step 4: a phone registers itself alone.
         let named = request.head.to.uri.number().map(|number| decode(&number));
         if named.as_deref() != Some(extension.0.as_str()) {
@@ -67,6 +68,10 @@ impl Core {
             };
             let response = self.tagged(response);
             return self.respond(now, id, &response);
+        }
+        if let Some(until) = self.registrar.bindings(&extension).iter().map(|binding| binding.until).max() {
+            let (sender, limits) = (Source::of(source.remote.ip()), self.settings.limits);
+            self.sources.registered(now, sender, until, &limits);
         }
         let mut response = request.respond(Status(200));
         for (name, value) in listed(now, self.registrar.bindings(&extension)) {

@@ -24,7 +24,11 @@ impl Core {
         };
         match leg.state {
             State::Established(mut established) => {
-                if established.dialog.receive(&request) == Order::Behind {
+                let order = established.dialog.receive(&request);
+                if order == Order::Next {
+                    established.dialog.follow(source);
+                }
+                if order == Order::Behind {
                     self.answer(now, id, &request, 500);
                 } else if request.method == Method::Bye {
                     return self.hung_up(now, id, (leg_id, leg.kept), *established, &request);

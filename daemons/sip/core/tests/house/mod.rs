@@ -3,14 +3,16 @@
 
 use route_api::{
     Cause, EndedBy, Endpoint, Memo, Party, SessionDescription, SignallingCommand, SignallingEvent,
+    TrunkStanding,
 };
 use sip_core::{
-    Bounds, Change, Core, Flow, Input, Listener, Output, Phone, Presence, Room, Seed, Settings, Trunk,
+    Bounds, Change, ConnectionId, Core, Flow, Input, Limits, Listener, Output, Phone, Presence, Report, Room,
+    Seed, Settings, Trunk,
     digest::{Algorithm, Challenge, Protected},
     message::{Message, Method, Name, Request, Response, parse},
 };
 use std::{net::SocketAddr, time::Duration};
-use types::{LegId, Monotonic, Pii, Uid};
+use types::{LegId, Monotonic, Pii, TrunkId, Uid};
 
 pub const CARRIER: &str = "198.51.100.7:5060";
 pub const PHONE: &str = "203.0.113.9:40000";
@@ -24,16 +26,25 @@ pub struct House {
     pub now: Monotonic,
     pub events: Vec<SignallingEvent>,
     pub sent: Vec<(SocketAddr, Message)>,
+    /// The paths of what was sent, in the same order.
+    pub flows: Vec<Flow>,
+    pub opened: Vec<(ConnectionId, Flow)>,
+    pub closed: Vec<ConnectionId>,
+    pub reports: Vec<Report>,
+    pub standings: Vec<(TrunkId, TrunkStanding)>,
+    /// Line ends that keep a path open.
+    pub pings: Vec<(Flow, Vec<u8>)>,
 }
 
 pub fn settings() -> Settings {
     Settings {
-        listeners: vec![Listener { advertised: OURS.parse().unwrap() }],
+        listeners: vec![Listener::udp(OURS.parse().unwrap())],
         realm: "yanmen".into(),
         algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
-        trunks: vec![Trunk { id: "carrier".parse().unwrap(), address: CARRIER.parse().unwrap() }],
-        phones: vec![Phone { extension: "8001".parse().unwrap(), password: PASSWORD.into() }],
-        bounds: Bounds { legs: 3, transactions: 40, ended: Room { legs: 2, bytes: 1_000 } },
+        trunks: vec![Trunk::at("carrier".parse().unwrap(), CARRIER.parse().unwrap())],
+        phones: vec![Phone::new("8001".parse().unwrap(), PASSWORD.into())],
+        bounds: Bounds { legs: 3, transactions: 40, ended: Room { legs: 2, bytes: 1_000 }, connections: 40 },
+        limits: Limits::default(),
     }
 }
 
@@ -91,7 +102,18 @@ impl House {
     }
 
     pub fn of(core: Core) -> Self {
-        let mut house = Self { core, now: Monotonic(1_000_000_000_000), events: vec![], sent: vec![] };
+        let mut house = Self {
+            core,
+            now: Monotonic(1_000_000_000_000),
+            events: vec![],
+            sent: vec![],
+            flows: vec![],
+            opened: vec![],
+            closed: vec![],
+            reports: vec![],
+            standings: vec![],
+            pings: vec![],
+        };
         house.hand(Input::Route(Presence::Attached));
         house
     }
@@ -100,18 +122,27 @@ impl House {
         self.core.handle(self.now, input);
         while let Some(output) = self.core.poll() {
             match output {
+                Output::Send { flow, bytes } if bytes.iter().all(|b| b"\r\n".contains(b)) => {
+                    self.pings.push((flow, bytes));
+                }
                 Output::Send { flow, bytes } => {
                     let message = parse(&bytes).unwrap_or_else(|m| panic!("we sent nonsense: {}", m.fault));
                     self.sent.push((flow.remote, message));
+                    self.flows.push(flow);
+                }
+                Output::Event(SignallingEvent::Standing { trunk, standing }) => {
+                    self.standings.push((trunk, standing));
                 }
                 Output::Event(event) => self.events.push(event),
+                Output::Open { connection, flow, .. } => self.opened.push((connection, flow)),
+                Output::Close(connection) => self.closed.push(connection),
+                Output::Report(report) => self.reports.push(report),
             }
         }
     }
 
     pub fn datagram(&mut self, from: &str, bytes: &[u8]) {
-        let flow = Flow { listener: 0, remote: from.parse().unwrap() };
-        self.hand(Input::Datagram { flow, bytes });
+        self.hand(Input::Datagram { flow: Flow::udp(0, from.parse().unwrap()), bytes });
     }
 
     pub fn command(&mut self, command: SignallingCommand) {
@@ -263,6 +294,11 @@ impl House {
 
     /// kill -9 and a new start: only what was written down comes along.
     pub fn restart(&mut self, written: &[u8]) {
+        self.restart_with(written, settings(), &[]);
+    }
+
+    /// The same with other settings, and with the connections that the supervisor kept.
+    pub fn restart_with(&mut self, written: &[u8], settings: Settings, kept: &[ConnectionId]) {
         let mut changes = Vec::new();
         let mut rest = written;
         while !rest.is_empty() {
@@ -270,7 +306,8 @@ impl House {
             changes.push(change);
             rest = tail;
         }
-        self.core = Core::restore(settings(), Seed([8; 32]), changes);
+        self.core = Core::restore(settings, Seed([8; 32]), changes);
+        self.hand(Input::Kept(kept));
         self.hand(Input::Route(Presence::Attached));
     }
 
@@ -284,7 +321,7 @@ impl House {
 pub fn prove(challenged: &Response, algorithm: Algorithm, password: &str) -> String {
     let challenges = challenged.head.headers.all(&Name::WwwAuthenticate).filter_map(Challenge::parse);
     let challenge = challenges.into_iter().find(|challenge| challenge.algorithm == algorithm).unwrap();
-    let credentials = Phone { extension: "8001".parse().unwrap(), password: password.into() }.credentials();
+    let credentials = Phone::new("8001".parse().unwrap(), password.into()).credentials();
     let method = challenged.head.cseq.method.as_bytes();
     let uri =
         if challenged.head.cseq.method == Method::Register { "sip:192.0.2.1" } else { "sip:400@192.0.2.1" };
