@@ -112,14 +112,14 @@ impl House {
         }
     }
 
-    /// Signs alice in at 8001 and waits until its phone can be rung.
+    /// Waits until phone 8001 can be rung, signs alice in there, and makes her ready.
     pub fn agent_ready(&self) {
-        self.ym_as("alice", &["agents", "sign-in", "8001"], "");
-        self.ym_as("alice", &["agents", "ready"], "");
         self.until("the phone is reachable", Duration::from_secs(10), |house| {
             let found = house.ask_as("wang", &["trunks"])["endpoints"].to_string();
             found.contains(r#"[{"phone":"8001"},"reachable"]"#)
         });
+        self.ym_as("alice", &["agents", "sign-in", "8001"], "");
+        self.ym_as("alice", &["agents", "ready"], "");
     }
 
     /// Waits until the one live call is at this stage.
