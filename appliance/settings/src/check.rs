@@ -2,11 +2,16 @@
 //! sets. Each check reads the sections it names and is left out while one of these has mistakes of its own,
 //! so that one slip of the pen is told once.
 
+mod flow;
 mod limits;
+mod prompts;
 mod route;
 
-use crate::problem::Message;
+pub(crate) use prompts::missing;
+
+use crate::problem::{Message, nearest};
 use crate::{Section, Settings};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -20,13 +25,15 @@ pub(crate) struct Finding {
 /// All mistakes that the checks find; `sound` tells whether a section was read whole.
 pub(crate) fn check(settings: &Settings, sound: &dyn Fn(Section) -> bool) -> Vec<Finding> {
     type Check = fn(&Settings, &mut Vec<Finding>);
-    let checks: [(Check, &[Section]); 11] = [
+    let checks: [(Check, &[Section]); 13] = [
         (sip, &[Section::Sip]),
         (media, &[Section::Media]),
         (addresses, &[Section::Sip, Section::Media, Section::Console]),
         (route::names, &[Section::Route]),
         (route::phones, &[Section::Route, Section::Sip]),
-        (route::announcements, &[Section::Route, Section::Record]),
+        (flow::graphs, &[Section::Route]),
+        (flow::calendars, &[Section::Route]),
+        (flow::announcements, &[Section::Route, Section::Record]),
         (limits::route, &[Section::Route]),
         (limits::record, &[Section::Record]),
         (limits::auth, &[Section::Auth]),
@@ -106,6 +113,17 @@ fn addresses(settings: &Settings, findings: &mut Vec<Finding>) {
     }
 }
 
+/// Reports a name that is not among those that there are, with the one that was probably meant.
+fn known(findings: &mut Vec<Finding>, code: &str, path: Path, name: &impl fmt::Display, names: &[&str]) {
+    let name = name.to_string();
+    if !names.contains(&name.as_str()) {
+        let near = nearest(&name, names.iter().copied());
+        let mut message = Message::new(code, [("name", name.clone())]).near(near);
+        message.args.insert("setting".to_owned(), path.to_string());
+        findings.push(Finding { path, message });
+    }
+}
+
 /// Reports each name that stood there before.
 fn twice<T: Ord + fmt::Display>(findings: &mut Vec<Finding>, named: impl Iterator<Item = (T, Path)>) {
     let mut seen = BTreeSet::new();
@@ -125,21 +143,21 @@ pub(crate) struct Path(Vec<Step>);
 /// One key on the way, with the place in the list below it.
 #[derive(Clone)]
 pub(crate) struct Step {
-    pub key: &'static str,
+    pub key: Cow<'static, str>,
     pub index: Option<usize>,
 }
 
 impl Path {
     pub fn new(key: &'static str) -> Self {
-        Self(vec![Step { key, index: None }])
+        Self(vec![Step { key: key.into(), index: None }])
     }
 
-    pub fn key(&self, key: &'static str) -> Self {
-        self.then(Step { key, index: None })
+    pub fn key(&self, key: impl Into<Cow<'static, str>>) -> Self {
+        self.then(Step { key: key.into(), index: None })
     }
 
     pub fn item(&self, key: &'static str, index: usize) -> Self {
-        self.then(Step { key, index: Some(index) })
+        self.then(Step { key: key.into(), index: Some(index) })
     }
 
     pub fn steps(&self) -> &[Step] {
@@ -165,7 +183,7 @@ impl fmt::Display for Path {
             if at > 0 {
                 f.write_str(".")?;
             }
-            f.write_str(step.key)?;
+            f.write_str(&step.key)?;
         }
         Ok(())
     }

@@ -31,6 +31,7 @@ pub mod media;
 pub mod record;
 pub mod route;
 pub mod sip;
+pub mod speech;
 
 pub use diff::{Applied, Change, diff, live};
 pub use problem::Problem;
@@ -41,6 +42,7 @@ pub use value::{Dialled, Fault, Period, PortRange, Prompt, Size};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::{collections::BTreeSet, path::Path};
 use zeroize::Zeroizing;
 
 /// The whole house, one section for each daemon. `Debug` is missing on purpose: there are passwords within.
@@ -73,7 +75,19 @@ impl Settings {
     /// # Errors
     /// All mistakes in the order of the file, at most [`Problem::MOST`] of them; never an empty list.
     pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
-        read::read(text)
+        read::read(text, |_| None)
+    }
+
+    /// [`Self::parse`], and a mistake for each prompt that is named and not there. `prompts` gives the names
+    /// of the files in the directory that the text itself sets; `None` where they cannot be listed.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_beside(
+        text: &str,
+        prompts: impl FnOnce(&Path) -> Option<BTreeSet<String>>,
+    ) -> Result<Self, Vec<Problem>> {
+        read::read(text, prompts)
     }
 
     /// The text with each password that is only a [`MASK`] filled in from `current`: settings that were

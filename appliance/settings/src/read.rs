@@ -16,13 +16,18 @@ use crate::problem::{Message, Problem, nearest};
 use crate::section::Section;
 use crate::tree::{locate, stands, take_out, trail};
 use serde::Deserialize;
+use std::collections::BTreeSet;
 use toml::Spanned;
 use toml::de::{DeTable, Deserializer};
 
 /// Longer texts are no settings file.
 const MOST_BYTES: usize = 1 << 20;
 
-pub(crate) fn read(text: &str) -> Result<Settings, Vec<Problem>> {
+/// Reads a text; `prompts` gives the prompts of a directory, `None` where that cannot be said.
+pub(crate) fn read(
+    text: &str,
+    prompts: impl FnOnce(&std::path::Path) -> Option<BTreeSet<String>>,
+) -> Result<Settings, Vec<Problem>> {
     if text.len() > MOST_BYTES {
         return Err(vec![at(text, 0, String::new(), Message::new("settings.too-long", []))]);
     }
@@ -42,7 +47,14 @@ pub(crate) fn read(text: &str) -> Result<Settings, Vec<Problem>> {
     let (settings, mut problems) = typed(text, &tree);
     let troubled: Vec<String> = problems.iter().map(|problem| head(&problem.path).to_owned()).collect();
     let sound = |section: Section| !troubled.iter().any(|name| name == section.as_str());
-    for Finding { path, message } in check::check(&settings, &sound) {
+    let mut findings = check::check(&settings, &sound);
+    if sound(Section::Route)
+        && sound(Section::Media)
+        && let Some(present) = prompts(&settings.media.prompts)
+    {
+        check::missing(&settings, &present, &mut findings);
+    }
+    for Finding { path, message } in findings {
         let start = locate(&tree, &path).map_or(0, |span| span.start);
         problems.push(at(text, start, path.to_string(), message));
     }

@@ -1,5 +1,14 @@
 //! `[route]`: which number leads to which flow, what a flow does, who takes the contacts of a queue.
 
+mod calendar;
+mod flow;
+
+pub use calendar::{Calendar, Days, WeeklyHours, Zone};
+pub use flow::{
+    Deed, Flow, HangUp, Hours, Keys, Limit, Menu, Needs, Queueing, Step, Way, Where,
+};
+
+use crate::speech::Language;
 use crate::value::{Dialled, Period, Prompt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,10 +24,15 @@ pub struct Route {
     pub numbers: Vec<Number>,
     /// What a caller goes through.
     pub flows: Vec<Flow>,
+    /// When people work: weekly hours, holidays, make-up days.
+    pub calendars: Vec<Calendar>,
     /// Where callers wait.
     pub queues: Vec<Queue>,
     /// Who takes the callers.
     pub agents: Vec<Agent>,
+    /// The reasons of auxiliary work that an agent may give; any where the list is empty. The house itself
+    /// gives others: `sign-in`, `rona`, `busy`, `refused`, `phone-failed`, `phone-lost`.
+    pub aux_reasons: Vec<Name>,
 }
 
 impl Default for Route {
@@ -27,8 +41,10 @@ impl Default for Route {
             max_calls: 1000,
             numbers: Vec::new(),
             flows: Vec::new(),
+            calendars: Vec::new(),
             queues: Vec::new(),
             agents: Vec::new(),
+            aux_reasons: Vec::new(),
         }
     }
 }
@@ -41,29 +57,6 @@ pub struct Number {
     pub dialled: Dialled,
     /// The name of the flow that it leads to.
     pub flow: Name,
-}
-
-/// What a caller goes through, step by step.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Flow {
-    /// The flow's name.
-    pub name: Name,
-    /// Done in this order; the call ends after the last.
-    pub steps: Vec<Step>,
-}
-
-/// One step of a flow.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Step {
-    /// Plays a prompt to its end.
-    Play(Prompt),
-    /// Plays the announcement that the call is recorded, and keeps the proof that it was heard. Recording
-    /// begins after it.
-    Announce(Prompt),
-    /// Lets the caller wait for an agent and talk with one.
-    Queue(QueueId),
 }
 
 /// Where callers wait.
@@ -84,12 +77,37 @@ pub struct Queue {
     /// What waiting callers hear, over and over; silence where it is left out.
     #[serde(default)]
     pub music: Option<Prompt>,
+    /// What waiting callers are told from time to time; nothing where it is left out.
+    #[serde(default)]
+    pub while_waiting: Option<WhileWaiting>,
     /// How many callers may wait; one more goes on to the flow's next step.
     #[serde(default = "max_waiting")]
     pub max_waiting: u32,
     /// How long a caller waits before the flow's next step.
     #[serde(default = "max_wait")]
     pub max_wait: Period,
+}
+
+/// What waiting callers are told, between the music.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WhileWaiting {
+    /// The time from one word to the next; the first comes two seconds after entering.
+    #[serde(default = "every")]
+    pub every: Period,
+    /// Said first.
+    #[serde(default)]
+    pub prompt: Option<Prompt>,
+    /// Whether the caller is told its place.
+    #[serde(default)]
+    pub position: bool,
+    /// Whether the caller is told how long it will take, as soon as the queue has had conversations to
+    /// reckon from.
+    #[serde(default)]
+    pub estimate: bool,
+    /// The languages of place and estimate, one after the other.
+    #[serde(default = "languages")]
+    pub languages: Vec<Language>,
 }
 
 /// Whom the next caller is offered to.
@@ -124,6 +142,14 @@ pub struct Skill {
     /// From 1 (learner) to 10 (master).
     #[serde(default = "level")]
     pub level: u8,
+}
+
+fn languages() -> Vec<Language> {
+    vec![Language::ZhCn]
+}
+
+const fn every() -> Period {
+    Period::seconds(30)
 }
 
 const fn ring() -> Period {

@@ -75,7 +75,7 @@ pub(crate) fn locate(tree: &Spanned<DeTable<'_>>, path: &Path) -> Option<Range<u
     let mut table = tree.get_ref();
     let mut found = None;
     for step in path.steps() {
-        let (_, value) = table.iter().find(|(key, _)| key.get_ref().as_ref() == step.key)?;
+        let (_, value) = table.iter().find(|(key, _)| key.get_ref().as_ref() == step.key.as_ref())?;
         let mut value = value;
         found = Some(value.span());
         if let Some(index) = step.index {

@@ -32,6 +32,21 @@ pub enum Fault {
     /// Not a prompt's name.
     #[error("settings.prompt")]
     Prompt,
+    /// Not 1 to 8 digits, * or #.
+    #[error("settings.keys")]
+    Keys,
+    /// Not a day of the week, or two with `-` between them, and two times of the day.
+    #[error("settings.hours")]
+    Hours,
+    /// Not a day, or two with `/` between them.
+    #[error("settings.days")]
+    Days,
+    /// No zone of the IANA database.
+    #[error("settings.zone")]
+    Zone,
+    /// A step with no deed, or with more than one.
+    #[error("settings.step")]
+    Step,
     /// Too short, too plain, or with control characters.
     #[error("settings.password-weak")]
     PasswordWeak,
@@ -293,6 +308,8 @@ macro_rules! as_text {
         }
     )*};
 }
+
+pub(crate) use as_text;
 
 as_text! {
     Period: "^[0-9]+ ?(s|m|h|d)$";

@@ -131,6 +131,191 @@ idle = "2h"
 }
 
 #[test]
+fn a_flow_is_a_sound_graph() {
+    let text = r#"
+[[route.flows]]
+name = "service"
+[[route.flows.steps]]
+announce = "recorded"
+[[route.flows.steps]]
+name = "menu"
+menu = { prompt = "menu", choices = { "1" = "loans", "12" = "lones", "x" = "menu" }, first_digit = "0s" }
+[[route.flows.steps]]
+name = "loans"
+queue = { name = "loans", full = "busy" }
+[[route.flows.steps]]
+play = "a"
+hang_up = "normal-clearing"
+[[route.flows.steps]]
+name = "open"
+hours = { calendar = "offices", closed = "menu" }
+[[route.calendars]]
+name = "office"
+zone = "Asia/Beijing"
+weekly = ["mon-fri 9:00-18:00"]
+holidays = ["2026-10-01/2026-10-8"]
+"#;
+    assert_eq!(
+        problems(text),
+        [
+            "8:70 settings.keys route.flows.steps.menu.choices.x",
+            "12:1 settings.step route.flows.steps",
+            "20:8 settings.zone route.calendars.zone",
+            "21:10 settings.hours route.calendars.weekly",
+            "22:12 settings.days route.calendars.holidays",
+        ]
+    );
+    let text = r#"
+[[route.flows]]
+name = "service"
+[[route.flows.steps]]
+announce = "recorded"
+[[route.flows.steps]]
+name = "menu"
+menu = { prompt = "menu", choices = { "1" = "loans", "2" = "loan" }, first_digit = "0s" }
+[[route.flows.steps]]
+name = "loans"
+queue = { name = "loans", full = "busy" }
+[[route.flows.steps]]
+name = "open"
+hours = { calendar = "offices", closed = "menu" }
+[[route.flows.steps]]
+name = "loans"
+menu = { prompt = "menu", choices = {} }
+[[route.queues]]
+name = "loans"
+while_waiting = { estimate = true, languages = [] }
+[[route.calendars]]
+name = "office"
+weekly = ["tue-fri 09:00-18:00"]
+holidays = ["2026-10-01/2026-10-07"]
+make_up_days = ["2026-10-07"]
+"#;
+    assert_eq!(
+        problems(text),
+        [
+            "8:60 settings.step-unknown route.flows.steps.menu.choices.2",
+            "8:84 settings.range route.flows.steps.menu.first_digit",
+            "11:34 settings.step-unknown-plain route.flows.steps.queue.full",
+            "14:22 settings.calendar-unknown route.flows.steps.hours.calendar",
+            "16:8 settings.twice route.flows.steps.name",
+            "17:37 settings.menu-empty route.flows.steps.menu.choices",
+            "20:17 settings.while-waiting-silent route.queues.while_waiting",
+            "25:17 settings.day-both route.calendars.make_up_days",
+            "25:17 settings.make-up-monday route.calendars.make_up_days",
+        ]
+    );
+}
+
+#[test]
+fn a_flow_neither_goes_round_without_the_caller_nor_holds_steps_that_nobody_reaches() {
+    let text = r#"
+[[route.flows]]
+name = "round"
+[[route.flows.steps]]
+play = "a"
+[[route.flows.steps]]
+name = "menu"
+menu = { prompt = "menu", choices = { "1" = "menu" }, no_input = { next = "sorry" } }
+[[route.flows.steps]]
+name = "sorry"
+play = "sorry"
+next = "menu"
+[[route.flows.steps]]
+name = "island"
+play = "b"
+[[route.flows]]
+name = "sound"
+[[route.flows.steps]]
+name = "menu"
+menu = { prompt = "menu", choices = { "1" = "menu", "2" = "people" } }
+[[route.flows.steps]]
+hang_up = "normal-clearing"
+[[route.flows.steps]]
+name = "people"
+announce = "recorded"
+[[route.flows.steps]]
+name = "wait"
+queue = { name = "people", overdue = "patience", full = "end" }
+[[route.flows.steps]]
+name = "patience"
+play = "patience"
+next = "wait"
+[[route.flows.steps]]
+name = "end"
+hang_up = "user-busy"
+[[route.queues]]
+name = "people"
+"#;
+    // "invalid" of the first menu falls through to "sorry" as well; a wait between two turns is no circle.
+    assert_eq!(
+        problems(text),
+        [
+            "6:1 settings.flow-circle route.flows.steps",
+            "13:1 settings.step-unreachable route.flows.steps",
+        ]
+    );
+    let told = Settings::parse(text).err().unwrap();
+    assert!(told[0].sentence(Lang::En, "x").contains("(menu → sorry)"), "{told:?}");
+}
+
+/// Guarded by the mutant `settings-announce-any-way`.
+#[test]
+fn every_way_to_people_passes_the_announcement() {
+    let text = r#"
+[[route.flows]]
+name = "service"
+steps = [
+    { menu = { prompt = "menu", choices = { "1" = "told", "0" = "people" } } },
+    { name = "told", announce = "recorded" },
+    { name = "people", queue = "people" },
+]
+[[route.queues]]
+name = "people"
+"#;
+    assert_eq!(problems(text), ["7:5 settings.announce-first route.flows.steps"]);
+}
+
+/// Guarded by the mutant `settings-prompts-unchecked`.
+#[test]
+fn a_prompt_without_a_file_is_told() {
+    let text = r#"
+[media]
+prompts = "voices"
+[[route.flows]]
+name = "service"
+steps = [
+    { play = "greting" },
+    { announce = "recorded" },
+    { name = "menu", menu = { prompt = "menu", choices = { "1" = "people" }, invalid = { prompt = "wrong" } } },
+    { name = "people", queue = "people" },
+]
+[[route.queues]]
+name = "people"
+music = "waiting"
+while_waiting = { position = true, languages = ["en"] }
+"#;
+    let present = |directory: &std::path::Path| {
+        assert_eq!(directory, std::path::Path::new("voices"));
+        let number = |word: settings::speech::Word| word.prompt(settings::speech::Language::En);
+        let words = settings::speech::Language::En.words().into_iter().map(number);
+        let named = ["greeting", "recorded", "menu", "waiting"].map(str::to_owned);
+        Some(words.filter(|word| word != "number-7.en").chain(named).collect())
+    };
+    let told = Settings::parse_beside(text, present).err().unwrap();
+    let told: Vec<_> = told.iter().map(|p| format!("{}:{} {} {}", p.line, p.column, p.code, p.args["name"])).collect();
+    assert_eq!(
+        told,
+        [
+            "7:14 settings.prompt-missing greting",
+            "9:99 settings.prompt-missing-plain wrong",
+            "15:48 settings.prompt-missing number-7.en",
+        ]
+    );
+    assert!(Settings::parse_beside(text, |_| None).is_ok(), "what cannot be listed is not missed");
+}
+
+#[test]
 fn the_sentence_names_place_and_remedy() {
     let problems = Settings::parse("[media]\nprots = \"20000-29999\"\n").err().unwrap();
     assert_eq!(
@@ -162,6 +347,8 @@ fn every_code_has_words() {
         + include_str!("../src/read.rs")
         + include_str!("../src/check.rs")
         + include_str!("../src/check/route.rs")
+        + include_str!("../src/check/flow.rs")
+        + include_str!("../src/check/prompts.rs")
         + include_str!("../src/check/limits.rs");
     let known: Vec<_> = words::codes(Lang::En).collect();
     let mut seen = 0;

@@ -1,12 +1,15 @@
 //! Least and most of each number, and the floors that the law sets.
 
 use super::{Finding, Path};
-use crate::{Period, Settings, Size};
+use crate::{Period, Settings, Size, route::Deed};
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
 /// Cybersecurity Law of the PRC, article 21: network logs for no less than six months. Recordings follow.
 const RETENTION_FLOOR: Period = Period::days(180);
+
+/// More steps than this are no flow that a person can check.
+const MOST_STEPS: usize = 500;
 
 pub(super) fn route(settings: &Settings, findings: &mut Vec<Finding>) {
     let path = Path::new("route");
@@ -17,6 +20,33 @@ pub(super) fn route(settings: &Settings, findings: &mut Vec<Finding>) {
         within(findings, path.key("wrap_up"), queue.wrap_up, Period::seconds(0)..=Period::hours(1));
         within(findings, path.key("max_waiting"), queue.max_waiting, 1..=10_000);
         within(findings, path.key("max_wait"), queue.max_wait, Period::seconds(10)..=Period::hours(4));
+    }
+    for (at, queue) in settings.route.queues.iter().enumerate() {
+        let path = path.item("queues", at).key("while_waiting");
+        if let Some(told) = &queue.while_waiting {
+            within(findings, path.key("every"), told.every, Period::seconds(10)..=Period::hours(1));
+            let says = told.position || told.estimate;
+            if says && told.languages.is_empty() || !says && told.prompt.is_none() {
+                findings.push(path.says("settings.while-waiting-silent", []));
+            }
+        }
+    }
+    for (at, flow) in settings.route.flows.iter().enumerate() {
+        let path = path.item("flows", at);
+        if flow.steps.len() > MOST_STEPS {
+            let args = [("flow", flow.name.to_string()), ("most", MOST_STEPS.to_string())];
+            findings.push(path.key("steps").says("settings.steps-many", args));
+        }
+        for (at, step) in flow.steps.iter().enumerate() {
+            let path = path.item("steps", at).key("menu");
+            if let Deed::Menu(menu) = &step.does {
+                let wait = Period::seconds(1)..=Period::minutes(1);
+                within(findings, path.key("first_digit"), menu.first_digit, wait.clone());
+                within(findings, path.key("inter_digit"), menu.inter_digit, wait);
+                within(findings, path.key("invalid").key("times"), menu.invalid.times, 1..=9);
+                within(findings, path.key("no_input").key("times"), menu.no_input.times, 1..=9);
+            }
+        }
     }
     for (at, agent) in settings.route.agents.iter().enumerate() {
         for (skill_at, skill) in agent.queues.iter().enumerate() {
