@@ -6,7 +6,7 @@ use media_core::{
     g711::Law,
     session::{Extent, Quality, Times},
 };
-use route_api::{MediaEvent, MediaRefusal, SessionDescription};
+use route_api::{MediaEvent, MediaRefusal, PlayedPrompt, SessionDescription};
 use types::{Monotonic, Name, Utc};
 
 /// An event as route hears it at `now`, which the calendar calls `utc`; `None` for what concerns route not.
@@ -21,12 +21,16 @@ pub fn event(event: Event, now: Monotonic, utc: Utc) -> Option<MediaEvent> {
             MediaEvent::Opened { leg, description: SessionDescription(description) }
         }
         Event::Accepted { leg } => MediaEvent::Accepted { leg },
-        Event::Played { leg, play, prompt, digest, began, ended, extent } => MediaEvent::Played {
+        Event::Played { leg, play, prompts, began, ended, extent } => MediaEvent::Played {
             leg,
             play,
-            // It was a name when it was asked for.
-            prompt: prompt.parse::<Name>().ok()?,
-            digest: digest.to_string(),
+            // They were names when they were asked for.
+            prompts: prompts
+                .into_iter()
+                .filter_map(|(prompt, digest)| {
+                    Some(PlayedPrompt { prompt: prompt.parse::<Name>().ok()?, digest: digest.to_string() })
+                })
+                .collect(),
             began: calendar(began),
             ended: calendar(ended),
             extent: match extent {

@@ -25,8 +25,8 @@ pub async fn attach(route: Client<Route>, worker: Handle, mut prompts: Prompts) 
             Ok(mut commands) => loop {
                 match commands.next().await {
                     Ok(Some(command)) => {
-                        if let MediaCommand::Play { prompt, .. } = &command {
-                            prompts.load(&worker, prompt);
+                        if let MediaCommand::Play { prompts: wanted, .. } = &command {
+                            wanted.iter().for_each(|prompt| prompts.load(&worker, prompt));
                         }
                         worker.order(Order::Media(command));
                     }

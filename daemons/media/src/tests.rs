@@ -345,7 +345,7 @@ fn prompts_are_paced_by_the_clock_and_proven() {
     let (duration, digest) = (prompt.duration(), prompt.digest().to_string());
     house.handle.order(Order::Load("goodbye".to_owned(), prompt));
     let name = || "goodbye".parse().unwrap();
-    house.order(MediaCommand::Play { leg: A, play: 5, prompt: name(), times: Times::Once });
+    house.order(MediaCommand::Play { leg: A, play: 5, prompts: vec![name()], times: Times::Once });
     let packets = duration.as_millis().div_ceil(20);
     let began = Instant::now();
     for _ in 0..packets {
@@ -357,13 +357,13 @@ fn prompts_are_paced_by_the_clock_and_proven() {
         took > expected - Duration::from_millis(30) && took < expected + Duration::from_millis(250),
         "{took:?}"
     );
-    let MediaEvent::Played { play: 5, digest: told, began, ended, extent: Extent::Whole, .. } = house.event()
+    let MediaEvent::Played { play: 5, prompts: told, began, ended, extent: Extent::Whole, .. } = house.event()
     else {
         panic!("not played")
     };
-    assert_eq!(told, digest);
+    assert_eq!(told, [route_api::PlayedPrompt { prompt: name(), digest }]);
     assert_eq!(ended.since(began).as_millis().div_ceil(20), packets - 1);
-    house.order(MediaCommand::Play { leg: A, play: 6, prompt: "other".parse().unwrap(), times: Times::Once });
+    house.order(MediaCommand::Play { leg: A, play: 6, prompts: vec![name(), "other".parse().unwrap()], times: Times::Once });
     assert!(matches!(house.event(), MediaEvent::NotPlayed { play: 6, .. }));
     house.stop();
 }

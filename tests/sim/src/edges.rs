@@ -325,12 +325,13 @@ impl World {
                     self.follow(media_core::Input::Close(leg));
                 }
             }
-            MediaCommand::Play { leg, play, prompt, times } => {
-                let wish = Play { number: play, prompt: prompt.as_str(), times: contract::times(times) };
+            MediaCommand::Play { leg, play, prompts, times } => {
+                let names: Vec<&str> = prompts.iter().map(types::Name::as_str).collect();
+                let wish = Play { number: play, prompts: &names, times: contract::times(times) };
                 match self.give_media(media_core::Input::Play(leg, wish)) {
                     Ok(()) | Err(media_core::Error::NoLeg(_)) => {}
                     Err(error) => {
-                        let detail = error.to_string();
+                        let (prompt, detail) = (prompts[0].clone(), error.to_string());
                         self.say(MediaEvent::NotPlayed { leg, play, prompt, detail });
                     }
                 }

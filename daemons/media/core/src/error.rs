@@ -42,6 +42,9 @@ pub enum Error {
     /// No prompt of this name is loaded.
     #[error("no prompt {0:?} is loaded")]
     NoPrompt(String),
+    /// A playing has 1 to 32 prompts.
+    #[error("{0} prompts are no playing")]
+    PromptCount(usize),
     /// A leg cannot be bridged to itself.
     #[error("leg {0} cannot be bridged to itself")]
     SameLeg(LegId),

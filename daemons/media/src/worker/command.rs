@@ -7,9 +7,9 @@ use media_core::{
     g711::Law,
     session::{Opening, Play, Track},
 };
-use route_api::{MediaCommand, MediaEvent, MediaRefusal};
+use route_api::{MediaCommand, MediaEvent, MediaRefusal, Times};
 use service::clock;
-use types::{LegId, Monotonic, RecordingId};
+use types::{LegId, Monotonic, Name, RecordingId};
 
 impl Worker {
     pub(super) fn obey(&mut self, command: MediaCommand) {
@@ -30,15 +30,7 @@ impl Worker {
                     self.follow(now, Input::Close(leg));
                 }
             }
-            MediaCommand::Play { leg, play, prompt, times } => {
-                let wish = Play { number: play, prompt: prompt.as_str(), times: contract::times(times) };
-                match self.handle(now, Input::Play(leg, wish)) {
-                    Ok(()) | Err(media_core::Error::NoLeg(_)) => {}
-                    Err(error) => {
-                        self.say(MediaEvent::NotPlayed { leg, play, prompt, detail: error.to_string() });
-                    }
-                }
-            }
+            MediaCommand::Play { leg, play, prompts, times } => self.play(now, leg, play, &prompts, times),
             MediaCommand::Stop { leg } => self.follow(now, Input::Stop(leg)),
             MediaCommand::Bridge { leg, with } => self.follow(now, Input::Bridge(leg, with)),
             MediaCommand::Part { leg } => self.follow(now, Input::Part(leg)),
@@ -50,6 +42,21 @@ impl Worker {
             MediaCommand::Untap { leg } => self.follow(now, Input::Untap(leg)),
             MediaCommand::Remember { leg, memo } => self.follow(now, Input::Remember(leg, &memo.0)),
             MediaCommand::Close { leg } => self.follow(now, Input::Close(leg)),
+        }
+    }
+
+    fn play(&mut self, now: Monotonic, leg: LegId, play: u32, prompts: &[Name], times: Times) {
+        let names: Vec<&str> = prompts.iter().map(Name::as_str).collect();
+        let wish = Play { number: play, prompts: &names, times: contract::times(times) };
+        let Err(error) = self.handle(now, Input::Play(leg, wish)) else { return };
+        let missing = match &error {
+            media_core::Error::NoLeg(_) => return,
+            media_core::Error::NoPrompt(name) => prompts.iter().find(|prompt| prompt.as_str() == name),
+            _ => prompts.first(),
+        };
+        match missing.cloned() {
+            Some(prompt) => self.say(MediaEvent::NotPlayed { leg, play, prompt, detail: error.to_string() }),
+            None => tracing::error!(%leg, %error, "route asked for nothing to be played"),
         }
     }
 

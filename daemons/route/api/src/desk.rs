@@ -1,10 +1,10 @@
 //! What people ask of the live state. Who asks is in the assertion, which route verifies by itself.
 
-use crate::{AgentEntry, AgentState, Endpoint, LiveCall, QueueEntry, Reachability};
+use crate::{AgentEntry, AgentState, Cause, Endpoint, LiveCall, QueueEntry, Reachability};
 use auth_api::Assertion;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use types::{AgentId, CallId, Extension};
+use types::{AgentId, CallId, Extension, Name, QueueId, Utc};
 
 /// Asks for the calls of this moment.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -56,6 +56,69 @@ pub struct SetState {
     /// `Ready`, `Aux` or `SignedOut`. While they talk, `Aux` and `SignedOut` hold from the end of the call;
     /// an offer that rings is withdrawn, and the caller keeps its place.
     pub state: AgentState,
+}
+
+/// Sets how long the after-call work of a call lasts from now on: of one that is over, or of the present one
+/// from its end.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct WrapUp {
+    /// The agent, or a supervisor.
+    pub assertion: Assertion,
+    /// Whose; `None` is one's own.
+    #[serde(default)]
+    pub agent: Option<AgentId>,
+    /// How many seconds, at most an hour.
+    pub seconds: u32,
+}
+
+/// Tries a flow of the settings in force, without a phone: the very decisions that a call would meet.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct TryFlow {
+    /// Who asks: any signed-in person.
+    pub assertion: Assertion,
+    /// Which flow.
+    pub flow: Name,
+    /// When the call comes; now where it is left out.
+    #[serde(default)]
+    pub at: Option<Utc>,
+    /// What the caller presses: at each menu what stands up to the next comma. Nothing between two commas
+    /// lets a menu wait in vain.
+    #[serde(default)]
+    pub digits: String,
+}
+
+/// What a flow did.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Tried {
+    /// What happened, in order.
+    pub moments: Vec<TriedMoment>,
+    /// Where it ended.
+    pub end: TriedEnd,
+    /// Names or numbers of the flow's steps that were not met.
+    pub unmet: Vec<String>,
+}
+
+/// Something that happened in a trial.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct TriedMoment {
+    /// When.
+    pub at: Utc,
+    /// What, as a code such as `flow.step`.
+    pub what: String,
+    /// Why, in one line.
+    pub why: String,
+}
+
+/// Where a trial ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TriedEnd {
+    /// In this queue: what follows depends on people.
+    Queue(QueueId),
+    /// The call was ended, with this cause.
+    HungUp(Cause),
+    /// No end within the time of a trial.
+    Open,
 }
 
 /// Asks for the queues.

@@ -46,6 +46,10 @@ service::interface! {
         call SignIn -> AgentEntry;
         /// Sets an agent's state: one's own, or another's as a supervisor.
         call SetState -> AgentEntry;
+        /// Sets how long one's after-call work lasts, or another's as a supervisor.
+        call WrapUp -> AgentEntry;
+        /// Tries a flow without a phone.
+        call TryFlow -> Tried;
         /// The queues and who waits.
         call Queues -> QueueList;
         /// Trunks and phones, and whether they can be reached.

@@ -29,14 +29,14 @@ pub enum MediaCommand {
         /// The answer.
         answer: SessionDescription,
     },
-    /// Plays a prompt to a leg, in place of what it plays or hears now.
+    /// Plays prompts to a leg, one after the other without a gap, in place of what it plays or hears now.
     Play {
         /// The leg.
         leg: LegId,
         /// Route's number of this playing, returned in `Played`.
         play: u32,
-        /// The prompt's name: a WAV file of the prompts directory, without its extension.
-        prompt: Name,
+        /// The prompts' names, 1 to 32: WAV files of the prompts directory, without their extension.
+        prompts: Vec<Name>,
         /// How often.
         times: Times,
     },
@@ -86,7 +86,7 @@ pub enum MediaCommand {
     },
 }
 
-/// How often a prompt is played.
+/// How often a playing is heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Times {
@@ -128,10 +128,8 @@ pub enum MediaEvent {
         leg: LegId,
         /// Route's number.
         play: u32,
-        /// The prompt.
-        prompt: Name,
-        /// SM3 of the prompt's file, 64 hexadecimal digits: the proof of what was announced.
-        digest: String,
+        /// The prompts, in order; where it did not end whole, they were not all heard.
+        prompts: Vec<PlayedPrompt>,
         /// The first frame's sending.
         began: Utc,
         /// The last frame's sending.
@@ -139,7 +137,7 @@ pub enum MediaEvent {
         /// How it ended.
         extent: Extent,
     },
-    /// The prompt cannot be played: no such file, or no audio in it.
+    /// Nothing is played, since one of the prompts cannot be: no such file, or no audio in it.
     NotPlayed {
         /// The leg.
         leg: LegId,
@@ -150,7 +148,7 @@ pub enum MediaEvent {
         /// Why.
         detail: String,
     },
-    /// A digit that came with the media (RFC 4733).
+    /// A digit that came with the media (RFC 4733, or heard in the sound).
     Digit {
         /// The leg.
         leg: LegId,
@@ -178,11 +176,20 @@ pub enum MediaEvent {
     },
 }
 
+/// A prompt of a playing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PlayedPrompt {
+    /// Its name.
+    pub prompt: Name,
+    /// SM3 of its file, 64 hexadecimal digits: the proof of what was announced.
+    pub digest: String,
+}
+
 /// How a playing ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Extent {
-    /// To the end of the prompt.
+    /// To the end of the last prompt.
     Whole,
     /// Before it: something else was to be heard, or the leg ended.
     Part,

@@ -17,6 +17,9 @@ pub struct LiveCall {
     pub dialled: String,
     /// How far it is.
     pub stage: Stage,
+    /// The step of its flow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
     /// Where it waits or waited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<QueueId>,
@@ -38,6 +41,8 @@ pub enum Stage {
     Arriving,
     /// Hears a prompt.
     Announcing,
+    /// Is to press digits.
+    Choosing,
     /// Waits in a queue.
     Waiting,
     /// An agent's phone rings.
@@ -60,6 +65,9 @@ pub struct AgentEntry {
     pub state: AgentState,
     /// Since when.
     pub since: Utc,
+    /// When their wrap-up ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Utc>,
     /// Their call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call: Option<CallId>,
@@ -92,8 +100,31 @@ pub struct QueueEntry {
     pub queue: QueueId,
     /// Who waits, the next one first.
     pub waiting: Vec<CallId>,
-    /// Agents who serve it and are ready.
+    /// Since when the one waits who has waited for longest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub longest: Option<Utc>,
+    /// The agents who serve it, by state.
+    pub agents: AgentCounts,
+}
+
+/// Agents by state; who is signed out is not counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AgentCounts {
+    /// Wait for a contact.
     pub ready: u32,
-    /// Agents who serve it and are signed in.
-    pub signed_in: u32,
+    /// Are being offered one.
+    pub offered: u32,
+    /// Talk.
+    pub talking: u32,
+    /// Do after-call work.
+    pub wrap_up: u32,
+    /// Do auxiliary work.
+    pub aux: u32,
+}
+
+impl AgentCounts {
+    /// All who are signed in.
+    pub const fn signed_in(&self) -> u32 {
+        self.ready + self.offered + self.talking + self.wrap_up + self.aux
+    }
 }

@@ -8,7 +8,7 @@
 
 use route_api::AgentState;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 use types::{AgentId, CallId, Extension, Monotonic, Utc};
 
 /// One agent.
@@ -37,7 +37,8 @@ pub enum State {
 /// What an agent does after the call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Next {
-    WrapUp,
+    /// For as long as the queue gives, or as was asked for.
+    WrapUp { lasting: Option<Duration> },
     Aux { reason: String },
     SignedOut,
 }

@@ -1,12 +1,10 @@
 //! One call: everything that route knows of it, in one place, so that it can travel as a memo.
 
-use crate::leg::Leg;
+use crate::{digits::Digits, flows::Position, leg::Leg};
 use record_api::Consent;
 use report_api::{Decision, Disposition, NotRecorded, OfferRecord, Queued};
 use route_api::{Party, SessionDescription};
 use serde::{Deserialize, Serialize};
-use settings::route::Step;
-use std::collections::VecDeque;
 use types::{AgentId, CallId, Extension, LegId, Monotonic, Name, QueueId, RecordingId, Utc};
 
 /// One call.
@@ -16,10 +14,14 @@ pub struct Call {
     pub offered: Utc,
     pub from: Party,
     pub dialled: String,
-    /// The flow's name; empty where no number matched.
-    pub flow: String,
-    /// What is still to be done: a call goes on as it began when flows change.
-    pub steps: VecDeque<Step>,
+    /// Where it is in its flow; none where no number matched.
+    pub position: Option<Position>,
+    /// Steps since the caller last did something or waited: bounded, so that no flow spins.
+    pub unasked: u32,
+    /// What was pressed and no menu has taken.
+    pub digits: Digits,
+    /// Whether its flow asks for secrets anywhere: then no digit is kept over a kill.
+    pub secrets: Secrets,
     pub caller: Leg,
     /// Every leg that was made for an agent, in order.
     pub agents: Vec<Leg>,
@@ -45,6 +47,7 @@ pub struct Call {
 pub enum Stage {
     Arriving(Arrival),
     Playing(Playing),
+    Choosing(Choosing),
     Waiting(Wait),
     Offering(Wait, Offer),
     Talking(Talk),
@@ -93,6 +96,42 @@ pub struct Playing {
     pub until: Monotonic,
 }
 
+/// A menu.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Choosing {
+    pub hears: Hears,
+    /// When the prompt is overdue, or no further digit is waited for.
+    pub until: Monotonic,
+    /// How often the digits were no choice, and how often none came.
+    pub invalid: u8,
+    pub no_input: u8,
+}
+
+/// What a caller hears at a menu.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Hears {
+    /// These, one after the other.
+    Prompts { play: u32, prompts: Vec<Name> },
+    /// Nothing more: the caller is to press.
+    Silence,
+}
+
+/// What waiting callers hear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Comfort {
+    /// Music, or silence.
+    Music,
+    /// The word that is said from time to time, under this number.
+    Word { play: u32 },
+}
+
+/// Whether a flow asks for secrets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Secrets {
+    None,
+    Asked,
+}
+
 /// What a prompt is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Purpose {
@@ -114,6 +153,10 @@ pub struct Wait {
     pub hold: Monotonic,
     /// How often the house failed so.
     pub failures: u32,
+    /// What is heard.
+    pub comfort: Comfort,
+    /// When the next word is due.
+    pub word: Monotonic,
     pub offers: Vec<OfferRecord>,
 }
 
@@ -158,6 +201,8 @@ pub struct Talk {
     pub agent: AgentId,
     pub leg: LegId,
     pub queue: QueueId,
+    /// Since when.
+    pub since: Monotonic,
 }
 
 /// The recording of a call.
@@ -211,7 +256,11 @@ impl Call {
         let stage = match &self.stage {
             Stage::Waiting(wait) => Some(wait.entered),
             Stage::Offering(_, offer) => Some(offer.at),
-            Stage::Arriving(_) | Stage::Playing(_) | Stage::Talking(_) | Stage::Ending { .. } => None,
+            Stage::Arriving(_)
+            | Stage::Playing(_)
+            | Stage::Choosing(_)
+            | Stage::Talking(_)
+            | Stage::Ending { .. } => None,
         };
         let decided = self.decisions.last().map(|decision| decision.at);
         legs.chain(stage).chain(decided).fold(self.offered, Utc::max)
@@ -226,8 +275,9 @@ impl Call {
                 | Arrival::Accepting { until, .. },
             ) => *until,
             Stage::Playing(playing) => playing.until,
-            Stage::Waiting(wait) if wait.hold > now => wait.until.min(wait.hold),
-            Stage::Waiting(wait) => wait.until,
+            Stage::Choosing(choosing) => choosing.until,
+            Stage::Waiting(wait) if wait.hold > now => wait.until.min(wait.word).min(wait.hold),
+            Stage::Waiting(wait) => wait.until.min(wait.word),
             Stage::Offering(_, offer) => offer.until,
             // Nobody is cut off for talking long: the line itself says when it is dead.
             Stage::Talking(_) => Monotonic(u64::MAX),
@@ -240,7 +290,11 @@ impl Call {
         match &self.stage {
             Stage::Offering(_, offer) => Some(&offer.agent),
             Stage::Talking(talk) => Some(&talk.agent),
-            Stage::Arriving(_) | Stage::Playing(_) | Stage::Waiting(_) | Stage::Ending { .. } => None,
+            Stage::Arriving(_)
+            | Stage::Playing(_)
+            | Stage::Choosing(_)
+            | Stage::Waiting(_)
+            | Stage::Ending { .. } => None,
         }
     }
 

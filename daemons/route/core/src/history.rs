@@ -30,7 +30,10 @@ impl Call {
             ended,
             from: self.from,
             dialled: self.dialled,
-            flow: self.flow,
+            flow: self
+                .position
+                .as_ref()
+                .map_or_else(String::new, |position| format!("{}@{}", position.flow, position.version)),
             queued: self.queued,
             legs,
             disposition,

@@ -6,7 +6,7 @@ use route_api::{
     AttachMedia, AttachSignalling, MediaCommand, MediaEvent, SignallingCommand, SignallingEvent,
 };
 use settings::{record::Record, route::Route};
-use types::{CallId, Monotonic, RecordingId, Utc};
+use types::{CallId, Extension, Monotonic, RecordingId, Utc};
 
 /// One moment on both clocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -87,7 +87,7 @@ pub enum NotBegun {
 }
 
 /// Why a person's request is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeskError {
     /// The settings know no such agent.
@@ -108,6 +108,15 @@ pub enum DeskError {
     /// Only Ready, Aux and SignedOut are set by people.
     #[error("a person sets Ready, Aux or SignedOut and nothing else")]
     NotSettable,
+    /// A phone that cannot be reached rings for nobody.
+    #[error("phone {0} cannot be reached: see that it is on and registered, or sign in at another")]
+    PhoneLost(Extension),
+    /// The settings name the reasons.
+    #[error("auxiliary work has one of these reasons here: {0}")]
+    AuxReason(String),
+    /// Only a call has after-call work.
+    #[error("there is no call whose after-call work this could be")]
+    NothingToWrapUp,
     /// The call is over or never was.
     #[error("there is no such live call")]
     UnknownCall,

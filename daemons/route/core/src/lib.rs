@@ -6,6 +6,9 @@
 //! gives the [`Output`]s, and [`Router::wake`] says when to come again.
 //!
 //! ```text
+//!                        Choosing (a menu)
+//!                          ▲ │
+//!                          │ ▼
 //!  Offered ─► Arriving ─► Playing ─► Waiting ◄───────── RONA, refused, lost phone ─┐
 //!                │           │          │  └─► Offering (open, dial, ring, connect) ┤
 //!                │           │          │            │ answered                     │
@@ -25,7 +28,11 @@
 //! [`Roster`] (agents).
 
 mod agent;
+mod calendar;
 mod call;
+mod digits;
+mod estimate;
+mod flows;
 mod history;
 mod ids;
 mod input;
@@ -33,8 +40,12 @@ mod leg;
 mod memo;
 mod plan;
 mod router;
+mod saying;
+mod trial;
 
 pub use agent::Roster;
+pub use flows::{FlowVersion, Flows};
 pub use input::{DeskError, Edge, Input, Moment, NotBegun, Output};
 pub use memo::MOST as MEMO_MOST;
 pub use router::Router;
+pub use trial::{Trial, TrialEnd};

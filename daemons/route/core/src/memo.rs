@@ -1,7 +1,8 @@
 //! The memo: what an edge keeps of a leg for route's next life. The caller's leg carries its whole call, the
 //! other legs only whose they are.
 
-use crate::call::Call;
+use crate::call::{Call, Secrets};
+use mutant::mutant;
 use route_api::Memo;
 use serde::{Deserialize, Serialize};
 use types::CallId;
@@ -34,12 +35,15 @@ pub fn part_of(call: CallId) -> Memo {
 /// The memo of the caller's leg, at most [`MOST`] bytes: what is only for the call record goes first, the
 /// decisions, then legs that are over, then offers that came to nothing.
 pub fn of_call(call: &Call) -> Memo {
-    let whole = text(&Memory::Call(Box::new(call.clone())));
+    let mut less = call.clone();
+    if less.secrets == Secrets::Asked && !mutant("route-secret-digits-kept") {
+        less.digits.forget();
+    }
+    let whole = text(&Memory::Call(Box::new(less.clone())));
     if whole.0.len() <= MOST {
         return whole;
     }
-    let mut less = call.clone();
-    for forget in [no_decisions, no_ended_legs, no_offers, no_display, no_steps] {
+    for forget in [no_decisions, no_ended_legs, no_offers, no_display] {
         forget(&mut less);
         let memo = text(&Memory::Call(Box::new(less.clone())));
         if memo.0.len() <= MOST {
@@ -68,10 +72,6 @@ fn no_offers(call: &mut Call) {
 
 fn no_display(call: &mut Call) {
     call.from.display = None;
-}
-
-fn no_steps(call: &mut Call) {
-    call.steps.clear();
 }
 
 fn text(memory: &Memory) -> Memo {

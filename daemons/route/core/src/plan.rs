@@ -4,7 +4,7 @@
 use settings::{
     Prompt,
     record::Record,
-    route::{Agent, Flow, Queue, Route},
+    route::{Agent, Calendar, Queue, Route},
 };
 use types::{AgentId, Name, QueueId};
 
@@ -16,10 +16,15 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The flow behind a dialled number.
-    pub fn flow(&self, dialled: &str) -> Option<&Flow> {
+    /// The name of the flow behind a dialled number.
+    pub fn flow(&self, dialled: &str) -> Option<&Name> {
         let number = self.route.numbers.iter().find(|number| number.dialled.as_str() == dialled)?;
-        self.route.flows.iter().find(|flow| flow.name == number.flow)
+        Some(&number.flow)
+    }
+
+    /// A calendar.
+    pub fn calendar(&self, name: &Name) -> Option<&Calendar> {
+        self.route.calendars.iter().find(|calendar| calendar.name == *name)
     }
 
     /// A queue.

@@ -2,24 +2,30 @@
 
 mod arriving;
 mod attaching;
+mod choosing;
 mod desk;
 mod ending;
 mod flowing;
 mod live;
 mod offering;
+mod queueing;
 mod settling;
+mod staffing;
 mod talking;
 
 use crate::{
-    agent::{Agent, Next, Roster, State},
+    agent::{Agent, Roster},
     call::{Call, Place, Stage},
+    digits::Source,
+    estimate::Pace,
+    flows::Flows,
     ids::{Ids, call_of},
     input::{Edge, Input, Moment, Output},
     leg::{Leg, Line, Sound},
     memo,
     plan::Plan,
 };
-use mutant::mutant;
+use queueing::Unserved;
 use route_api::{
     Cause, Endpoint, LiveMedia, MediaCommand, MediaEvent, Reachability, SignallingCommand, SignallingEvent,
 };
@@ -42,12 +48,16 @@ const CLOSING: Duration = Duration::from_secs(40);
 const PROMPT: Duration = Duration::from_secs(600);
 /// How long a lost edge is waited for: it is back from its snapshot within a second.
 const RETURN: Duration = Duration::from_secs(15);
+/// How long a phone may take to say that it rings: one that says nothing is not there.
+const SIGN: Duration = Duration::from_secs(6);
 /// How long after a failure of the house the next offer is made; times the failures, at most a minute.
 const HOLD: Duration = Duration::from_secs(2);
 /// How long a full disk is taken for full before the next call tries it.
 const FULL: Duration = Duration::from_secs(10);
 /// Call records that report has not taken: above this many no call is taken at all.
 const UNSAVED: usize = 10_000;
+/// Said of callers whose queue is taken away.
+const REMOVED: &str = "the settings have this queue no more";
 /// Calls that are over and must not come back by a late memo.
 const FINISHED: usize = 4096;
 /// Ends of legs that an edge may say before it attaches: more than it keeps.
@@ -67,6 +77,10 @@ pub struct Router {
     /// Who waits or is being offered, in order.
     queues: BTreeMap<QueueId, BTreeMap<Place, CallId>>,
     roster: Roster,
+    staffing: Staffing,
+    flows: Flows,
+    /// How long conversations of each queue occupy somebody; learned anew in each life.
+    paces: BTreeMap<QueueId, Pace>,
     endpoints: BTreeMap<Endpoint, Reachability>,
     /// Media of legs that no call has claimed yet: their calls come when signalling attaches.
     unclaimed: BTreeMap<LegId, LiveMedia>,
@@ -89,6 +103,13 @@ enum Link {
     Away { since: Monotonic },
 }
 
+/// Whether somebody has signed out since queues were looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Staffing {
+    Settled,
+    Fewer,
+}
+
 /// What becomes due.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Timer {
@@ -98,8 +119,16 @@ enum Timer {
 }
 
 impl Router {
-    /// A router that knows its settings and, after a restart, its agents. `seed` is random.
-    pub fn new(now: Moment, seed: [u8; 16], settings: Route, rule: Record, roster: Roster) -> Self {
+    /// A router that knows its settings and, after a restart, its agents and the versions of flows that its
+    /// calls may be in. `seed` is random.
+    pub fn new(
+        now: Moment,
+        seed: [u8; 16],
+        settings: Route,
+        rule: Record,
+        roster: Roster,
+        flows: Flows,
+    ) -> Self {
         let away = Link::Away { since: now.monotonic };
         let mut router = Self {
             ids: Ids::new(seed),
@@ -113,6 +142,9 @@ impl Router {
             recordings: BTreeMap::new(),
             queues: BTreeMap::new(),
             roster,
+            staffing: Staffing::Settled,
+            flows,
+            paces: BTreeMap::new(),
             endpoints: BTreeMap::new(),
             unclaimed: BTreeMap::new(),
             left: BTreeMap::new(),
@@ -124,6 +156,7 @@ impl Router {
             output: VecDeque::new(),
         };
         router.return_to_work();
+        router.flows.follow(&router.plan.route.flows);
         router.follow_plan();
         router
     }
@@ -145,6 +178,8 @@ impl Router {
             Input::Saved(call) => self.saved(call),
             Input::Settings(route) => {
                 self.plan.route = *route;
+                self.flows.follow(&self.plan.route.flows);
+                self.forget_flows();
                 self.follow_plan();
             }
             Input::Rule(rule) => self.plan.rule = *rule,
@@ -166,6 +201,11 @@ impl Router {
     /// The agents, for the next life.
     pub fn roster(&self) -> &Roster {
         &self.roster
+    }
+
+    /// The flows that calls are or can be in, for the next life.
+    pub fn flows(&self) -> &Flows {
+        &self.flows
     }
 
     fn arrive_at(&mut self, now: Moment) {
@@ -206,12 +246,15 @@ impl Router {
             }
             SignallingEvent::Reachable { endpoint, reachable: Reachability::Removed } => {
                 self.endpoints.remove(&endpoint);
+                self.phone_lost(&endpoint);
             }
             SignallingEvent::Reachable { endpoint, reachable } => {
-                self.endpoints.insert(endpoint, reachable);
+                self.endpoints.insert(endpoint.clone(), reachable);
+                if reachable == Reachability::Unreachable {
+                    self.phone_lost(&endpoint);
+                }
             }
-            // No step of a flow asks for digits yet.
-            SignallingEvent::Digit { .. } => {}
+            SignallingEvent::Digit { leg, digit } => self.digit(leg, digit, Source::Signalling),
         }
     }
 
@@ -227,10 +270,10 @@ impl Router {
             MediaEvent::Refused { leg, reason, detail } => {
                 self.with_leg(leg, |router, call, leg| router.refused(call, leg, reason, &detail));
             }
-            MediaEvent::Played { leg, play, prompt, digest, ended, extent, .. } => {
+            MediaEvent::Played { leg, play, prompts, ended, extent, .. } => {
                 self.with_leg(leg, |router, call, leg| {
                     if leg == call.caller.id {
-                        router.played(call, play, prompt, digest, ended, extent);
+                        router.played(call, play, &prompts, ended, extent);
                     }
                 });
             }
@@ -253,9 +296,17 @@ impl Router {
                     });
                 }
             }
-            // No step of a flow asks for digits yet.
-            MediaEvent::Digit { .. } => {}
+            MediaEvent::Digit { leg, digit } => self.digit(leg, digit, Source::Media),
         }
+    }
+
+    /// A digit of a caller; those of an agent are for the other side.
+    fn digit(&mut self, leg: LegId, digit: char, source: Source) {
+        self.with_leg(leg, |router, call, leg| {
+            if leg == call.caller.id {
+                router.pressed(call, digit, source);
+            }
+        });
     }
 
     /// Acts on a call with both hands free: it is out of the map meanwhile.
@@ -335,85 +386,6 @@ impl Router {
         }
     }
 
-    fn set_agent(&mut self, id: &AgentId, state: State) {
-        let now = self.now;
-        let agent = self.roster.0.entry(id.clone()).or_insert_with(|| Agent::signed_out(now.utc));
-        if agent.state == state {
-            return;
-        }
-        agent.state = state;
-        agent.since = now.utc;
-        match &agent.state {
-            State::WrapUp { until } => {
-                self.agenda.insert((*until, Timer::Agent(id.clone())));
-            }
-            State::SignedOut => {
-                agent.phone = None;
-                if self.plan.agent(id).is_none() {
-                    self.roster.0.remove(id);
-                }
-            }
-            State::Aux { .. } | State::Ready | State::Offered { .. } | State::Talking { .. } => {}
-        }
-    }
-
-    /// Free again, and at the end of the turn.
-    fn make_ready(&mut self, id: &AgentId) {
-        if let Some(agent) = self.roster.0.get_mut(id) {
-            agent.idle = self.now.monotonic;
-        }
-        self.set_agent(id, State::Ready);
-    }
-
-    /// The offer is over and it was not the agent's doing: ready, and idle as long as before.
-    fn release(&mut self, id: &AgentId) {
-        if matches!(self.roster.0.get(id), Some(Agent { state: State::Offered { .. }, .. }))
-            && !mutant("route-stuck-agent")
-        {
-            let known = self.plan.agent(id).is_some();
-            self.set_agent(id, if known { State::Ready } else { State::SignedOut });
-        }
-    }
-
-    /// The conversation is over.
-    fn after_talk(&mut self, id: &AgentId, queue: &QueueId) {
-        let Some(Agent { state: State::Talking { next, .. }, .. }) = self.roster.0.get(id) else { return };
-        let wrap_up = self.plan.queue(queue).map_or(Duration::ZERO, |queue| queue.wrap_up.duration());
-        match next.clone() {
-            _ if self.plan.agent(id).is_none() => self.set_agent(id, State::SignedOut),
-            Next::SignedOut => self.set_agent(id, State::SignedOut),
-            Next::Aux { reason } => self.set_agent(id, State::Aux { reason }),
-            Next::WrapUp if wrap_up.is_zero() => self.make_ready(id),
-            Next::WrapUp => self.set_agent(id, State::WrapUp { until: self.now.monotonic.plus(wrap_up) }),
-        }
-    }
-
-    fn wrapped_up(&mut self, id: &AgentId) {
-        if let Some(Agent { state: State::WrapUp { until }, .. }) = self.roster.0.get(id)
-            && *until <= self.now.monotonic
-        {
-            self.make_ready(id);
-        }
-    }
-
-    /// Agents of an earlier life: those who were on a call get it back when signalling attaches.
-    fn return_to_work(&mut self) {
-        let agents: Vec<_> =
-            self.roster.0.iter().map(|(id, agent)| (id.clone(), agent.state.clone())).collect();
-        for (id, state) in agents {
-            match state {
-                State::Offered { .. } => self.set_agent(&id, State::Ready),
-                State::Talking { .. } => {
-                    self.set_agent(&id, State::WrapUp { until: self.now.monotonic.plus(RETURN) });
-                }
-                State::WrapUp { until } => {
-                    self.agenda.insert((until, Timer::Agent(id)));
-                }
-                State::SignedOut | State::Aux { .. } | State::Ready => {}
-            }
-        }
-    }
-
     /// Agents come and go with the settings; who is on a call stays until its end.
     fn follow_plan(&mut self) {
         for agent in &self.plan.route.agents {
@@ -430,9 +402,16 @@ impl Router {
         for call in gone {
             self.with_call(call, |router, call| {
                 if matches!(call.stage, Stage::Waiting(_)) {
-                    router.overflow(call, "queue.removed", "the settings have this queue no more");
+                    router.overflow(call, Unserved::Removed, REMOVED);
                 }
             });
         }
+    }
+
+    /// Forgets versions of flows that no call is in.
+    fn forget_flows(&mut self) {
+        let in_use: BTreeSet<_> =
+            self.calls.values().filter_map(|call| call.position.as_ref()).map(|p| p.version).collect();
+        self.flows.forget(|version| in_use.contains(&version));
     }
 }

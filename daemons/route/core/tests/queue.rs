@@ -29,7 +29,7 @@ fn who_was_not_answered_keeps_the_place() {
     let phone = *world.dialled.last().unwrap();
     world.give(Input::Signalling(SignallingEvent::Ringing { leg: phone, description: None }));
     world.pass(seconds(15));
-    assert_eq!(world.state("alice"), aux("no-answer"));
+    assert_eq!(world.state("alice"), aux("rona"));
     assert!(world.hung_up.contains(&(phone, Cause::NoAnswer)));
     let queue = &world.router.queues()[0];
     let calls: Vec<_> = world.router.live_calls().iter().map(|call| call.call).collect();
@@ -96,10 +96,125 @@ fn a_phone_that_cannot_be_reached_is_not_rung() {
     let endpoint = || Endpoint::Phone("8001".parse().unwrap());
     let reachable = |reachable| SignallingEvent::Reachable { endpoint: endpoint(), reachable };
     world.give(Input::Signalling(reachable(Reachability::Unreachable)));
+    assert_eq!(world.state("alice"), aux("phone-lost"));
     world.waiting_caller();
-    assert_eq!(world.state("alice"), AgentState::Ready);
+    assert_eq!(world.state("alice"), aux("phone-lost"));
+    let refused = world.router.set_state(world.now, &agent("alice"), AgentState::Ready).err();
+    assert_eq!(refused, Some(DeskError::PhoneLost("8001".parse().unwrap())));
     world.give(Input::Signalling(reachable(Reachability::Reachable)));
+    assert_eq!(world.state("alice"), aux("phone-lost"), "who is back says so");
+    world.set("alice", AgentState::Ready);
     assert_eq!(world.state("alice"), AgentState::Offered);
+}
+
+/// Guarded by the mutant `route-lost-phone-ready`.
+#[test]
+fn a_phone_that_is_lost_while_it_rings_gives_its_caller_to_the_next() {
+    let mut world = World::new();
+    world.ready("alice", "8001");
+    world.ready("bob", "8002");
+    let caller = world.waiting_caller();
+    let alices = *world.dialled.last().unwrap();
+    let endpoint = Endpoint::Phone("8001".parse().unwrap());
+    world.give(Input::Signalling(SignallingEvent::Reachable {
+        endpoint,
+        reachable: Reachability::Unreachable,
+    }));
+    world.settle();
+    assert_eq!((world.state("alice"), world.state("bob")), (aux("phone-lost"), AgentState::Offered));
+    assert!(world.hung_up.contains(&(alices, Cause::DestinationOutOfOrder)));
+    let bobs = world.answer();
+    assert_eq!(world.media[&bobs].bridged, Some(caller));
+    world.hang_up(caller);
+    assert!(world.decisions().contains(&"offer.failed alice: phone 8001 cannot be reached any more".to_owned()));
+}
+
+#[test]
+fn a_phone_that_gives_no_sign_is_taken_for_lost_within_seconds() {
+    let mut world = World::new();
+    world.ready("alice", "8001");
+    world.waiting_caller();
+    world.pass(seconds(6));
+    assert_eq!(world.state("alice"), aux("phone-lost"));
+    assert_eq!(world.router.live_calls()[0].stage, Stage::Waiting);
+}
+
+#[test]
+fn a_phone_that_is_lost_in_a_conversation_keeps_its_agent_from_the_next() {
+    let mut world = World::new();
+    world.ready("alice", "8001");
+    let caller = world.waiting_caller();
+    world.answer();
+    let endpoint = Endpoint::Phone("8001".parse().unwrap());
+    world.give(Input::Signalling(SignallingEvent::Reachable {
+        endpoint,
+        reachable: Reachability::Unreachable,
+    }));
+    assert_eq!(world.state("alice"), AgentState::Talking);
+    world.hang_up(caller);
+    assert_eq!(world.state("alice"), aux("phone-lost"));
+}
+
+#[test]
+fn wrap_up_is_once_ended_early_and_extended() {
+    let mut world = World::new();
+    world.ready("alice", "8001");
+    let talk = |world: &mut World| {
+        let caller = world.waiting_caller();
+        world.answer();
+        caller
+    };
+    let caller = talk(&mut world);
+    world.hang_up(caller);
+    assert_eq!(world.state("alice"), AgentState::WrapUp);
+    // Ended early.
+    world.set("alice", AgentState::Ready);
+    assert_eq!(world.state("alice"), AgentState::Ready);
+    // Extended: the time of the settings ends nothing.
+    let caller = talk(&mut world);
+    world.hang_up(caller);
+    world.pass(seconds(3));
+    let until = world.router.wrap_up(world.now, &agent("alice"), seconds(120)).unwrap().until;
+    assert_eq!(until, Some(world.now.utc.plus(seconds(120))));
+    world.pass(seconds(119));
+    assert_eq!(world.state("alice"), AgentState::WrapUp);
+    world.pass(seconds(1));
+    assert_eq!(world.state("alice"), AgentState::Ready);
+    // Asked for in the conversation.
+    let caller = talk(&mut world);
+    world.router.wrap_up(world.now, &agent("alice"), seconds(60)).unwrap();
+    world.hang_up(caller);
+    world.pass(seconds(59));
+    assert_eq!(world.state("alice"), AgentState::WrapUp);
+    world.pass(seconds(1));
+    assert_eq!(world.state("alice"), AgentState::Ready);
+    let refused = world.router.wrap_up(world.now, &agent("alice"), seconds(60)).err();
+    assert_eq!(refused, Some(DeskError::NothingToWrapUp));
+}
+
+#[test]
+fn auxiliary_work_has_the_reasons_of_the_settings() {
+    let mut world = World::new();
+    world.ready("alice", "8001");
+    world.plan.aux_reasons = vec!["lunch".parse().unwrap(), "培训".parse().unwrap()];
+    world.give(Input::Settings(Box::new(world.plan.clone())));
+    let refused = world.router.set_state(world.now, &agent("alice"), aux("tea")).err();
+    assert_eq!(refused, Some(DeskError::AuxReason("lunch, 培训".to_owned())));
+    world.set("alice", aux("lunch"));
+    assert_eq!(world.state("alice"), aux("lunch"));
+}
+
+#[test]
+fn the_queue_shows_who_waits_since_when_and_who_serves() {
+    let mut world = World::new();
+    world.waiting_caller();
+    let began = world.now.utc;
+    world.pass(seconds(9));
+    world.waiting_caller();
+    world.ready("alice", "8001");
+    let queue = world.router.queues().remove(0);
+    assert_eq!((queue.waiting.len(), queue.longest), (2, Some(began)));
+    assert_eq!((queue.agents.offered, queue.agents.signed_in()), (1, 1));
 }
 
 #[test]

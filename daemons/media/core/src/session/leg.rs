@@ -280,7 +280,7 @@ impl Leg {
         &mut self,
         now: Monotonic,
         play: Play<'_>,
-        prompt: &Prompt,
+        prompts: &[&Prompt],
         outbox: &mut Outbox,
     ) -> Result<(), Error> {
         if self.agreed().is_none() {
@@ -288,18 +288,17 @@ impl Leg {
         }
         self.stop(Extent::Part, outbox);
         self.plays += 1;
-        self.player = Some(Player::new(now, play, self.plays, prompt));
+        self.player = Some(Player::new(now, play, self.plays, prompts));
         Ok(())
     }
 
-    /// Ends the prompt, if one is played, and tells so.
+    /// Ends what is played, if anything is, and tells so.
     pub fn stop(&mut self, extent: Extent, outbox: &mut Outbox) {
         if let Some(player) = self.player.take() {
             outbox.event(Event::Played {
                 leg: self.id,
                 play: player.play,
-                prompt: player.prompt,
-                digest: player.digest,
+                prompts: player.prompts,
                 began: player.began.unwrap_or(player.ended),
                 ended: player.ended,
                 extent,
@@ -407,7 +406,9 @@ impl Leg {
     }
 
     fn speak(&mut self, now: Monotonic, prompts: &BTreeMap<String, Prompt>, outbox: &mut Outbox) {
-        let Some(prompt) = self.player.as_ref().and_then(|player| prompts.get(&player.prompt)) else {
+        let Some(player) = &self.player else { return };
+        let wanted = player.prompts.iter().map(|(name, _)| prompts.get(name));
+        let Some(prompts) = wanted.collect::<Option<Vec<&Prompt>>>() else {
             // A prompt that is there no more after a restart.
             return self.stop(Extent::Part, outbox);
         };
@@ -418,7 +419,7 @@ impl Leg {
             let datagram = outbox.datagram();
             let start = datagram.len();
             datagram.extend([0; rtp::HEADER]);
-            let turn = player.turn(now, prompt, law, time, datagram);
+            let turn = player.turn(now, &prompts, law, time, datagram);
             let Turn::Packet { at, number, timestamp } = turn else {
                 datagram.truncate(start);
                 if matches!(turn, Turn::Over) {

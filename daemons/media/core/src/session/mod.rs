@@ -28,6 +28,9 @@ use std::{collections::BTreeMap, net::SocketAddr};
 use tap::{Pending, Tap};
 use types::{LegId, Monotonic, RecordingId};
 
+/// The most prompts of one playing.
+const PROMPTS: usize = 32;
+
 /// All legs of this house.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Core {
@@ -82,10 +85,15 @@ impl Core {
                 Ok(())
             }
             Input::Play(leg, play) => {
-                let prompt = self.prompts.get(play.prompt);
-                let prompt = prompt.ok_or_else(|| Error::NoPrompt(play.prompt.to_owned()))?;
+                if !(1..=PROMPTS).contains(&play.prompts.len()) {
+                    return Err(Error::PromptCount(play.prompts.len()));
+                }
+                let named = play.prompts.iter();
+                let prompts = named
+                    .map(|name| self.prompts.get(*name).ok_or_else(|| Error::NoPrompt((*name).to_owned())))
+                    .collect::<Result<Vec<_>, _>>()?;
                 let state = self.legs.get_mut(&leg).ok_or(Error::NoLeg(leg))?;
-                state.play(now, play, prompt, &mut self.outbox)
+                state.play(now, play, &prompts, &mut self.outbox)
             }
             Input::Stop(leg) => {
                 let state = self.legs.get_mut(&leg).ok_or(Error::NoLeg(leg))?;

@@ -52,10 +52,8 @@ pub enum Event {
         leg: LegId,
         /// The asker's number.
         play: u32,
-        /// The prompt's name.
-        prompt: String,
-        /// SM3 of its file.
-        digest: PromptDigest,
+        /// The prompts' names in order, each with the SM3 of its file.
+        prompts: Vec<(String, PromptDigest)>,
         /// When the first packet went.
         began: Monotonic,
         /// When the last packet went; as `began` where none did.

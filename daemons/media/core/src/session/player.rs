@@ -1,6 +1,7 @@
-//! Prompts: what the house says, cut to packets of the leg's law and packet time.
+//! Prompts: what the house says, one after the other without a gap, cut to packets of the leg's law and
+//! packet time.
 //!
-//! Owns the place in a prompt and the next deadline; deadlines are absolute, so that a late tick delays
+//! Owns the place in the prompts and the next deadline; deadlines are absolute, so that a late tick delays
 //! nothing that follows. Never reads a file: prompts are loaded by the shell.
 
 use crate::{Error, g711::Law, wav::Audio};
@@ -50,7 +51,7 @@ impl Prompt {
     }
 }
 
-/// How often a prompt is played.
+/// How often a playing is heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Times {
     /// Once; then the leg is silent.
@@ -64,8 +65,8 @@ pub enum Times {
 pub struct Play<'a> {
     /// The asker's number of this playing, returned at its end.
     pub number: u32,
-    /// The prompt's name.
-    pub prompt: &'a str,
+    /// The prompts' names, in order; at least one.
+    pub prompts: &'a [&'a str],
     /// How often.
     pub times: Times,
 }
@@ -73,21 +74,21 @@ pub struct Play<'a> {
 /// How a playing ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Extent {
-    /// To the end of the prompt.
+    /// To the end of the last prompt.
     Whole,
     /// Before it: stopped, or something else was to be heard, or the leg closed.
     Part,
 }
 
-/// A prompt being played.
+/// Prompts being played.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Player {
     /// Route's number of this playing.
     pub play: u32,
-    pub prompt: String,
+    /// Their names, and the digests of what was loaded under them when it began.
+    pub prompts: Vec<(String, PromptDigest)>,
     /// Which playing of the leg this is: names the origin of its packets.
     pub number: u64,
-    pub digest: PromptDigest,
     /// When the first packet went, and the last so far.
     pub began: Option<Monotonic>,
     pub ended: Monotonic,
@@ -110,13 +111,17 @@ pub(super) enum Turn {
 }
 
 impl Player {
-    pub fn new(now: Monotonic, play: Play<'_>, number: u64, prompt: &Prompt) -> Self {
+    pub fn new(now: Monotonic, play: Play<'_>, number: u64, prompts: &[&Prompt]) -> Self {
         let next = Monotonic(now.0.next_multiple_of(TICK.as_nanos() as u64));
         Self {
             play: play.number,
-            prompt: play.prompt.to_owned(),
+            prompts: play
+                .prompts
+                .iter()
+                .zip(prompts)
+                .map(|(name, prompt)| ((*name).to_owned(), prompt.digest))
+                .collect(),
             number,
-            digest: prompt.digest,
             began: None,
             ended: next,
             times: play.times,
@@ -130,7 +135,7 @@ impl Player {
     pub fn turn(
         &mut self,
         now: Monotonic,
-        prompt: &Prompt,
+        prompts: &[&Prompt],
         law: Law,
         time: Duration,
         out: &mut Vec<u8>,
@@ -138,8 +143,8 @@ impl Player {
         if now < self.next {
             return Turn::Wait;
         }
-        let octets = prompt.audio.octets(law);
-        let (length, frame) = (octets.len() as u64, (time.as_micros() / 125) as u64);
+        let length = prompts.iter().map(|prompt| prompt.audio.octets(law).len() as u64).sum::<u64>();
+        let frame = (time.as_micros() / 125) as u64;
         let late = now.since(self.next);
         if late > CATCH_UP {
             let missed = (late.as_nanos() / time.as_nanos().max(1)) as u64;
@@ -158,9 +163,9 @@ impl Player {
         let mut wanted = frame;
         while wanted > 0 {
             let start = if self.times == Times::Endless { self.sent % length } else { self.sent };
-            let piece = octets.get(start as usize..(start + wanted).min(length) as usize).unwrap_or_default();
+            let piece = piece(prompts, law, start, wanted);
             if piece.is_empty() {
-                // The last packet of a prompt is filled up with silence.
+                // The last packet of a playing is filled up with silence.
                 out.extend(std::iter::repeat_n(law.silence(), wanted as usize));
                 break;
             }
@@ -172,4 +177,18 @@ impl Player {
         self.next = self.next.plus(time);
         turn
     }
+}
+
+/// The octets from `start` on, as if all prompts were one: at most `wanted`, and not beyond the end of a prompt.
+fn piece<'p>(prompts: &[&'p Prompt], law: Law, start: u64, wanted: u64) -> &'p [u8] {
+    let mut start = start;
+    for prompt in prompts {
+        let octets = prompt.audio.octets(law);
+        let length = octets.len() as u64;
+        if start < length {
+            return octets.get(start as usize..(start + wanted).min(length) as usize).unwrap_or_default();
+        }
+        start -= length;
+    }
+    &[]
 }

@@ -1,15 +1,19 @@
 //! From the offer to the first sound: admission, number, media, answer.
 
-use super::{CLOSING, CONFIRMATION, Link, MEDIA, Router, UNSAVED, call_of};
+use super::{CLOSING, CONFIRMATION, Link, MEDIA, Router, UNSAVED, Unserved, call_of};
 use crate::{
-    call::{Arrival, Call, Offerer, Overflow, Recording, Stage},
+    call::{Arrival, Call, Offerer, Overflow, Recording, Secrets, Stage},
+    digits::Digits,
+    flows::Position,
     leg::{Leg, Line, Negotiation, Sound},
     memo,
 };
 use report_api::Disposition;
 use route_api::{Cause, Endpoint, MediaCommand, MediaRefusal, Party, SessionDescription, SignallingCommand};
-use settings::record::OnDiskFull;
-use std::collections::VecDeque;
+use settings::{
+    record::OnDiskFull,
+    route::{Deed, Flow, Step},
+};
 use types::{LegId, Monotonic, Pii};
 
 /// The longest number, name or reference that is kept, in characters; the edges have bounds of their own.
@@ -37,7 +41,10 @@ impl Router {
         }
         let (now, at) = (self.now, self.utc_of(at));
         let dialled = cut(&dialled);
-        let flow = self.plan.flow(&dialled).cloned();
+        let flow = self.plan.flow(&dialled).and_then(|name| {
+            let (version, flow) = self.flows.present(name)?;
+            Some((Position { flow: name.clone(), version, step: 0, name: None }, flow))
+        });
         let mut call = Call {
             id: call_of(leg),
             offered: at,
@@ -45,8 +52,10 @@ impl Router {
                 number: Pii::new(cut(from.number.reveal())),
                 display: from.display.map(|display| Pii::new(cut(display.reveal()))),
             },
-            flow: flow.as_ref().map_or_else(String::new, |flow| flow.name.to_string()),
-            steps: flow.as_ref().map_or_else(VecDeque::new, |flow| flow.steps.clone().into()),
+            position: flow.as_ref().map(|(position, _)| position.clone()),
+            unasked: 0,
+            digits: Digits::default(),
+            secrets: flow.as_ref().map_or(Secrets::None, |(_, flow)| secrets(flow)),
             caller: Leg::offered(leg, over, at, cut(&reference)),
             agents: Vec::new(),
             stage: Stage::Arriving(Arrival::Opening {
@@ -85,8 +94,9 @@ impl Router {
                 let why = "media is away".to_owned();
                 self.refuse(&mut call, Disposition::Failed, Cause::TemporaryFailure, why);
             }
-            Some(flow) => {
-                call.decide(now.utc, "flow.chosen", format!("{} leads to {}", call.dialled, flow.name));
+            Some((Position { flow, version, .. }, _)) => {
+                let why = format!("{} leads to {flow}, version {version}", call.dialled);
+                call.decide(now.utc, "flow.chosen", why);
                 call.caller.sound = Sound::Opening;
                 self.sound(MediaCommand::Open { leg, offer: description, memo: memo::part_of(call.id) });
             }
@@ -135,7 +145,7 @@ impl Router {
         }
         call.caller.line = Line::Established;
         match (offerer, answer) {
-            (Offerer::Caller, _) => self.next_step(call),
+            (Offerer::Caller, _) => self.begin_flow(call),
             (Offerer::House, Some(answer)) => {
                 let until = self.now.monotonic.plus(MEDIA);
                 call.caller.answer = Some(answer.clone());
@@ -151,7 +161,7 @@ impl Router {
 
     pub(super) fn accepted(&mut self, call: &mut Call, id: LegId) {
         if id == call.caller.id && matches!(call.stage, Stage::Arriving(Arrival::Accepting { .. })) {
-            self.next_step(call);
+            self.begin_flow(call);
         } else {
             self.connected(call, id);
         }
@@ -219,11 +229,13 @@ impl Router {
             }
             Stage::Playing(_) => {
                 call.decide(self.now.utc, "prompt.overdue", "no word of its end came");
-                self.next_step(call);
+                self.leave_step(call, |flow, at| flow.onward(at, None));
             }
+            Stage::Choosing(_) => self.menu_overdue(call),
             Stage::Waiting(wait) if wait.until <= now => {
-                self.overflow(call, "queue.overdue", "the longest wait of the queue is over");
+                self.overflow(call, Unserved::Overdue, "the longest wait of the queue is over");
             }
+            Stage::Waiting(wait) if wait.word <= now => self.say_word(call),
             // The hold is over: the dispatcher looks at it now.
             Stage::Waiting(_) => {}
             Stage::Offering(..) => self.offer_overdue(call),
@@ -234,6 +246,11 @@ impl Router {
     pub(super) fn closing_time(&self) -> types::Monotonic {
         self.now.monotonic.plus(CLOSING)
     }
+}
+
+fn secrets(flow: &Flow) -> Secrets {
+    let asks = |step: &Step| matches!(&step.does, Deed::Menu(menu) if menu.sensitive);
+    if flow.steps.iter().any(asks) { Secrets::Asked } else { Secrets::None }
 }
 
 fn cut(text: &str) -> String {

@@ -121,7 +121,11 @@ impl Router {
                 self.orders = self.orders.max(wait.place.order);
                 self.queues.entry(wait.queue.clone()).or_default().insert(wait.place, call.id);
             }
-            Stage::Arriving(_) | Stage::Playing(_) | Stage::Talking(_) | Stage::Ending { .. } => {}
+            Stage::Arriving(_)
+            | Stage::Playing(_)
+            | Stage::Choosing(_)
+            | Stage::Talking(_)
+            | Stage::Ending { .. } => {}
         }
         self.reclaim_agent(&mut call);
         if !matches!(call.recording, Recording::None | Recording::Failed(_)) {
@@ -149,9 +153,13 @@ impl Router {
         let (id, leg, state) = match &call.stage {
             Stage::Offering(_, offer) => (offer.agent.clone(), offer.leg, State::Offered { call: call.id }),
             Stage::Talking(talk) => {
-                (talk.agent.clone(), talk.leg, State::Talking { call: call.id, next: Next::WrapUp })
+                (talk.agent.clone(), talk.leg, State::Talking { call: call.id, next: Next::WrapUp { lasting: None } })
             }
-            Stage::Arriving(_) | Stage::Playing(_) | Stage::Waiting(_) | Stage::Ending { .. } => return,
+            Stage::Arriving(_)
+            | Stage::Playing(_)
+            | Stage::Choosing(_)
+            | Stage::Waiting(_)
+            | Stage::Ending { .. } => return,
         };
         if self.roster.0.get(&id).is_some_and(|agent| agent.call().is_some()) {
             // Two calls claim one agent: an older memo is wrong, and its leg ends.

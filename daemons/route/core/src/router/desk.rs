@@ -8,7 +8,8 @@ use crate::{
     input::{DeskError, Moment},
 };
 use report_api::{Disposition, OfferOutcome};
-use route_api::{AgentEntry, AgentState, Cause, Endpoint};
+use route_api::{AgentEntry, AgentState, Cause, Endpoint, Reachability};
+use std::time::Duration;
 use types::{AgentId, CallId, Extension};
 
 /// What an agent who has just signed in does.
@@ -69,6 +70,7 @@ impl Router {
         self.arrive_at(now);
         let Some(agent) = self.roster.0.get(id) else { return Err(DeskError::UnknownAgent) };
         let present = agent.state.clone();
+        self.may_be(agent, &wanted)?;
         match (present, wanted) {
             (_, AgentState::Offered | AgentState::Talking | AgentState::WrapUp) => {
                 return Err(DeskError::NotSettable);
@@ -84,12 +86,66 @@ impl Router {
                 let next = match wanted {
                     AgentState::Aux(reason) => Next::Aux { reason },
                     AgentState::SignedOut => Next::SignedOut,
-                    _ => Next::WrapUp,
+                    _ => Next::WrapUp { lasting: None },
                 };
                 self.set_agent(id, State::Talking { call, next });
             }
             (_, AgentState::Ready) => self.make_ready(id),
             (_, wanted) => self.set_agent(id, asked(wanted)),
+        }
+        self.dispatch();
+        Ok(self.agent_entry(id))
+    }
+
+    /// Whether settings and phone allow this state.
+    fn may_be(&self, agent: &Agent, wanted: &AgentState) -> Result<(), DeskError> {
+        match (wanted, &agent.phone) {
+            (AgentState::Ready, Some(phone)) => {
+                match self.endpoints.get(&Endpoint::Phone(phone.clone())) {
+                    Some(Reachability::Unreachable) => Err(DeskError::PhoneLost(phone.clone())),
+                    _ => Ok(()),
+                }
+            }
+            (AgentState::Aux(reason), _) => {
+                let reasons = &self.plan.route.aux_reasons;
+                if reasons.is_empty() || reasons.iter().any(|known| known.as_str() == reason) {
+                    return Ok(());
+                }
+                let known: Vec<&str> = reasons.iter().map(types::Name::as_str).collect();
+                Err(DeskError::AuxReason(known.join(", ")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Sets how long after-call work lasts from now on; of a call that goes on, from its end.
+    ///
+    /// # Errors
+    /// [`DeskError`].
+    pub fn wrap_up(
+        &mut self,
+        now: Moment,
+        id: &AgentId,
+        lasting: Duration,
+    ) -> Result<AgentEntry, DeskError> {
+        self.arrive_at(now);
+        let Some(agent) = self.roster.0.get(id) else { return Err(DeskError::UnknownAgent) };
+        match agent.state {
+            State::WrapUp { .. } => {
+                let since = agent.since;
+                self.set_agent(id, State::WrapUp { until: self.now.monotonic.plus(lasting) });
+                if let Some(agent) = self.roster.0.get_mut(id) {
+                    agent.since = since;
+                }
+            }
+            State::Talking { call, .. } => {
+                let next = Next::WrapUp { lasting: Some(lasting) };
+                self.set_agent(id, State::Talking { call, next });
+            }
+            State::SignedOut => return Err(DeskError::SignedOut),
+            State::Aux { .. } | State::Ready | State::Offered { .. } => {
+                return Err(DeskError::NothingToWrapUp);
+            }
         }
         self.dispatch();
         Ok(self.agent_entry(id))

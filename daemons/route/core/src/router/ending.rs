@@ -62,7 +62,7 @@ impl Router {
             Stage::Talking(_) => Disposition::Answered,
             _ if by == EndedBy::Failure => Disposition::Failed,
             Stage::Waiting(_) | Stage::Offering(..) => Disposition::Abandoned,
-            Stage::Arriving(_) | Stage::Playing(_) => match call.overflow {
+            Stage::Arriving(_) | Stage::Playing(_) | Stage::Choosing(_) => match call.overflow {
                 Overflow::None => Disposition::EndedInFlow,
                 Overflow::Happened => Disposition::Refused,
             },
@@ -83,8 +83,8 @@ impl Router {
                     self.release(&offer.agent);
                 }
             }
-            Stage::Talking(talk) => self.after_talk(&talk.agent, &talk.queue),
-            Stage::Arriving(_) | Stage::Playing(_) => {}
+            Stage::Talking(talk) => self.after_talk(&talk.agent, &talk),
+            Stage::Arriving(_) | Stage::Playing(_) | Stage::Choosing(_) => {}
         }
         call.stage = Stage::Ending { disposition, until: self.closing_time() };
         for leg in call.legs_mut() {

@@ -5,13 +5,13 @@ use crate::{
     agent::{Agent, State},
     call::{Call, Stage},
 };
-use route_api::{AgentEntry, AgentState, Endpoint, LiveCall, QueueEntry, Reachability, Stage as Shown};
+use route_api::{AgentCounts, AgentEntry, AgentState, Endpoint, LiveCall, QueueEntry, Reachability, Stage as Shown};
 use types::{AgentId, QueueId};
 
 impl Router {
     /// The calls of this moment, the oldest first.
     pub fn live_calls(&self) -> Vec<LiveCall> {
-        let mut calls: Vec<_> = self.calls.values().map(live).collect();
+        let mut calls: Vec<_> = self.calls.values().map(|call| self.live(call)).collect();
         calls.sort_by_key(|call| (call.offered, call.call));
         calls
     }
@@ -43,6 +43,10 @@ impl Router {
             phone: agent.and_then(|agent| agent.phone.clone()).or(seat),
             state: agent.map_or(AgentState::SignedOut, Agent::shown),
             since: agent.map_or(self.now.utc, |agent| agent.since),
+            until: agent.and_then(|agent| match agent.state {
+                State::WrapUp { until } => Some(self.now.utc.plus(until.since(self.now.monotonic))),
+                _ => None,
+            }),
             call: agent.and_then(Agent::call),
             queues: row
                 .map_or_else(Vec::new, |row| row.queues.iter().map(|skill| skill.queue.clone()).collect()),
@@ -50,29 +54,33 @@ impl Router {
     }
 
     fn queue_entry(&self, name: &QueueId) -> QueueEntry {
-        let serving = |counted: fn(&State) -> bool| {
-            let agents = self.roster.0.iter();
-            let count = agents
-                .filter(|(id, agent)| counted(&agent.state) && self.plan.level(id, name).is_some())
-                .count();
-            u32::try_from(count).unwrap_or(u32::MAX)
-        };
-        QueueEntry {
-            queue: name.clone(),
-            waiting: self
-                .queues
-                .get(name)
-                .map_or_else(Vec::new, |waiting| waiting.values().copied().collect()),
-            ready: serving(|state| *state == State::Ready),
-            signed_in: serving(|state| *state != State::SignedOut),
+        let mut agents = AgentCounts::default();
+        for (_, agent) in self.roster.0.iter().filter(|(id, _)| self.plan.level(id, name).is_some()) {
+            match agent.state {
+                State::SignedOut => {}
+                State::Aux { .. } => agents.aux += 1,
+                State::Ready => agents.ready += 1,
+                State::Offered { .. } => agents.offered += 1,
+                State::Talking { .. } => agents.talking += 1,
+                State::WrapUp { .. } => agents.wrap_up += 1,
+            }
         }
+        let waiting: Vec<_> =
+            self.queues.get(name).map_or_else(Vec::new, |waiting| waiting.values().copied().collect());
+        let first = waiting.first().and_then(|call| self.calls.get(call));
+        let longest = first.and_then(|call| match &call.stage {
+            Stage::Waiting(wait) | Stage::Offering(wait, _) => Some(wait.entered),
+            _ => None,
+        });
+        QueueEntry { queue: name.clone(), waiting, longest, agents }
     }
-}
 
-fn live(call: &Call) -> LiveCall {
+    /// The call as people see it.
+    fn live(&self, call: &Call) -> LiveCall {
     let (stage, queue) = match &call.stage {
         Stage::Arriving(_) => (Shown::Arriving, None),
         Stage::Playing(_) => (Shown::Announcing, None),
+        Stage::Choosing(_) => (Shown::Choosing, None),
         Stage::Waiting(wait) => (Shown::Waiting, Some(wait.queue.clone())),
         Stage::Offering(wait, _) => (Shown::Offering, Some(wait.queue.clone())),
         Stage::Talking(talk) => (Shown::Talking, Some(talk.queue.clone())),
@@ -84,9 +92,17 @@ fn live(call: &Call) -> LiveCall {
         from: call.from.number.masked(),
         dialled: call.dialled.clone(),
         stage,
+        step: self.step_called(call),
         queue,
         agent: call.agent().cloned(),
         recording: call.recording(),
         legs: call.legs().map(|leg| leg.id).collect(),
+    }
+}
+
+    fn step_called(&self, call: &Call) -> Option<String> {
+        let position = call.position.as_ref()?;
+        let flow = self.flows.version(position.version)?;
+        Some(flow.called(position.step))
     }
 }

@@ -4,7 +4,7 @@
 //! caller's queue, are ready and have a phone that can be reached, the highest skill counts, then the longest
 //! idle time, then the name.
 
-use super::{HOLD, Link, MEDIA, Router};
+use super::{HOLD, Link, MEDIA, REMOVED, Router, SIGN, Staffing, Unserved, staffing::PHONE_LOST};
 use crate::{
     agent::State,
     call::{Call, Offer, OfferStep, Place, Stage, Wait},
@@ -18,6 +18,9 @@ use route_api::{
 };
 use std::{cmp::Reverse, collections::BTreeSet, time::Duration};
 use types::{AgentId, CallId, Extension, LegId, Monotonic, QueueId};
+
+/// Ring, no answer: the reason of the agent's auxiliary work.
+const RONA: &str = "rona";
 
 /// What becomes of the agent when an offer has failed.
 pub(super) enum Fate {
@@ -38,6 +41,9 @@ struct Candidate {
 impl Router {
     /// Makes every offer that can be made now.
     pub(super) fn dispatch(&mut self) {
+        if std::mem::replace(&mut self.staffing, Staffing::Settled) == Staffing::Fewer {
+            self.leave_unstaffed();
+        }
         if self.signalling != Link::Attached || self.media != Link::Attached {
             return;
         }
@@ -143,7 +149,7 @@ impl Router {
         }
         offer.step = OfferStep::Dialling;
         offer.at = self.now.utc;
-        offer.until = self.now.monotonic.plus(ring);
+        offer.until = self.now.monotonic.plus(ring.min(SIGN));
         let phone = offer.phone.clone();
         if let Some(leg) = call.leg(id) {
             leg.sound = Sound::Open;
@@ -186,8 +192,13 @@ impl Router {
     pub(super) fn offer_overdue(&mut self, call: &mut Call) {
         let Stage::Offering(_, offer) = &call.stage else { return };
         match offer.step {
-            OfferStep::Dialling | OfferStep::Ringing => {
-                let fate = Fate::Aux("no-answer");
+            OfferStep::Dialling => {
+                let why = "the phone gave no sign of ringing";
+                let fate = Fate::Aux(PHONE_LOST);
+                self.offer_failed(call, OfferOutcome::Failed, fate, Cause::NoUserResponding, why);
+            }
+            OfferStep::Ringing => {
+                let fate = Fate::Aux(RONA);
                 self.offer_failed(
                     call,
                     OfferOutcome::NoAnswer,
@@ -206,8 +217,9 @@ impl Router {
     /// The agent's leg ended before the two talked.
     pub(super) fn offer_ended(&mut self, call: &mut Call, cause: Cause, by: EndedBy) {
         let (outcome, fate) = match (by, cause) {
-            (_, Cause::NoAnswer | Cause::NoUserResponding | Cause::RecoveryOnTimerExpiry) => {
-                (OfferOutcome::NoAnswer, Fate::Aux("no-answer"))
+            (_, Cause::NoAnswer) => (OfferOutcome::NoAnswer, Fate::Aux(RONA)),
+            (_, Cause::NoUserResponding | Cause::RecoveryOnTimerExpiry) => {
+                (OfferOutcome::Failed, Fate::Aux(PHONE_LOST))
             }
             (_, Cause::UserBusy) => (OfferOutcome::Failed, Fate::Aux("busy")),
             (_, Cause::CallRejected) => (OfferOutcome::Failed, Fate::Aux("refused")),
@@ -274,9 +286,10 @@ impl Router {
             wait.place = last;
         }
         let removed = self.plan.queue(&wait.queue).is_none();
+        // A word that fell due while it rang is said now.
         call.stage = Stage::Waiting(wait);
         if removed {
-            self.overflow(call, "queue.removed", "the settings have this queue no more");
+            self.overflow(call, Unserved::Removed, REMOVED);
         }
     }
 

@@ -125,6 +125,9 @@ impl Router {
         for leg in call.legs() {
             self.legs.remove(&leg.id);
         }
+        if call.position.as_ref().is_some_and(|position| !self.flows.is_present(position)) {
+            self.forget_flows();
+        }
         if disposition == Disposition::Abandoned && mutant("route-no-call-record") {
             return;
         }

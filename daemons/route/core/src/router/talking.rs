@@ -57,9 +57,9 @@ impl Router {
         });
         let queue = wait.queue.clone();
         self.leave(call, wait);
-        self.set_agent(&offer.agent, State::Talking { call: call.id, next: Next::WrapUp });
+        self.set_agent(&offer.agent, State::Talking { call: call.id, next: Next::WrapUp { lasting: None } });
         call.decide(self.now.utc, "call.answered", format!("{} answered", offer.agent));
-        call.stage = Stage::Talking(Talk { agent: offer.agent, leg: id, queue });
+        call.stage = Stage::Talking(Talk { agent: offer.agent, leg: id, queue, since: self.now.monotonic });
         self.sound(MediaCommand::Bridge { leg: call.caller.id, with: id });
         self.tap(call);
     }
@@ -209,7 +209,9 @@ impl Router {
     pub(super) fn silent(&mut self, call: &mut Call, id: LegId) {
         let concerned = match &call.stage {
             Stage::Talking(talk) => id == call.caller.id || id == talk.leg,
-            Stage::Playing(_) | Stage::Waiting(_) | Stage::Offering(..) => id == call.caller.id,
+            Stage::Playing(_) | Stage::Choosing(_) | Stage::Waiting(_) | Stage::Offering(..) => {
+                id == call.caller.id
+            }
             Stage::Arriving(_) | Stage::Ending { .. } => false,
         };
         if concerned {

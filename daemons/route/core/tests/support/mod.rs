@@ -10,10 +10,10 @@ use record_api::{Begin, Join};
 use report_api::CallRecord;
 use route_api::{
     AgentEntry, AgentState, AttachMedia, AttachSignalling, Cause, EndedBy, Endpoint, Extent, LegState,
-    LiveLeg, LiveMedia, MediaCommand, MediaEvent, Memo, Party, Quality, Reachability, SessionDescription,
+    LiveLeg, LiveMedia, MediaCommand, MediaEvent, Memo, Party, PlayedPrompt, Quality, Reachability, SessionDescription,
     SignallingCommand, SignallingEvent,
 };
-use route_core::{Edge, Input, MEMO_MOST, Moment, Output, Roster, Router};
+use route_core::{Edge, Flows, Input, MEMO_MOST, Moment, Output, Roster, Router};
 use settings::{Settings, record::Record, route::Route};
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -65,7 +65,7 @@ pub struct SipLeg {
 pub struct SoundLeg {
     pub memo: Memo,
     pub bridged: Option<LegId>,
-    pub playing: Option<(u32, String)>,
+    pub playing: Option<(u32, Vec<String>)>,
     pub tapped: Option<(RecordingId, u8)>,
 }
 
@@ -92,6 +92,8 @@ pub struct World {
     pub dialled: Vec<LegId>,
     pub hung_up: Vec<(LegId, Cause)>,
     pub commands: Vec<String>,
+    /// Whether what was kept of flows is gone when route begins anew.
+    pub flows_are_lost: bool,
     legs: u128,
     seeds: u8,
 }
@@ -109,7 +111,7 @@ impl World {
         let now = Moment { monotonic: Monotonic(1_000_000_000_000), utc: Utc(1_800_000_000_000_000_000) };
         let plan = plan();
         let mut world = Self {
-            router: Router::new(now, [1; 16], plan.clone(), Record::default(), Roster::default()),
+            router: Router::new(now, [1; 16], plan.clone(), Record::default(), Roster::default(), Flows::default()),
             now,
             plan,
             sip: BTreeMap::new(),
@@ -128,6 +130,7 @@ impl World {
             dialled: Vec::new(),
             hung_up: Vec::new(),
             commands: Vec::new(),
+            flows_are_lost: false,
             legs: 0,
             seeds: 1,
         };
@@ -229,9 +232,15 @@ impl World {
             MediaCommand::Accept { leg, .. } if self.media.contains_key(&leg) => {
                 self.from_media.push_back(MediaEvent::Accepted { leg });
             }
-            MediaCommand::Play { leg, play, prompt, .. } => {
+            MediaCommand::Play { leg, play, prompts, .. } => {
+                assert!((1..=32).contains(&prompts.len()), "{prompts:?}");
                 if let Some(side) = self.media.get_mut(&leg) {
-                    side.playing = Some((play, prompt.to_string()));
+                    side.playing = Some((play, prompts.iter().map(ToString::to_string).collect()));
+                }
+            }
+            MediaCommand::Stop { leg } => {
+                if let Some(side) = self.media.get_mut(&leg) {
+                    side.playing = None;
                 }
             }
             MediaCommand::Bridge { leg, with } => {
@@ -306,6 +315,7 @@ impl World {
     /// route dies and begins anew with nothing but its roster; both edges have to attach again.
     pub fn restart(&mut self) {
         let roster = serde_json::to_string(&self.router.roster()).unwrap();
+        let flows = serde_json::to_string(&self.router.flows()).unwrap();
         self.seeds += 1;
         self.router = Router::new(
             self.now,
@@ -313,6 +323,7 @@ impl World {
             self.plan.clone(),
             Record::default(),
             serde_json::from_str(&roster).unwrap(),
+            if self.flows_are_lost { Flows::default() } else { serde_json::from_str(&flows).unwrap() },
         );
         self.unsaved = self.unsaved.take().map(|_gone| Vec::new());
         self.sip_attached = false;
@@ -397,12 +408,15 @@ impl World {
     /// What a leg hears comes to its end, or is cut.
     pub fn prompt_ends(&mut self, leg: LegId, extent: Extent) {
         let utc = self.now.utc;
-        if let Some((play, prompt)) = self.media.get_mut(&leg).and_then(|side| side.playing.take()) {
+        if let Some((play, prompts)) = self.media.get_mut(&leg).and_then(|side| side.playing.take()) {
+            let played = |prompt: &String| PlayedPrompt {
+                prompt: prompt.parse().unwrap(),
+                digest: "ab".repeat(32),
+            };
             self.from_media.push_back(MediaEvent::Played {
                 leg,
                 play,
-                prompt: prompt.parse().unwrap(),
-                digest: "ab".repeat(32),
+                prompts: prompts.iter().map(played).collect(),
                 began: utc,
                 ended: utc,
                 extent,
@@ -423,7 +437,28 @@ impl World {
     }
 
     pub fn playing(&self, leg: LegId) -> Option<String> {
-        self.media.get(&leg)?.playing.as_ref().map(|(_, prompt)| prompt.clone())
+        self.media.get(&leg)?.playing.as_ref().map(|(_, prompts)| prompts.join("+"))
+    }
+
+    /// The caller presses keys, told by media.
+    pub fn press(&mut self, leg: LegId, keys: &str) {
+        for digit in keys.chars() {
+            self.give(Input::Media(MediaEvent::Digit { leg, digit }));
+        }
+        self.settle();
+    }
+
+    /// What has been decided of the only call that is over, each as `what why`.
+    pub fn decisions(&self) -> Vec<String> {
+        let [record] = &self.saved[..] else { panic!("{} call records", self.saved.len()) };
+        record.decisions.iter().map(|decision| format!("{} {}", decision.what, decision.why)).collect()
+    }
+
+    /// Takes settings in force.
+    pub fn settings(&mut self, text: &str) {
+        let plan = Settings::parse(text).unwrap_or_else(|problems| panic!("{problems:?}")).route;
+        self.plan = plan;
+        self.give(Input::Settings(Box::new(self.plan.clone())));
     }
 
     pub fn ready(&mut self, name: &str, phone: &str) {

@@ -1,0 +1,3 @@
+//! x
+pub struct Trial;
+pub struct TrialEnd;
