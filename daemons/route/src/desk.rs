@@ -7,6 +7,9 @@
 //! | sign in, sign out   | the agent                   | route.agent-signed-in               |
 //! | one's own state     | the agent                   | no                                  |
 //! | another's state     | a supervisor                | route.agent-state-forced            |
+//! | one's own wrap-up   | the agent                   | no                                  |
+//! | another's wrap-up   | a supervisor                | route.agent-state-forced            |
+//! | try a flow          | anyone signed in            | no                                  |
 //! | hang up             | the agent who talks         | no: it is their call                |
 //! | hang up             | a supervisor, with a reason | route.call-hung-up                  |
 
@@ -14,8 +17,10 @@ use crate::switch::Word;
 use audit_api::{Actor, Append, Audit, Event, EventKind, Outcome, Phase, TicketWish, sound_reason};
 use auth_api::{Assertion, Claims, Role, Verifier};
 use mutant::mutant;
-use route_api::{AgentEntry, AgentState, HangUp, SetState, SignIn};
-use route_core::{DeskError, Moment, Router};
+use route_api::{
+    AgentEntry, AgentState, HangUp, SetState, SignIn, Tried, TriedEnd, TriedMoment, WrapUp,
+};
+use route_core::{DeskError, Moment, Router, Trial, TrialEnd};
 use service::{Client, Refusal};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -23,6 +28,10 @@ use types::{AgentId, CallId, Extension};
 
 /// The longest reason of auxiliary work, in characters.
 const AUX: usize = 64;
+/// The longest after-call work.
+const WRAP_UP: Duration = Duration::from_secs(3600);
+/// The most characters of keys that a trial takes.
+const KEYS: usize = 256;
 
 /// Verifies, permits and enters.
 #[derive(Clone)]
@@ -38,6 +47,8 @@ pub enum Act {
     SignIn(AgentId, Option<Extension>),
     /// Set a state.
     SetState(AgentId, AgentState),
+    /// Set how long after-call work lasts.
+    WrapUp(AgentId, Duration),
     /// End a call.
     HangUp(CallId),
 }
@@ -54,6 +65,7 @@ impl Act {
         let outcome = match self {
             Self::SignIn(agent, phone) => router.sign_in(now, &agent, phone).map(Some),
             Self::SetState(agent, state) => router.set_state(now, &agent, state).map(Some),
+            Self::WrapUp(agent, lasting) => router.wrap_up(now, &agent, lasting).map(Some),
             Self::HangUp(call) => router.hang_up(now, call).map(|()| None),
         };
         outcome.map_err(refusal)
@@ -86,15 +98,20 @@ impl Desk {
         let claims = self.verifier.person(&ask.assertion)?;
         let state = sound(&ask.state)?;
         let act = |agent| Act::SetState(agent, ask.state.clone());
-        match &ask.agent {
-            Some(other) if other.0 != claims.person.0 => {
-                supervisor(&claims)?;
-                let event =
-                    event(&claims, EventKind::AgentStateForced, other.to_string()).with("state", state);
-                Ok(Permitted { act: act(other.clone()), entry: Some((event, ask.assertion.clone())) })
-            }
-            _ => Ok(Permitted { act: act(own(&claims)?), entry: None }),
+        whose(&claims, &ask.assertion, ask.agent.as_ref(), state, act)
+    }
+
+    /// Permits another time for after-call work: one's own as an agent, another's as a supervisor.
+    pub fn wrap_up(&self, ask: &WrapUp) -> Result<Permitted, Refusal> {
+        let claims = self.verifier.person(&ask.assertion)?;
+        let lasting = Duration::from_secs(u64::from(ask.seconds));
+        if lasting > WRAP_UP {
+            let message = "after-call work lasts an hour at most: take auxiliary work for longer";
+            return Err(Refusal::invalid("route.wrap-up", message));
         }
+        let state = format!("wrap-up: {} s", ask.seconds);
+        let act = |agent| Act::WrapUp(agent, lasting);
+        whose(&claims, &ask.assertion, ask.agent.as_ref(), state, act)
     }
 
     /// Permits the end of a call: one's own as an agent, any as a supervisor with a reason.
@@ -162,6 +179,52 @@ async fn done(act: Act, switch: &mpsc::Sender<Word>) -> Result<Option<AgentEntry
     outcome.await.map_err(|_| stopping())?
 }
 
+/// An act on oneself as an agent, or on another as a supervisor, which stands in the log.
+fn whose(
+    claims: &Claims,
+    assertion: &Assertion,
+    agent: Option<&AgentId>,
+    state: String,
+    act: impl FnOnce(AgentId) -> Act,
+) -> Result<Permitted, Refusal> {
+    match agent {
+        Some(other) if other.0 != claims.person.0 => {
+            supervisor(claims)?;
+            let event = event(claims, EventKind::AgentStateForced, other.to_string()).with("state", state);
+            Ok(Permitted { act: act(other.clone()), entry: Some((event, assertion.clone())) })
+        }
+        _ => Ok(Permitted { act: act(own(claims)?), entry: None }),
+    }
+}
+
+/// Whether these are keys for a trial.
+pub fn keys(digits: &str) -> Result<(), Refusal> {
+    let key = |c: char| c.is_ascii_digit() || matches!(c, '*' | '#' | ',');
+    if digits.len() <= KEYS && digits.chars().all(key) {
+        return Ok(());
+    }
+    let message = format!("write what is pressed at each menu, with commas between: 1,#,12; at most {KEYS} characters");
+    Err(Refusal::invalid("route.keys", message))
+}
+
+/// A trial in the words of the API.
+pub fn tried(trial: Trial) -> Tried {
+    let moment = |decision: report_api::Decision| TriedMoment {
+        at: decision.at,
+        what: decision.what,
+        why: decision.why,
+    };
+    Tried {
+        moments: trial.moments.into_iter().map(moment).collect(),
+        end: match trial.end {
+            TrialEnd::Queue(queue) => TriedEnd::Queue(queue),
+            TrialEnd::HungUp(cause) => TriedEnd::HungUp(cause),
+            TrialEnd::Open => TriedEnd::Open,
+        },
+        unmet: trial.unmet,
+    }
+}
+
 /// The agent who asks.
 fn own(claims: &Claims) -> Result<AgentId, Refusal> {
     if claims.roles.contains(Role::Agent) {
@@ -213,6 +276,9 @@ fn refusal(error: DeskError) -> Refusal {
         DeskError::UnknownCall => Refusal::not_found("route.unknown-call", message),
         DeskError::PhoneTaken => Refusal::conflict("route.phone-taken", message),
         DeskError::SignedOut => Refusal::conflict("route.signed-out", message),
+        DeskError::PhoneLost(_) => Refusal::conflict("route.phone-lost", message),
+        DeskError::NothingToWrapUp => Refusal::conflict("route.nothing-to-wrap-up", message),
+        DeskError::AuxReason(_) => Refusal::invalid("route.aux-reason", message),
         DeskError::OnCall => Refusal::conflict("route.on-call", message),
         DeskError::NotSettable => Refusal::invalid("route.not-settable", message),
         _ => Refusal::conflict("route.refused", message),

@@ -8,7 +8,7 @@
 //!  sip ──── AttachSignalling, Signal ──► ┌────────┐ ── Begin, Join, Finish ──► record   [`recordings`]
 //!      ◄─── commands ─────────────────── │ switch │ ── Save ─────────────────► report   [`saving`]
 //!  media ── AttachMedia, Hear ─────────► │ (core) │ ── Append ───────────────► audit    [`desk`]
-//!      ◄─── commands ─────────────────── └────────┘ ── roster ───────────────► memfd    [`seats`]
+//!      ◄─── commands ─────────────────── └────────┘ ── roster, flows ────────► memfd    [`kept`]
 //!  ctl, console ── live state, agents ──► desk ──┘
 //! ```
 //!
@@ -17,20 +17,20 @@
 //! loses neither.
 
 mod desk;
+mod kept;
 mod recordings;
 mod saving;
-mod seats;
 mod streams;
 mod switch;
 
 use auth_api::Verifier;
 use desk::Desk;
+use kept::Kept;
 use route_api::Route;
 use route_core::{Moment, Router};
-use seats::Seats;
 use service::{Context, Failure, clock};
 use settings::{record::Record, route::Route as Plan};
-use switch::Switch;
+use switch::{Memory, Switch};
 
 fn main() -> std::process::ExitCode {
     service::run("route", env!("CARGO_PKG_VERSION"), serve)
@@ -45,11 +45,13 @@ async fn serve(house: Context) -> Result<(), Failure> {
     audit_api::announce(&house, audit.clone());
     let mut seed = [0; 16];
     getrandom::fill(&mut seed).map_err(|error| Failure::of("draw a seed for ids", error))?;
-    let (seats, roster) =
-        Seats::open(&house).map_err(|error| Failure::of("keep the agents' seats", error))?;
-    let router = Router::new(now(), seed, plan.borrow().clone(), rule.borrow().clone(), roster);
+    let unkept = |error| Failure::of("keep what outlives a kill", error);
+    let (seats, roster) = Kept::open(&house, "roster").map_err(unkept)?;
+    let (flows, versions) = Kept::open(&house, "flows").map_err(unkept)?;
+    let router = Router::new(now(), seed, plan.borrow().clone(), rule.borrow().clone(), roster, versions);
     let calls = house.serve::<Route>()?;
-    let switch = Switch::new(router, seats, house.client(), house.client(), Desk::new(verifier, audit));
+    let memory = Memory { seats, flows };
+    let switch = Switch::new(router, memory, house.client(), house.client(), Desk::new(verifier, audit));
     house.ready();
     switch.run(&house, calls, plan, rule).await
 }

@@ -2,20 +2,20 @@
 
 use crate::{
     desk::{self, Desk},
+    kept::Kept,
     now,
     recordings::Recordings,
     saving::Saving,
-    seats::Seats,
     streams::{Epoch, Stream},
 };
 use host_api::Settings;
 use record_api::Record as RecordDaemon;
 use report_api::Report;
 use route_api::{
-    AgentEntry, AgentList, Call, EndpointList, Heard, LiveCallList, MediaCommand, QueueList, Route,
-    SignallingCommand,
+    AgentEntry, AgentList, Call, EndpointList, Heard, LiveCallList, MediaCommand, QueueList, Reachability,
+    Route, SignallingCommand, SignallingEvent, Tried, TryFlow,
 };
-use route_core::{Edge, Input, Output, Router};
+use route_core::{Edge, Flows, Input, Output, Roster, Router, Trial};
 use service::{Calls, Client, Context, Failure, Refusal, Reply};
 use settings::{record::Record, route::Route as Plan};
 use std::time::Duration;
@@ -36,10 +36,18 @@ pub enum Word {
     Act(desk::Act, oneshot::Sender<Result<Option<AgentEntry>, Refusal>>),
 }
 
+/// What outlives a kill.
+pub struct Memory {
+    /// Who is signed in where.
+    pub seats: Kept<Roster>,
+    /// The versions of flows that calls are in.
+    pub flows: Kept<Flows>,
+}
+
 /// The core and everything that it speaks through.
 pub struct Switch {
     router: Router,
-    seats: Seats,
+    memory: Memory,
     desk: Desk,
     recordings: Recordings,
     saving: Saving,
@@ -53,7 +61,7 @@ impl Switch {
     /// A switch with no edge attached.
     pub fn new(
         router: Router,
-        seats: Seats,
+        memory: Memory,
         record: Client<RecordDaemon>,
         report: Client<Report>,
         desk: Desk,
@@ -61,7 +69,7 @@ impl Switch {
         let (teller, words) = mpsc::channel(WAITING);
         Self {
             router,
-            seats,
+            memory,
             desk,
             recordings: Recordings::new(record, teller.clone()),
             saving: Saving::new(report, teller.clone()),
@@ -142,6 +150,9 @@ impl Switch {
                 self.give(Input::MediaAttached(attach));
             }
             Call::Signal(signal, reply) => {
+                if let SignallingEvent::Reachable { endpoint, reachable: Reachability::Unreachable } = &signal.event {
+                    tracing::warn!(?endpoint, "it cannot be reached: an agent who sits there takes no contacts");
+                }
                 self.give(Input::Signalling(signal.event));
                 reply.send(Ok(Heard {}));
             }
@@ -167,11 +178,31 @@ impl Switch {
             }
             Call::SignIn(ask, reply) => self.perform(self.desk.sign_in(&ask), reply, entry),
             Call::SetState(ask, reply) => self.perform(self.desk.set_state(&ask), reply, entry),
+            Call::WrapUp(ask, reply) => self.perform(self.desk.wrap_up(&ask), reply, entry),
+            Call::TryFlow(ask, reply) => self.try_flow(ask, reply),
             Call::HangUp(ask, reply) => {
                 let permitted = self.desk.hang_up(&ask, &self.router);
                 self.perform(permitted, reply, |_| Ok(Heard {}));
             }
         }
+    }
+
+    /// Tries a flow of the settings in force, beside the switch.
+    fn try_flow(&self, ask: TryFlow, reply: Reply<Tried>) {
+        let seen = self.desk.signed_in(&ask.assertion);
+        let plan = self.router.settings().clone();
+        tokio::task::spawn_blocking(move || {
+            let tried = seen.and_then(|()| {
+                let at = ask.at.unwrap_or(now().utc);
+                desk::keys(&ask.digits)?;
+                let trial = Trial::of(&plan, &ask.flow, at, &ask.digits);
+                trial.map(desk::tried).ok_or_else(|| {
+                    let message = format!("there is no flow {}: ym flows list names them", ask.flow);
+                    Refusal::not_found("route.unknown-flow", message)
+                })
+            });
+            reply.send(tried);
+        });
     }
 
     /// Has an act entered into the log and done, beside the switch.
@@ -206,7 +237,8 @@ impl Switch {
                 }
             }
         }
-        self.seats.keep(self.router.roster());
+        self.memory.seats.keep(self.router.roster());
+        self.memory.flows.keep(self.router.flows());
     }
 }
 

@@ -7,7 +7,7 @@ mod support;
 use auth_api::Role;
 use route_api::{
     AgentState, Agents, Cause, EndedBy, Endpoint, Extent, HangUp, LegState, LiveCalls, LiveLeg, LiveMedia,
-    MediaCommand, MediaEvent, Memo, Party, Quality, SessionDescription, SetState, SignIn, SignallingCommand,
+    MediaCommand, MediaEvent, Memo, Party, PlayedPrompt, Quality, SessionDescription, SetState, SignIn, SignallingCommand,
     SignallingEvent, Stage,
 };
 use service::{Error, RefusalKind};
@@ -56,9 +56,9 @@ async fn talking(house: &House, sip: &mut Sip, media: &mut Media) -> (LegId, Leg
     media.say(MediaEvent::Opened { leg: caller, description: sdp("answer") }).await;
     sip.until(|command| matches!(command, SignallingCommand::Answer { .. }).then_some(())).await;
     sip.say(SignallingEvent::Confirmed { leg: caller, description: None }).await;
-    let (play, prompt) = media
+    let (play, prompts) = media
         .until(|command| match command {
-            MediaCommand::Play { play, prompt, .. } => Some((play, prompt)),
+            MediaCommand::Play { play, prompts, .. } => Some((play, prompts)),
             _ => None,
         })
         .await;
@@ -66,8 +66,10 @@ async fn talking(house: &House, sip: &mut Sip, media: &mut Media) -> (LegId, Leg
         .say(MediaEvent::Played {
             leg: caller,
             play,
-            prompt,
-            digest: "ab".repeat(32),
+            prompts: prompts
+                .into_iter()
+                .map(|prompt| PlayedPrompt { prompt, digest: "ab".repeat(32) })
+                .collect(),
             began: Utc(1),
             ended: Utc(2),
             extent: Extent::Whole,

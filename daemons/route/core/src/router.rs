@@ -203,9 +203,19 @@ impl Router {
         &self.roster
     }
 
+    /// The section `[route]` in force.
+    pub fn settings(&self) -> &Route {
+        &self.plan.route
+    }
+
     /// The flows that calls are or can be in, for the next life.
     pub fn flows(&self) -> &Flows {
         &self.flows
+    }
+
+    /// The one call of a trial.
+    pub(crate) fn only_call(&self) -> Option<&Call> {
+        self.calls.values().next()
     }
 
     fn arrive_at(&mut self, now: Moment) {
