@@ -36,6 +36,10 @@ enum Act {
     RepeatSip,
     RepeatMedia,
     State(bool, u8),
+    WrapUp(bool, u16),
+    Press(u8, u8, bool),
+    NotPlayed(u8),
+    Settings(bool),
     SignIn(bool, bool),
     HangUp(u8),
     Reachable(bool, bool),
@@ -43,7 +47,7 @@ enum Act {
     Attach(bool),
     ForgetLeg(u8, bool),
     Pass(u16),
-    Restart,
+    Restart(bool),
 }
 
 fn act(restarts: bool) -> impl Strategy<Value = Act> {
@@ -65,6 +69,10 @@ fn act(restarts: bool) -> impl Strategy<Value = Act> {
         3 => Just(Act::RepeatSip),
         3 => Just(Act::RepeatMedia),
         8 => (any::<bool>(), any8).prop_map(|(who, state)| Act::State(who, state)),
+        2 => (any::<bool>(), 0_u16..200).prop_map(|(who, lasting)| Act::WrapUp(who, lasting)),
+        12 => (any8, any8, any::<bool>()).prop_map(|(leg, key, media)| Act::Press(leg, key, media)),
+        2 => any8.prop_map(Act::NotPlayed),
+        2 => any::<bool>().prop_map(Act::Settings),
         3 => (any::<bool>(), any::<bool>()).prop_map(|(who, inn)| Act::SignIn(who, inn)),
         1 => any8.prop_map(Act::HangUp),
         2 => (any::<bool>(), any::<bool>()).prop_map(|(who, yes)| Act::Reachable(who, yes)),
@@ -72,7 +80,7 @@ fn act(restarts: bool) -> impl Strategy<Value = Act> {
         3 => any::<bool>().prop_map(Act::Attach),
         1 => (any8, any::<bool>()).prop_map(move |(leg, edge)| Act::ForgetLeg(leg, edge && !restarts)),
         6 => (0_u16..400).prop_map(Act::Pass),
-        2 => Just(if restarts { Act::Restart } else { Act::Sip }),
+        2 => any::<bool>().prop_map(move |lost| if restarts { Act::Restart(lost) } else { Act::Sip }),
     ]
 }
 
@@ -89,11 +97,56 @@ fn pick<T: Copy>(from: impl Iterator<Item = T>, at: u8) -> Option<T> {
     (!all.is_empty()).then(|| all[usize::from(at) % all.len()])
 }
 
+/// A menu before the queue, in two versions: what one calls `people` is `staff` in the other.
+fn settings(other: bool) -> String {
+    let people = if other { "staff" } else { "people" };
+    format!(
+        r#"{}
+[[route.numbers]]
+dialled = "95556"
+flow = "menu"
+[[route.flows]]
+name = "menu"
+[[route.flows.steps]]
+play = "greeting"
+[[route.flows.steps]]
+announce = "recorded"
+[[route.flows.steps]]
+name = "menu"
+[route.flows.steps.menu]
+prompt = "menu"
+choices = {{ "1" = "{people}", "12" = "secret", "*" = "menu" }}
+invalid = {{ next = "bye" }}
+no_input = {{ prompt = "silent", next = "{people}" }}
+[[route.flows.steps]]
+name = "secret"
+[route.flows.steps.menu]
+prompt = "pin"
+barge_in = {other}
+type_ahead = {other}
+sensitive = true
+choices = {{ "12" = "{people}", "3" = "menu" }}
+[[route.flows.steps]]
+name = "{people}"
+queue = {{ name = "service", overdue = "bye", unstaffed = "bye" }}
+[[route.flows.steps]]
+name = "bye"
+hang_up = "normal-clearing"
+"#,
+        support::SETTINGS.replace(
+            "music = ",
+            r#"while_waiting = { every = "30s", position = true, estimate = true, languages = ["en"] }
+music = "#
+        )
+    )
+}
+
 const NAMES: [(&str, &str); 2] = [("alice", "8001"), ("bob", "8002")];
 
 impl Life {
     fn new() -> Self {
         let mut world = World::new();
+        world.settings(&settings(false));
         world.ready("alice", "8001");
         Self { world, offered: BTreeSet::new(), last_sip: None, last_media: None, order: Vec::new() }
     }
@@ -102,7 +155,9 @@ impl Life {
         let world = &mut self.world;
         match act {
             Act::Call(known) if world.sip_attached => {
-                self.offered.insert(world.call(if known { "95555" } else { "1" }));
+                // Every second caller meets a menu.
+                let number = if self.offered.len() % 2 == 0 { "95555" } else { "95556" };
+                self.offered.insert(world.call(if known { number } else { "1" }));
             }
             Act::Call(_) => {}
             Act::PartyEnds(at, cause) => {
@@ -204,6 +259,30 @@ impl Life {
                     world.router.set_state(world.now, &agent(NAMES[usize::from(who)].0), state);
                 world.drain();
             }
+            Act::WrapUp(who, lasting) => {
+                let lasting = Duration::from_secs(u64::from(lasting));
+                let _may_have_no_call = world.router.wrap_up(world.now, &agent(NAMES[usize::from(who)].0), lasting);
+                world.drain();
+            }
+            Act::Press(at, key, by_media) => {
+                if let Some(leg) = pick(world.media.keys().copied(), at) {
+                    let digit = char::from(b"1239*#0A"[usize::from(key) % 8]);
+                    match by_media {
+                        true => world.from_media.push_back(MediaEvent::Digit { leg, digit }),
+                        false => world.from_sip.push_back(SignallingEvent::Digit { leg, digit }),
+                    }
+                }
+            }
+            Act::NotPlayed(at) => {
+                let playing =
+                    world.media.iter().filter(|(_, leg)| leg.playing.is_some()).map(|(leg, _)| *leg);
+                if let Some(leg) = pick(playing, at) {
+                    let (play, prompts) = world.media.get_mut(&leg).unwrap().playing.take().unwrap();
+                    let (prompt, detail) = (prompts[0].parse().unwrap(), String::new());
+                    world.from_media.push_back(MediaEvent::NotPlayed { leg, play, prompt, detail });
+                }
+            }
+            Act::Settings(other) => world.settings(&settings(other)),
             Act::SignIn(who, inn) => {
                 let (name, phone) = NAMES[usize::from(who)];
                 let phone = inn.then(|| phone.parse().unwrap());
@@ -244,7 +323,8 @@ impl Life {
                 world.now.utc = world.now.utc.plus(time);
                 world.give(Input::Tick);
             }
-            Act::Restart => {
+            Act::Restart(lost) => {
+                world.flows_are_lost = lost;
                 world.restart();
                 self.order.clear();
             }
@@ -291,6 +371,9 @@ impl Life {
             self.order
         );
         self.order = waiting;
+        // Nobody waits for nothing: whoever does not talk has a moment at which something is done.
+        let idle = |call: &&route_api::LiveCall| call.stage != Stage::Talking;
+        assert!(router.wake().is_some() || !calls.values().any(|call| idle(&call)), "{calls:?}");
         // Once the time is told, no deadline lies behind us: the shell would spin.
         assert!(router.wake().is_none_or(|wake| wake > self.world.now.monotonic), "a deadline was not met");
         self.check_records();
@@ -306,11 +389,30 @@ impl Life {
         }
     }
 
-    /// Everything comes back and everybody hangs up.
-    fn end(&mut self) {
+    /// Everything comes back, and nobody does anything: whoever does not talk is let go in the end. Guarded by
+    /// the mutant `route-menu-without-end`.
+    fn fall_silent(&mut self) {
         for edge in [true, false] {
             self.live(Act::Attach(edge));
         }
+        for _ in 0..120 {
+            let heard: Vec<LegId> = self.world.media.keys().copied().collect();
+            for leg in heard {
+                if self.world.playing(leg).is_some_and(|prompt| prompt != "waiting") {
+                    self.world.prompt_ends(leg, Extent::Whole);
+                }
+            }
+            self.world.settle();
+            self.check();
+            self.world.pass(Duration::from_secs(10));
+        }
+        let calls = self.world.router.live_calls();
+        assert!(calls.iter().all(|call| call.stage == Stage::Talking), "somebody is stuck: {calls:?}");
+    }
+
+    /// Everybody hangs up.
+    fn end(&mut self) {
+        self.fall_silent();
         for _ in 0..20 {
             while let Some(leg) = self.world.sip.keys().next().copied() {
                 self.world.ended(leg, Cause::NormalClearing);
