@@ -9,7 +9,8 @@ use crate::{
 use clap::Subcommand;
 use report_api::{CallRecord, Recorded, Report};
 use route_api::{
-    AgentEntry, AgentState, Agents, Endpoint, Endpoints, HangUp, LiveCalls, Queues, Route, SetState, SignIn,
+    AgentCounts, AgentEntry, AgentState, Agents, Endpoint, Endpoints, HangUp, LiveCalls, Queues, Route, SetState, SignIn,
+    WrapUp,
 };
 use types::{AgentId, CallId, Extension, Page, Pii, QueueId};
 
@@ -68,9 +69,22 @@ pub enum AgentDeed {
         phone: Extension,
     },
     /// Sign out.
-    SignOut,
-    /// Ready for contacts.
+    SignOut {
+        /// Whom, as a supervisor.
+        #[arg(long)]
+        agent: Option<AgentId>,
+    },
+    /// Ready for contacts; ends after-call work early.
     Ready {
+        /// Whose, as a supervisor.
+        #[arg(long)]
+        agent: Option<AgentId>,
+    },
+    /// Set how long after-call work lasts from now on; while talking, from the end of the call.
+    WrapUp {
+        /// How long, such as 2m.
+        #[arg(long = "for", value_name = "PERIOD")]
+        lasting: settings::Period,
         /// Whose, as a supervisor.
         #[arg(long)]
         agent: Option<AgentId>,
@@ -126,13 +140,14 @@ pub async fn calls(session: &Session<'_>, form: Form, deed: CallDeed) -> Result<
                             call.from.clone(),
                             call.dialled.clone(),
                             output::word(&call.stage),
+                            or_dash(&call.step),
                             or_dash(&call.queue),
                             or_dash(&call.agent),
                             or_dash(&call.recording),
                         ]
                     })
                     .collect();
-                let headings = ["CALL", "OFFERED", "FROM", "DIALLED", "STAGE", "QUEUE", "AGENT", "RECORDING"];
+                let headings = ["CALL", "OFFERED", "FROM", "DIALLED", "STAGE", "STEP", "QUEUE", "AGENT", "RECORDING"];
                 output::table(&headings, &rows, "no call at this moment");
             });
         }
@@ -157,7 +172,14 @@ pub async fn agents(session: &Session<'_>, form: Form, deed: AgentDeed) -> Resul
             return Ok(());
         }
         AgentDeed::SignIn { phone } => route.call(SignIn { assertion, phone: Some(phone) }).await?,
-        AgentDeed::SignOut => route.call(SignIn { assertion, phone: None }).await?,
+        AgentDeed::SignOut { agent: None } => route.call(SignIn { assertion, phone: None }).await?,
+        AgentDeed::SignOut { agent } => {
+            route.call(SetState { assertion, agent, state: AgentState::SignedOut }).await?
+        }
+        AgentDeed::WrapUp { lasting, agent } => {
+            let seconds = u32::try_from(lasting.duration().as_secs()).unwrap_or(u32::MAX);
+            route.call(WrapUp { assertion, agent, seconds }).await?
+        }
         AgentDeed::Ready { agent } => {
             route.call(SetState { assertion, agent, state: AgentState::Ready }).await?
         }
@@ -181,12 +203,16 @@ pub async fn queues(session: &Session<'_>, form: Form) -> Result<(), Failure> {
             .queues
             .iter()
             .map(|queue| {
-                let numbers =
-                    [queue.waiting.len().to_string(), queue.ready.to_string(), queue.signed_in.to_string()];
-                [queue.queue.to_string()].into_iter().chain(numbers).collect()
+                let AgentCounts { ready, offered, talking, wrap_up, aux } = queue.agents;
+                let longest = queue.longest.map_or_else(|| "–".to_owned(), time::elapsed);
+                let waiting = queue.waiting.len().to_string();
+                let agents = [ready, offered, talking, wrap_up, aux].map(|count| count.to_string());
+                [queue.queue.to_string(), waiting, longest].into_iter().chain(agents).collect()
             })
             .collect();
-        output::table(&["QUEUE", "WAITING", "READY", "SIGNED IN"], &rows, "no queue in the settings");
+        let headings =
+            ["QUEUE", "WAITING", "LONGEST", "READY", "OFFERED", "TALKING", "WRAP-UP", "AUX"];
+        output::table(&headings, &rows, "no queue in the settings");
     });
     Ok(())
 }
@@ -221,13 +247,14 @@ fn agent_table(agents: &[AgentEntry]) {
                 agent.agent.to_string(),
                 output::word(&agent.state),
                 time::local(agent.since),
+                agent.until.map_or_else(|| "–".to_owned(), time::local),
                 or_dash(&agent.phone),
                 or_dash(&agent.call),
                 agent.queues.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
             ]
         })
         .collect();
-    output::table(&["AGENT", "STATE", "SINCE", "PHONE", "CALL", "QUEUES"], &rows, "no agent in the settings");
+    output::table(&["AGENT", "STATE", "SINCE", "UNTIL", "PHONE", "CALL", "QUEUES"], &rows, "no agent in the settings");
 }
 
 fn record_row(record: &CallRecord) -> Vec<String> {

@@ -7,6 +7,7 @@ mod centre;
 mod config;
 mod evidence;
 mod failure;
+mod flows;
 mod home;
 mod output;
 mod person;
@@ -95,6 +96,9 @@ enum Command {
     Agents(centre::AgentDeed),
     /// Queues and who waits.
     Queues,
+    /// Flows: what callers go through.
+    #[command(subcommand)]
+    Flows(flows::FlowDeed),
     /// Trunks and phones.
     Trunks,
     /// Recordings.
@@ -183,6 +187,7 @@ async fn ask(session: &Session<'_>, form: Form, command: Command) -> Result<(), 
         Command::Calls(deed) => centre::calls(session, form, deed).await,
         Command::Agents(deed) => centre::agents(session, form, deed).await,
         Command::Queues => centre::queues(session, form).await,
+        Command::Flows(deed) => flows::flows(session, form, deed).await,
         Command::Trunks => centre::trunks(session, form).await,
         Command::Recordings(deed) => evidence::recordings(session, form, deed).await,
         Command::Audit(deed) => evidence::audit(session, form, deed).await,

@@ -35,7 +35,7 @@ fn the_comments_of_the_default_file_tell_the_defaults() {
     let mut inside_example = false;
     for line in read("appliance.toml").lines() {
         let plain = line.strip_prefix("# ").unwrap_or(line);
-        inside_example = plain.starts_with("[[") || (inside_example && !plain.starts_with('['));
+        inside_example = plain.starts_with("[[") || (inside_example && !line.starts_with('['));
         let setting = line.starts_with("# ") && plain.split_once(" = ").is_some_and(|(key, _)| is_key(key));
         let key = plain.split(' ').next().unwrap_or_default();
         if line.starts_with('[') || (setting && !inside_example && !optional.contains(&key)) {
@@ -55,7 +55,7 @@ fn the_examples_of_the_default_file_are_sound() {
         .map(|line| {
             line.strip_prefix("# ")
                 .filter(|plain| {
-                    plain.starts_with("[[") || plain.split_once(" = ").is_some_and(|(key, _)| is_key(key))
+                    plain.starts_with('[') || plain.split_once(" = ").is_some_and(|(key, _)| is_key(key))
                 })
                 .unwrap_or(line)
         })

@@ -4,7 +4,7 @@ import { badge, h, notice, table } from "/dom.js";
 import { words } from "/words.js";
 
 const SECOND = 1_000;
-const STAGES = { arriving: "quiet", announcing: "quiet", waiting: "wait", offering: "wait", talking: "busy", ending: "quiet" };
+const STAGES = { arriving: "quiet", announcing: "quiet", choosing: "quiet", waiting: "wait", offering: "wait", talking: "busy", ending: "quiet" };
 const STATES = { ready: "good", talking: "busy", offered: "wait", wrap_up: "wait", aux: "quiet", signed_out: "quiet" };
 const REACH = { reachable: "good", unreachable: "bad", unknown: "quiet" };
 
@@ -97,8 +97,8 @@ function drawQueues(queues) {
   return table("narrow", headings.map((heading) => words(heading)), queues.map((queue) => [
     queue.queue,
     queue.waiting.length ? badge("wait", String(queue.waiting.length)) : "0",
-    String(queue.ready),
-    String(queue.signed_in),
+    String(queue.agents.ready),
+    String(Object.values(queue.agents).reduce((sum, count) => sum + count, 0)),
   ]));
 }
 

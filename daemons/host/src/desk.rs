@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::follow::follow;
 use crate::officer::Officers;
 use crate::owed::{self, Owed, Slip};
+use crate::prompts::Prompts;
 use crate::seed::Seed;
 use audit_acts::{Confirmed, Journal};
 use audit_event::{Actor, Event, EventKind, Outcome, Phase, sound_reason};
@@ -34,6 +35,7 @@ struct Shared {
     current: watch::Sender<Arc<Current>>,
     journal: Arc<Journal>,
     officers: Officers,
+    prompts: Prompts,
 }
 
 /// What a person wants, after it is known who asks. Without a person it is the seed of the first start.
@@ -47,9 +49,9 @@ struct Wish {
 
 impl Desk {
     /// A desk over this book.
-    pub fn new(book: Book<Files>, journal: Arc<Journal>, officers: Officers) -> Self {
+    pub fn new(book: Book<Files>, journal: Arc<Journal>, officers: Officers, prompts: Prompts) -> Self {
         let current = watch::Sender::new(book.current());
-        Self(Arc::new(Shared { book: Mutex::new(book), current, journal, officers }))
+        Self(Arc::new(Shared { book: Mutex::new(book), current, journal, officers, prompts }))
     }
 
     /// The first steps of a life: installs the seed of a first start, and tells audit the ends that an
@@ -119,7 +121,8 @@ impl Desk {
             true => current.settings.clone(),
             false => disguised(&current.settings).map_err(refusal)?,
         };
-        Ok(match Settings::parse(&Settings::fill(&check.text, &disguised)) {
+        let text = Settings::fill(&check.text, &disguised);
+        Ok(match Settings::parse_beside(&text, |directory| self.0.prompts.present(directory)) {
             Ok(settings) => Checked { problems: Vec::new(), differences: differences(&disguised, &settings) },
             Err(problems) => Checked { problems, differences: Differences::default() },
         })
@@ -176,7 +179,12 @@ impl Desk {
         wish: Wish,
         text: Zeroizing<String>,
     ) -> Result<Applied, Refusal> {
-        let settings = match Settings::parse(&text) {
+        let parsed = match &wish.claims {
+            // A house of a first start shall come up: its prompts may be put there after it.
+            None => Settings::parse(&text),
+            Some(_) => Settings::parse_beside(&text, |directory| self.0.prompts.present(directory)),
+        };
+        let settings = match parsed {
             Ok(settings) => settings,
             Err(problems) => return Ok(Applied::Unsound { problems }),
         };

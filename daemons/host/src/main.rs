@@ -17,9 +17,10 @@ mod error;
 mod follow;
 mod officer;
 mod owed;
+mod prompts;
 mod seed;
 
-use crate::{book::Book, desk::Desk, disk::Files, officer::Officers};
+use crate::{book::Book, desk::Desk, disk::Files, officer::Officers, prompts::Prompts};
 use audit_acts::Journal;
 use host_api::Host;
 use service::Failure;
@@ -33,7 +34,8 @@ fn main() -> std::process::ExitCode {
         let journal =
             Arc::new(Journal::new().map_err(|error| Failure::of("number the acts for audit", error))?);
         audit_acts::announce(&house, Arc::clone(&journal));
-        let desk = Desk::new(book, Arc::clone(&journal), Officers::of(house.public_directory()));
+        let prompts = Prompts::of(house.state_directory().join(".."));
+        let desk = Desk::new(book, Arc::clone(&journal), Officers::of(house.public_directory()), prompts);
         desk.open().await?;
         let mut calls = house.serve::<Host>()?;
         house.ready();

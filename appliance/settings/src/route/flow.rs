@@ -183,6 +183,32 @@ as_text! {
     Keys: "^[0-9*#]{1,8}$";
 }
 
+impl fmt::Display for Deed {
+    /// In one line, for people.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Play(prompt) => write!(f, "play {prompt}"),
+            Self::Announce(prompt) => write!(f, "announce {prompt}"),
+            Self::Menu(menu) => write!(f, "menu {}", menu.prompt),
+            Self::Hours(hours) => write!(f, "hours {}", hours.calendar),
+            Self::Queue(queue) => write!(f, "queue {}", queue.name),
+            Self::HangUp(cause) => write!(f, "hang up ({cause})"),
+        }
+    }
+}
+
+impl fmt::Display for HangUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NormalClearing => "normal-clearing",
+            Self::UserBusy => "user-busy",
+            Self::CallRejected => "call-rejected",
+            Self::NoCircuitAvailable => "no-circuit-available",
+            Self::TemporaryFailure => "temporary-failure",
+        })
+    }
+}
+
 /// One way out of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Way {

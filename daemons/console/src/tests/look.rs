@@ -86,7 +86,9 @@ fn agents() -> Value {
 fn queues() -> Value {
     let queue = |name: &str, waiting: &[u8], ready: u32, signed_in: u32| {
         let waiting: Vec<String> = waiting.iter().map(|number| uid(*number)).collect();
-        json!({ "queue": name, "waiting": waiting, "ready": ready, "signed_in": signed_in })
+        let agents =
+            json!({ "ready": ready, "offered": 0, "talking": signed_in - ready, "wrap_up": 0, "aux": 0 });
+        json!({ "queue": name, "waiting": waiting, "agents": agents })
     };
     json!({ "queues": [queue("贷款", &[], 1, 4), queue("信用卡", &[4, 5], 0, 3), queue("VIP", &[], 1, 2)] })
 }

@@ -125,7 +125,7 @@ impl Router {
                 call.decide(self.now.utc, "flow.spins", &why);
                 return self.refuse(call, Disposition::Failed, Cause::TemporaryFailure, why);
             }
-            call.decide(self.now.utc, "flow.step", format!("{}: {}", flow.called(at), told(&step.does)));
+            call.decide(self.now.utc, "flow.step", format!("{}: {}", flow.called(at), step.does));
             match self.begin_step(call, &flow, at) {
                 Some(next) => to = next,
                 None => return,
@@ -270,18 +270,6 @@ fn announced(call: &mut Call, now: Utc, played: &PlayedPrompt, ended: Utc, exten
         call.consent = Some(Consent::Announced { prompt, digest, at: ended });
     } else {
         call.decide(now, "consent.missing", format!("{prompt} was not heard to its end"));
-    }
-}
-
-/// A step in one line.
-fn told(deed: &Deed) -> String {
-    match deed {
-        Deed::Play(prompt) => format!("play {prompt}"),
-        Deed::Announce(prompt) => format!("announce {prompt}"),
-        Deed::Menu(menu) => format!("menu {}", menu.prompt),
-        Deed::Hours(hours) => format!("hours {}", hours.calendar),
-        Deed::Queue(queue) => format!("queue {}", queue.name),
-        Deed::HangUp(cause) => format!("hang up, cause {}", cause_of(*cause).q850()),
     }
 }
 

@@ -4,7 +4,7 @@
 //! caller's queue, are ready and have a phone that can be reached, the highest skill counts, then the longest
 //! idle time, then the name.
 
-use super::{HOLD, Link, MEDIA, REMOVED, Router, SIGN, Staffing, Unserved, staffing::PHONE_LOST};
+use super::{HOLD, Link, MEDIA, REMOVED, Router, SIGN, Staffing, Unserved, queueing::FIRST_WORD, staffing::PHONE_LOST};
 use crate::{
     agent::State,
     call::{Call, Offer, OfferStep, Place, Stage, Wait},
@@ -286,7 +286,8 @@ impl Router {
             wait.place = last;
         }
         let removed = self.plan.queue(&wait.queue).is_none();
-        // A word that fell due while it rang is said now.
+        // A word that fell due while it rang is said soon, unless the next phone rings at once.
+        wait.word = wait.word.max(self.now.monotonic.plus(FIRST_WORD));
         call.stage = Stage::Waiting(wait);
         if removed {
             self.overflow(call, Unserved::Removed, REMOVED);

@@ -15,7 +15,7 @@ use types::{CallId, Monotonic, Name, QueueId};
 
 /// How long after entering the first word is said: who is offered to somebody at once does not hear that
 /// everybody is busy.
-const FIRST_WORD: Duration = Duration::from_secs(2);
+pub(super) const FIRST_WORD: Duration = Duration::from_secs(2);
 
 /// Stays in queues that are kept of one call.
 const STAYS: usize = 100;
