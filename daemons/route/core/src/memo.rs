@@ -3,6 +3,7 @@
 
 use crate::call::{Call, Secrets};
 use mutant::mutant;
+use report_api::Decision;
 use route_api::Memo;
 use serde::{Deserialize, Serialize};
 use types::CallId;
@@ -33,7 +34,7 @@ pub fn part_of(call: CallId) -> Memo {
 }
 
 /// The memo of the caller's leg, at most [`MOST`] bytes: what is only for the call record goes first, the
-/// decisions, then legs that are over, then offers that came to nothing.
+/// older decisions, then legs that are over, then offers that came to nothing.
 pub fn of_call(call: &Call) -> Memo {
     let mut less = call.clone();
     if less.secrets == Secrets::Asked && !mutant("route-secret-digits-kept") {
@@ -43,10 +44,15 @@ pub fn of_call(call: &Call) -> Memo {
     if whole.0.len() <= MOST {
         return whole;
     }
-    for forget in [no_decisions, no_ended_legs, no_offers, no_display] {
+    let fits = |call: &Call| Some(text(&Memory::Call(Box::new(call.clone())))).filter(|memo| memo.0.len() <= MOST);
+    while fewer_decisions(&mut less) {
+        if let Some(memo) = fits(&less) {
+            return memo;
+        }
+    }
+    for forget in [no_ended_legs, no_offers, no_display] {
         forget(&mut less);
-        let memo = text(&Memory::Call(Box::new(less.clone())));
-        if memo.0.len() <= MOST {
+        if let Some(memo) = fits(&less) {
             return memo;
         }
     }
@@ -54,8 +60,22 @@ pub fn of_call(call: &Call) -> Memo {
     part_of(call.id)
 }
 
-fn no_decisions(call: &mut Call) {
-    call.decisions.clear();
+/// Forgets the older half of what was decided, and says so to whoever reads the call record after a restart;
+/// `false` where nothing is left to forget.
+fn fewer_decisions(call: &mut Call) -> bool {
+    const LOST: &str = "decisions.lost";
+    let before = call.decisions.iter().filter(|decision| decision.what != LOST).count();
+    if before == 0 {
+        call.decisions.clear();
+        return false;
+    }
+    let rest = call.decisions.split_off(call.decisions.len() - before / 2);
+    if let Some(last) = call.decisions.pop() {
+        let why = "earlier ones were not kept over a restart of route".to_owned();
+        let lost = Decision { at: last.at, what: LOST.to_owned(), why };
+        call.decisions = std::iter::once(lost).chain(rest).collect();
+    }
+    true
 }
 
 fn no_ended_legs(call: &mut Call) {

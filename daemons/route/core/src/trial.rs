@@ -4,7 +4,7 @@
 use crate::{Flows, Input, Moment, Output, Roster, Router, agent::State, call::Stage};
 use report_api::Decision;
 use route_api::{
-    AttachMedia, AttachSignalling, Cause, EndedBy, Endpoint, Extent, MediaCommand, MediaEvent, Party,
+    AttachMedia, AttachSignalling, Cause, EndedBy, Endpoint, Extent, MediaCommand, MediaEvent, Memo, Party,
     PlayedPrompt, Quality, SessionDescription, SignallingCommand, SignallingEvent, Times,
 };
 use settings::{
@@ -109,6 +109,7 @@ impl Theatre {
         self.give(Input::MediaAttached(AttachMedia { legs: Vec::new() }));
         self.give(Input::Signalling(SignallingEvent::Offered {
             leg: CALLER,
+            at: self.now.monotonic,
             over: Endpoint::Trunk(trunk),
             from: Party { number: Pii::new(String::new()), display: None },
             dialled: "1".to_owned(),
@@ -188,7 +189,8 @@ impl Theatre {
             }
             SignallingCommand::HangUp { leg, cause } => {
                 self.end = Some(TrialEnd::HungUp(cause));
-                let ended = SignallingEvent::Ended { leg, cause, by: EndedBy::House };
+                let (at, memo) = (self.now.monotonic, Memo::default());
+                let ended = SignallingEvent::Ended { leg, at, cause, by: EndedBy::House, memo };
                 self.events.push_back(Input::Signalling(ended));
             }
             _ => {}

@@ -460,3 +460,23 @@ fn a_kill_of_route_keeps_the_place_in_the_menu_its_failures_and_the_digits_so_fa
     let call = world.router.live_calls().into_iter().find(|call| call.legs[0] == other).unwrap();
     assert_eq!(call.step.as_deref(), Some("people"));
 }
+
+/// A long way through menus: the memo keeps its bound, the call its place, and the record says what it lost.
+#[test]
+fn a_long_way_through_menus_is_kept_in_a_small_memo() {
+    let mut world = world();
+    let leg = at_menu(&mut world);
+    for _ in 0..60 {
+        world.press(leg, "*");
+    }
+    world.restart();
+    world.attach_sip();
+    world.attach_media();
+    world.settle();
+    world.press(leg, "12");
+    assert_eq!(step(&world), "cards");
+    world.hang_up(leg);
+    let told = world.decisions();
+    assert_eq!(told[0], "decisions.lost earlier ones were not kept over a restart of route");
+    assert!(told.len() > 8, "{told:#?}");
+}
