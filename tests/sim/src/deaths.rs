@@ -53,6 +53,7 @@ impl World {
             Daemon::Route => {
                 let Some(router) = self.up.route.take() else { return false };
                 self.roster = serde_json::to_string(router.roster()).unwrap();
+                self.flows = serde_json::to_string(router.flows()).unwrap();
                 self.up.lives += 1;
                 self.ledger.route_died();
                 let epoch = self.signalling.cut();
@@ -92,13 +93,17 @@ impl World {
                 self.media_attach();
             }
             Daemon::Route => {
+                let flows = match self.flows.is_empty() {
+                    true => route_core::Flows::default(),
+                    false => serde_json::from_str(&self.flows).unwrap(),
+                };
                 let roster = match self.roster.is_empty() {
                     true => route_core::Roster::default(),
                     false => serde_json::from_str(&self.roster).unwrap(),
                 };
                 let (moment, seed) = (self.moment(), self.chance.bytes());
                 let (plan, rule) = (self.plan.route.clone(), Record::default());
-                self.up.route = Some(Router::new(moment, seed, plan, rule, roster));
+                self.up.route = Some(Router::new(moment, seed, plan, rule, roster, flows));
                 self.drain_route();
             }
         }

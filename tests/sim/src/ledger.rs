@@ -26,6 +26,8 @@ pub struct Ledger {
     pub line_of: BTreeMap<LegId, u32>,
     /// What a party heard of another, by place.
     pub heard: BTreeMap<(u32, u32), BTreeSet<u32>>,
+    /// Keys that callers pressed, in order.
+    pub keys: BTreeMap<u32, String>,
     /// Audio that the house sent twice.
     pub heard_twice: u64,
     pub media_deaths: Vec<Monotonic>,
@@ -58,6 +60,10 @@ impl Ledger {
 
     pub fn route_died(&mut self) {
         self.route_deaths += 1;
+    }
+
+    pub fn pressed(&mut self, line: u32, key: char) {
+        self.keys.entry(line).or_default().push(key);
     }
 
     pub fn knows(&self, recording: RecordingId) -> bool {

@@ -31,6 +31,6 @@ mod scenario;
 mod trace;
 mod world;
 
-pub use scenario::{Daemon, Deaths, Network, Scenario};
+pub use scenario::{Daemon, Deaths, Menus, Network, Scenario};
 pub use trace::Trace;
 pub use world::World;

@@ -85,8 +85,12 @@ pub struct Line {
     pub state: State,
     /// Where the house wants RTP.
     pub house_rtp: Option<SocketAddr>,
-    /// RTP packets spoken so far.
+    /// Packet times spoken so far.
     pub spoken: u32,
+    /// Packets sent beyond one in each of them.
+    events: u32,
+    /// Whether its phone has keys.
+    pub keys: bool,
     pub sequence: u16,
     pub outbox: Vec<Vec<u8>>,
     /// Final status that the house gave or got.
@@ -147,6 +151,8 @@ impl Line {
             state: State::Over,
             house_rtp: None,
             spoken: 0,
+            events: 0,
+            keys: false,
             sequence,
             outbox: Vec::new(),
             status: 0,
@@ -439,8 +445,9 @@ impl Line {
             (_, Law::Mu) => "0",
         };
         format!(
-            "v=0\r\no=- {} 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP {format}\r\n",
-            self.number
+            "v=0\r\no=- {} 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP {format}{}\r\n",
+            self.number,
+            if self.keys { " 101\r\na=rtpmap:101 telephone-event/8000" } else { "" },
         )
     }
 
@@ -453,7 +460,7 @@ impl Line {
             Law::Mu => 0,
         };
         let mut datagram = vec![0x80, kind];
-        datagram.extend(self.sequence.wrapping_add(index as u16).to_be_bytes());
+        datagram.extend(self.sequence.wrapping_add((index + self.events) as u16).to_be_bytes());
         datagram.extend((index * 160).to_be_bytes());
         datagram.extend(self.number.to_be_bytes());
         datagram.extend(MAGIC);
@@ -461,6 +468,29 @@ impl Line {
         datagram.extend(index.to_be_bytes());
         datagram.resize(12 + 160, index as u8);
         datagram
+    }
+
+    /// A key as a telephone event (RFC 4733): on the way of the speech, in its stream and its sequence. Held for
+    /// 100 ms, its end said three times (§2.5.1.4).
+    pub fn press(&mut self, key: char) -> Vec<Vec<u8>> {
+        let code = "0123456789*#ABCD".find(key).unwrap() as u8;
+        let timestamp = self.spoken * 160;
+        self.spoken += 5;
+        let durations = [160_u16, 320, 480, 640, 800, 800, 800];
+        let packets = durations.iter().enumerate().map(|(at, duration)| {
+            let (marker, end) = (u8::from(at == 0) << 7, u8::from(at >= 4) << 7);
+            let mut datagram = vec![0x80, marker | 101];
+            let sequence = self.sequence.wrapping_add((self.spoken - 5 + self.events) as u16 + at as u16);
+            datagram.extend(sequence.to_be_bytes());
+            datagram.extend(timestamp.to_be_bytes());
+            datagram.extend(self.number.to_be_bytes());
+            datagram.extend([code, end | 10]);
+            datagram.extend(duration.to_be_bytes());
+            datagram
+        });
+        let packets: Vec<_> = packets.collect();
+        self.events += 2;
+        packets
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::{
     line::{Birth, Line, Offering, Side, State, stray},
     rest::amiss,
+    scenario::{Menus, Network},
     world::{CARRIER, Event, World},
 };
 use media_core::g711::Law;
@@ -28,6 +29,8 @@ pub(crate) enum Act {
     HangUp,
     /// Falls silent for ever.
     Vanish,
+    /// Presses a key.
+    Press(char),
     /// Speaks 20 ms; so many more follow without a pause.
     Speak(u64),
 }
@@ -44,8 +47,13 @@ impl World {
             2 => Offering::Unmeetable,
             _ => Offering::Early,
         };
-        let dialled = if self.chance.percent(4) { "12345" } else { "95555" };
-        let line = Line::dial(self.now, birth, dialled, offering);
+        let dialled = match (self.chance.percent(4), self.scenario.menus) {
+            (true, _) => "12345",
+            (false, Menus::Most) if number % 3 > 0 => "95556",
+            (false, _) => "95555",
+        };
+        let mut line = Line::dial(self.now, birth, dialled, offering);
+        line.keys = self.scenario.menus == Menus::Most;
         self.trace.note(self.now, format_args!("line {number} dials {dialled}, {offering:?}"));
         self.insert(line);
         if self.chance.percent(12) {
@@ -92,6 +100,7 @@ impl World {
             Act::HangUp => line.hang_up(now),
             Act::Vanish => line.vanish(),
             Act::Speak(more) => return self.speak(number, more),
+            Act::Press(key) => return self.press(number, key),
         }
         if !matches!(act, Act::Fire) {
             self.trace.note(now, format_args!("line {number} {act:?}"));
@@ -113,6 +122,34 @@ impl World {
             line.vanish();
         }
         self.after(away, Event::Register(phone));
+    }
+
+    /// A key, packet by packet.
+    fn press(&mut self, number: u32, key: char) {
+        let Network { loss, delay, .. } = self.scenario.network.clone();
+        let Some(line) = self.lines.get_mut(&number).filter(|line| line.state == State::Talking) else {
+            return;
+        };
+        let Some(to) = line.house_rtp else { return };
+        let (source, packets) = (line.rtp, line.press(key));
+        self.trace.note(self.now, format_args!("line {number} presses {key}"));
+        self.ledger.pressed(number, key);
+        for (at, datagram) in (0_u32..).zip(packets) {
+            let (lost, underway) = (self.fingers.percent(loss), self.fingers.within(&delay));
+            if !lost {
+                self.after(VOICE * at + underway, Event::RtpIn(to.port(), source, datagram));
+            }
+        }
+    }
+
+    /// What a caller will press, and when.
+    fn plan_keys(&mut self, number: u32) {
+        let wish = ["1", "12", "120", "123", "*1", "9", "", "7*123"][self.fingers.below(8) as usize];
+        let mut at = self.fingers.millis(300, 6_000);
+        for key in wish.chars() {
+            self.after(at, Event::Line(number, Act::Press(key)));
+            at += Duration::from_millis(400) + self.fingers.millis(0, 2_500);
+        }
     }
 
     fn speak(&mut self, number: u32, more: u64) {
@@ -148,6 +185,9 @@ impl World {
         }
         if state == State::Talking && before != State::Talking {
             self.after(VOICE, Event::Line(number, Act::Speak(10)));
+            if side == Side::Caller && self.lines[&number].keys {
+                self.plan_keys(number);
+            }
             for _ in 0..self.chance.below(3) {
                 let pause = self.chance.millis(0, 15_000);
                 self.after(pause, Event::Line(number, Act::Change));

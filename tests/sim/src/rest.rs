@@ -34,6 +34,7 @@ impl World {
         self.check_recordings(&mut broken);
         self.check_tracks(&mut broken);
         self.check_hearing(&mut broken);
+        self.check_keys(&mut broken);
         if self.scenario.deaths.as_ref().is_none_or(|deaths| deaths.away.end < PATIENCE) {
             self.check_talks(&mut broken);
             self.check_ends(&mut broken);
@@ -43,6 +44,12 @@ impl World {
         }
         broken.truncate(TOLD);
         broken
+    }
+
+    /// Choices at menus.
+    pub fn choices(&self) -> usize {
+        let decisions = self.ledger.records.values().flat_map(|record| &record.decisions);
+        decisions.filter(|decision| decision.what == "menu.chosen").count()
     }
 
     /// What happened, in figures.
@@ -191,6 +198,26 @@ impl World {
             // Where route itself gave a leg up, it does not wait for the edge.
             if leg.by != EndedBy::Failure && wrong > PUNCTUAL {
                 broken.push(format!("leg {} ended {wrong:?} from the time in its call record", leg.leg));
+            }
+        }
+    }
+
+    /// What a menu took is what the caller pressed, in order: nothing made up, nothing twice. Where nothing is
+    /// lost, the first choice is the first key.
+    fn check_keys(&self, broken: &mut Vec<String>) {
+        for record in self.ledger.records.values() {
+            let line = record.legs.first().and_then(|leg| self.ledger.line_of.get(&leg.leg));
+            let pressed = line.and_then(|line| self.ledger.keys.get(line)).map_or("", String::as_str);
+            let taken: String = record
+                .decisions
+                .iter()
+                .filter(|decision| decision.what == "menu.chosen" || decision.what == "menu.invalid")
+                .filter_map(|decision| decision.why.split([':', ' ']).nth(2))
+                .collect();
+            let mut rest = pressed.chars();
+            let in_order = taken.chars().all(|key| rest.any(|pressed| pressed == key));
+            if !in_order {
+                broken.push(format!("call {}: menus took {taken:?} of {pressed:?}", record.call));
             }
         }
     }

@@ -15,8 +15,19 @@ pub struct Scenario {
     pub network: Network,
     /// Of a hundred callers and of a hundred ringing phones, so many vanish without a word.
     pub vanish: u64,
+    /// Who calls a number with a menu.
+    pub menus: Menus,
     /// Kills of daemons.
     pub deaths: Option<Deaths>,
+}
+
+/// Who calls a number with a menu before the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Menus {
+    /// Nobody.
+    Nobody,
+    /// Two of three.
+    Most,
 }
 
 /// What the network does to a datagram.
@@ -67,13 +78,19 @@ impl Network {
 impl Scenario {
     /// Calls over a network, and nobody dies or vanishes.
     pub const fn calls(seed: u64, calls: u32, network: Network) -> Self {
-        Self { seed, calls, spacing: Duration::from_secs(9), network, vanish: 0, deaths: None }
+        Self { seed, calls, spacing: Duration::from_secs(9), network, vanish: 0, menus: Menus::Nobody, deaths: None }
     }
 
     /// The same, with parties that vanish.
     #[must_use]
     pub fn vanishing(self, vanish: u64) -> Self {
         Self { vanish, ..self }
+    }
+
+    /// The same, with menus before the queue.
+    #[must_use]
+    pub fn choosing(self) -> Self {
+        Self { menus: Menus::Most, ..self }
     }
 
     /// The same, with kills of these daemons.

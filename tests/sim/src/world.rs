@@ -52,6 +52,33 @@ flow = "service"
 [[route.flows]]
 name = "service"
 steps = [{ play = "greeting" }, { announce = "recorded" }, { queue = "service" }, { play = "closing" }]
+[[route.numbers]]
+dialled = "95556"
+flow = "menu"
+[[route.flows]]
+name = "menu"
+[[route.flows.steps]]
+announce = "recorded"
+[[route.flows.steps]]
+name = "menu"
+[route.flows.steps.menu]
+prompt = "menu"
+choices = { "1" = "people", "12" = "deep", "*" = "menu" }
+first_digit = "4s"
+inter_digit = "2s"
+invalid = { prompt = "silent", times = 2, next = "bye" }
+no_input = { prompt = "silent", times = 2, next = "people" }
+[[route.flows.steps]]
+name = "people"
+queue = { name = "service", overdue = "bye", full = "bye" }
+[[route.flows.steps]]
+name = "bye"
+play = "closing"
+[[route.flows.steps]]
+hang_up = "normal-clearing"
+[[route.flows.steps]]
+name = "deep"
+menu = { prompt = "menu", barge_in = false, choices = { "0" = "menu", "3" = "people" }, invalid = { next = "bye" }, no_input = { next = "people" } }
 [[route.queues]]
 name = "service"
 ring = "12s"
@@ -133,6 +160,9 @@ pub struct World {
     pub(crate) last_port: u16,
     pub(crate) words: VecDeque<MediaEvent>,
     pub(crate) roster: String,
+    pub(crate) flows: String,
+    /// Of keys alone, so that what is drawn elsewhere stays the same.
+    pub(crate) fingers: Chance,
     pub(crate) signalling: Conn,
     pub(crate) sound: Conn,
     pub(crate) lines: BTreeMap<u32, Line>,
@@ -184,6 +214,8 @@ impl World {
             last_port: 20_000,
             words: VecDeque::new(),
             roster: String::new(),
+            flows: String::new(),
+            fingers: Chance::new(!scenario.seed),
             signalling: Conn::default(),
             sound: Conn::default(),
             lines: BTreeMap::new(),
@@ -375,7 +407,7 @@ impl World {
             true => media_core::Core::new(Limits::default()),
             false => serde_json::from_slice(&self.media_kept).unwrap(),
         };
-        for (name, millis) in [("greeting", 300), ("recorded", 500), ("waiting", 400), ("closing", 200)] {
+        for (name, millis) in [("greeting", 300), ("recorded", 500), ("waiting", 400), ("closing", 200), ("menu", 600), ("silent", 100)] {
             core.load(name.to_owned(), Prompt::read(&wav(millis * 8)).unwrap());
         }
         core

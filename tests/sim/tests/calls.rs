@@ -81,6 +81,23 @@ fn daemons_that_stay_away() {
     }
 }
 
+/// Callers press keys, by RFC 4733 in the stream of their speech.
+#[test]
+fn callers_who_choose() {
+    let calm = holds(Scenario::calls(16, 120, Network::calm()).choosing());
+    let rough = holds(Scenario::calls(17, 120, Network::rough(8)).vanishing(5).choosing());
+    assert!(calm.choices() > 50 && rough.choices() > 30, "{} and {}", calm.choices(), rough.choices());
+}
+
+#[test]
+fn callers_who_choose_while_daemons_are_killed() {
+    let all = [Daemon::Sip, Daemon::Media, Daemon::Route];
+    for (seed, of) in [(18, &all[2..]), (19, &all[1..2]), (20, &all[..])] {
+        let world = holds(Scenario::calls(seed, 100, Network::rough(3)).choosing().killing(of));
+        assert!(world.choices() > 20, "{}", world.choices());
+    }
+}
+
 #[test]
 fn the_same_seed_gives_the_same_trace() {
     let all = [Daemon::Sip, Daemon::Media, Daemon::Route];
@@ -111,7 +128,10 @@ fn more_seeds() {
     let (from, until) = seeds.split_once("..").unwrap();
     let all = [Daemon::Sip, Daemon::Media, Daemon::Route];
     for seed in from.parse::<u64>().unwrap()..until.parse().unwrap() {
-        let calls = |loss| Scenario::calls(seed, 100, Network::rough(loss));
+        let calls = |loss| {
+            let scenario = Scenario::calls(seed, 100, Network::rough(loss));
+            if seed % 3 == 0 { scenario.choosing() } else { scenario }
+        };
         holds(match seed % 8 {
             0 => calls(20),
             1 => calls(8).vanishing(15),
