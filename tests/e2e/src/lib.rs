@@ -9,6 +9,7 @@
     reason = "a test fixture: what fails here fails the test"
 )]
 
+pub mod keys;
 pub mod peer;
 pub mod wire;
 
@@ -158,12 +159,29 @@ impl House {
         serde_json::from_str(&self.ym_as(person, &[&["--json"], arguments].concat(), "")).unwrap()
     }
 
-    /// `ym` as this person, whatever comes of it.
-    pub fn try_ym_as(&self, person: &str, arguments: &[&str], input: &str) -> Output {
+    /// `ym` as this person in this time zone; its standard output.
+    ///
+    /// # Panics
+    /// It failed.
+    pub fn ym_in(&self, person: &str, zone: &str, arguments: &[&str]) -> String {
+        let mut command = self.ym_of(person);
+        let output = command.args(arguments).env("TZ", zone).stdin(Stdio::null()).output().unwrap();
+        assert!(output.status.success(), "ym {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn ym_of(&self, person: &str) -> Command {
         let sessions = self.folder.path().join("people").join(person);
         fs::create_dir_all(&sessions).unwrap();
         let mut command = self.ym_command();
-        command.args(arguments).env("XDG_RUNTIME_DIR", sessions);
+        command.env("XDG_RUNTIME_DIR", sessions);
+        command
+    }
+
+    /// `ym` as this person, whatever comes of it.
+    pub fn try_ym_as(&self, person: &str, arguments: &[&str], input: &str) -> Output {
+        let mut command = self.ym_of(person);
+        command.args(arguments);
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();

@@ -145,7 +145,7 @@ impl World {
     /// What a caller will press, and when.
     fn plan_keys(&mut self, number: u32) {
         let wish = ["1", "12", "120", "123", "*1", "9", "", "7*123"][self.fingers.below(8) as usize];
-        let mut at = self.fingers.millis(300, 6_000);
+        let mut at = self.fingers.millis(300, 4_000);
         for key in wish.chars() {
             self.after(at, Event::Line(number, Act::Press(key)));
             at += Duration::from_millis(400) + self.fingers.millis(0, 2_500);
