@@ -9,8 +9,8 @@ use crate::{
 use clap::Subcommand;
 use report_api::{CallRecord, Recorded, Report};
 use route_api::{
-    AgentCounts, AgentEntry, AgentState, Agents, Endpoint, Endpoints, HangUp, LiveCalls, Queues, Route, SetState, SignIn,
-    WrapUp,
+    AgentCounts, AgentEntry, AgentState, Agents, Endpoint, Endpoints, HangUp, LiveCalls, Queues, Route,
+    SetState, SignIn, WrapUp,
 };
 use types::{AgentId, CallId, Extension, Page, Pii, QueueId};
 
@@ -147,7 +147,8 @@ pub async fn calls(session: &Session<'_>, form: Form, deed: CallDeed) -> Result<
                         ]
                     })
                     .collect();
-                let headings = ["CALL", "OFFERED", "FROM", "DIALLED", "STAGE", "STEP", "QUEUE", "AGENT", "RECORDING"];
+                let headings =
+                    ["CALL", "OFFERED", "FROM", "DIALLED", "STAGE", "STEP", "QUEUE", "AGENT", "RECORDING"];
                 output::table(&headings, &rows, "no call at this moment");
             });
         }
@@ -210,8 +211,7 @@ pub async fn queues(session: &Session<'_>, form: Form) -> Result<(), Failure> {
                 [queue.queue.to_string(), waiting, longest].into_iter().chain(agents).collect()
             })
             .collect();
-        let headings =
-            ["QUEUE", "WAITING", "LONGEST", "READY", "OFFERED", "TALKING", "WRAP-UP", "AUX"];
+        let headings = ["QUEUE", "WAITING", "LONGEST", "READY", "OFFERED", "TALKING", "WRAP-UP", "AUX"];
         output::table(&headings, &rows, "no queue in the settings");
     });
     Ok(())
@@ -254,7 +254,11 @@ fn agent_table(agents: &[AgentEntry]) {
             ]
         })
         .collect();
-    output::table(&["AGENT", "STATE", "SINCE", "UNTIL", "PHONE", "CALL", "QUEUES"], &rows, "no agent in the settings");
+    output::table(
+        &["AGENT", "STATE", "SINCE", "UNTIL", "PHONE", "CALL", "QUEUES"],
+        &rows,
+        "no agent in the settings",
+    );
 }
 
 fn record_row(record: &CallRecord) -> Vec<String> {

@@ -70,7 +70,8 @@ pub async fn flows(session: &Session<'_>, form: Form, deed: FlowDeed) -> Result<
                 None => in_force(session).await?,
             };
             let found = plan.flows.iter().find(|known| known.name == flow);
-            let found = found.ok_or_else(|| Failure::plain(format!("there is no flow {flow}: ym flows list")))?;
+            let found =
+                found.ok_or_else(|| Failure::plain(format!("there is no flow {flow}: ym flows list")))?;
             output::show(form, found, |found| {
                 output::say(&if dot { graph(found) } else { tree(found) });
             });
@@ -185,7 +186,10 @@ fn place(flow: &Flow, to: Where) -> String {
 /// The flow in the language of Graphviz.
 fn graph(flow: &Flow) -> String {
     let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
-    let mut drawn = format!("digraph {} {{\n  node [shape=box];\n  end [label=\"■\", shape=plain];\n", quoted(flow.name.as_str()));
+    let mut drawn = format!(
+        "digraph {} {{\n  node [shape=box];\n  end [label=\"■\", shape=plain];\n",
+        quoted(flow.name.as_str())
+    );
     for (at, step) in flow.steps.iter().enumerate() {
         let label = quoted(&format!("{}\n{}", flow.called(at), step.does)).replace('\n', "\\n");
         let _infallible = writeln!(drawn, "  s{at} [label={label}];");

@@ -4,9 +4,7 @@ mod calendar;
 mod flow;
 
 pub use calendar::{Calendar, Days, WeeklyHours, Zone};
-pub use flow::{
-    Deed, Flow, HangUp, Hours, Keys, Limit, Menu, Needs, Queueing, Step, Way, Where,
-};
+pub use flow::{Deed, Flow, HangUp, Hours, Keys, Limit, Menu, Needs, Queueing, Step, Way, Where};
 
 use crate::speech::Language;
 use crate::value::{Dialled, Period, Prompt};

@@ -250,10 +250,7 @@ name = "people"
     // "invalid" of the first menu falls through to "sorry" as well; a wait between two turns is no circle.
     assert_eq!(
         problems(text),
-        [
-            "6:1 settings.flow-circle route.flows.steps",
-            "13:1 settings.step-unreachable route.flows.steps",
-        ]
+        ["6:1 settings.flow-circle route.flows.steps", "13:1 settings.step-unreachable route.flows.steps",]
     );
     let told = Settings::parse(text).err().unwrap();
     assert!(told[0].sentence(Lang::En, "x").contains("(menu → sorry)"), "{told:?}");
@@ -303,7 +300,8 @@ while_waiting = { position = true, languages = ["en"] }
         Some(words.filter(|word| word != "number-7.en").chain(named).collect())
     };
     let told = Settings::parse_beside(text, present).err().unwrap();
-    let told: Vec<_> = told.iter().map(|p| format!("{}:{} {} {}", p.line, p.column, p.code, p.args["name"])).collect();
+    let told: Vec<_> =
+        told.iter().map(|p| format!("{}:{} {} {}", p.line, p.column, p.code, p.args["name"])).collect();
     assert_eq!(
         told,
         [

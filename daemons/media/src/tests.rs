@@ -357,13 +357,19 @@ fn prompts_are_paced_by_the_clock_and_proven() {
         took > expected - Duration::from_millis(30) && took < expected + Duration::from_millis(250),
         "{took:?}"
     );
-    let MediaEvent::Played { play: 5, prompts: told, began, ended, extent: Extent::Whole, .. } = house.event()
+    let MediaEvent::Played { play: 5, prompts: told, began, ended, extent: Extent::Whole, .. } =
+        house.event()
     else {
         panic!("not played")
     };
     assert_eq!(told, [route_api::PlayedPrompt { prompt: name(), digest }]);
     assert_eq!(ended.since(began).as_millis().div_ceil(20), packets - 1);
-    house.order(MediaCommand::Play { leg: A, play: 6, prompts: vec![name(), "other".parse().unwrap()], times: Times::Once });
+    house.order(MediaCommand::Play {
+        leg: A,
+        play: 6,
+        prompts: vec![name(), "other".parse().unwrap()],
+        times: Times::Once,
+    });
     assert!(matches!(house.event(), MediaEvent::NotPlayed { play: 6, .. }));
     house.stop();
 }

@@ -17,9 +17,7 @@ use crate::switch::Word;
 use audit_api::{Actor, Append, Audit, Event, EventKind, Outcome, Phase, TicketWish, sound_reason};
 use auth_api::{Assertion, Claims, Role, Verifier};
 use mutant::mutant;
-use route_api::{
-    AgentEntry, AgentState, HangUp, SetState, SignIn, Tried, TriedEnd, TriedMoment, WrapUp,
-};
+use route_api::{AgentEntry, AgentState, HangUp, SetState, SignIn, Tried, TriedEnd, TriedMoment, WrapUp};
 use route_core::{DeskError, Moment, Router, Trial, TrialEnd};
 use service::{Client, Refusal};
 use std::time::Duration;
@@ -203,7 +201,8 @@ pub fn keys(digits: &str) -> Result<(), Refusal> {
     if digits.len() <= KEYS && digits.chars().all(key) {
         return Ok(());
     }
-    let message = format!("write what is pressed at each menu, with commas between: 1,#,12; at most {KEYS} characters");
+    let message =
+        format!("write what is pressed at each menu, with commas between: 1,#,12; at most {KEYS} characters");
     Err(Refusal::invalid("route.keys", message))
 }
 

@@ -150,8 +150,13 @@ impl Switch {
                 self.give(Input::MediaAttached(attach));
             }
             Call::Signal(signal, reply) => {
-                if let SignallingEvent::Reachable { endpoint, reachable: Reachability::Unreachable } = &signal.event {
-                    tracing::warn!(?endpoint, "it cannot be reached: an agent who sits there takes no contacts");
+                if let SignallingEvent::Reachable { endpoint, reachable: Reachability::Unreachable } =
+                    &signal.event
+                {
+                    tracing::warn!(
+                        ?endpoint,
+                        "it cannot be reached: an agent who sits there takes no contacts"
+                    );
                 }
                 self.give(Input::Signalling(signal.event));
                 reply.send(Ok(Heard {}));

@@ -7,8 +7,8 @@ mod support;
 use auth_api::Role;
 use route_api::{
     AgentState, Agents, Cause, EndedBy, Endpoint, Extent, HangUp, LegState, LiveCalls, LiveLeg, LiveMedia,
-    MediaCommand, MediaEvent, Memo, Party, PlayedPrompt, Quality, SessionDescription, SetState, SignIn, SignallingCommand,
-    SignallingEvent, Stage,
+    MediaCommand, MediaEvent, Memo, Party, PlayedPrompt, Quality, SessionDescription, SetState, SignIn,
+    SignallingCommand, SignallingEvent, Stage, TriedEnd, TryFlow, WrapUp,
 };
 use service::{Error, RefusalKind};
 use std::time::Duration;
@@ -177,6 +177,54 @@ async fn a_call_survives_a_kill_and_ends_by_a_supervisor_in_the_log() {
     assert!(saved["record"]["recording"]["yes"].is_object(), "{saved}");
     let finished = house.was_asked("Finish", 1).await;
     assert_eq!(finished["recording"], house.times("Begin")[1]["recording"]);
+}
+
+/// Mutant route-role-unchecked.
+#[tokio::test]
+async fn another_s_wrap_up_is_a_supervisor_s_and_stands_in_the_log() {
+    let mut house = House::new();
+    house.start();
+    let mut sip = Sip::attach(&house, Vec::new()).await;
+    let mut media = Media::attach(&house, Vec::new()).await;
+    talking(&house, &mut sip, &mut media).await;
+    let ctl = house.client("ctl");
+    let wish = |person, role, seconds| WrapUp {
+        assertion: house.assertion(person, role),
+        agent: Some("alice".parse().unwrap()),
+        seconds,
+    };
+    assert_eq!(kind(ctl.call(wish("bob", Role::Agent, 60)).await), RefusalKind::NotPermitted);
+    assert_eq!(kind(ctl.call(wish("wang", Role::Supervisor, 3601)).await), RefusalKind::Invalid);
+    let entry = ctl.call(wish("alice", Role::Agent, 60)).await.unwrap();
+    assert_eq!(entry.state, AgentState::Talking);
+    let forced = |house: &House| {
+        let appended = house.times("Append").into_iter();
+        appended.filter(|append| append["event"]["kind"] == "route.agent-state-forced").collect::<Vec<_>>()
+    };
+    assert!(forced(&house).is_empty(), "one's own is nobody else's matter");
+    ctl.call(wish("wang", Role::Supervisor, 60)).await.unwrap();
+    assert_eq!(forced(&house)[0]["event"]["facts"]["state"], "wrap-up: 60 s", "{:?}", forced(&house)[0]);
+}
+
+#[tokio::test]
+async fn a_flow_is_tried_by_whoever_is_signed_in() {
+    let mut house = House::new();
+    house.start();
+    let ctl = house.client("ctl");
+    let ask = |flow: &str, digits: &str| TryFlow {
+        assertion: house.assertion("wang", Role::Supervisor),
+        flow: flow.parse().unwrap(),
+        at: Some(Utc(1_800_000_000_000_000_000)),
+        digits: digits.to_owned(),
+    };
+    let tried = ctl.call(ask("service", "")).await.unwrap();
+    assert_eq!(tried.end, TriedEnd::Queue("service".parse().unwrap()));
+    assert!(tried.unmet.is_empty(), "{:?}", tried.unmet);
+    assert_eq!(kind(ctl.call(ask("other", "")).await), RefusalKind::NotFound);
+    assert_eq!(kind(ctl.call(ask("service", "1;2")).await), RefusalKind::Invalid);
+    let forged =
+        TryFlow { assertion: serde_json::from_value("nobody".into()).unwrap(), ..ask("service", "") };
+    assert!(ctl.call(forged).await.is_err());
 }
 
 /// The caller hangs up while route is dead: its call record and the end of its recording are made by the next

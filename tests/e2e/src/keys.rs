@@ -126,7 +126,8 @@ fn until_bye(sip: &UdpSocket, end: &Sender<()>) {
         let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
         if text.starts_with("BYE ") {
             let kept = ["Via", "From", "To", "Call-ID", "CSeq"];
-            let lines = text.lines().filter(|line| kept.iter().any(|name| line.starts_with(&format!("{name}: "))));
+            let lines =
+                text.lines().filter(|line| kept.iter().any(|name| line.starts_with(&format!("{name}: "))));
             let head = lines.collect::<Vec<_>>().join("\r\n");
             let answer = format!("SIP/2.0 200 OK\r\n{head}\r\nContent-Length: 0\r\n\r\n");
             sip.send_to(answer.as_bytes(), from).unwrap();

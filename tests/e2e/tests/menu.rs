@@ -25,7 +25,8 @@ fn keys_lead_through_a_menu_to_a_person() {
         ("2026-10-01T10:00", "", "ended, cause 16"),
     ] {
         // Times are those of this machine: tried in the zone of the calendar.
-        let tried = house.ym_in("wang", "Asia/Shanghai", &["flows", "try", "menu", "--at", at, "--digits", keys]);
+        let tried =
+            house.ym_in("wang", "Asia/Shanghai", &["flows", "try", "menu", "--at", at, "--digits", keys]);
         assert!(tried.contains(ends), "{at} {keys}: {tried}");
     }
 
@@ -34,7 +35,8 @@ fn keys_lead_through_a_menu_to_a_person() {
     let settings = fs::read_to_string(house.folder.path().join("appliance.toml")).unwrap();
     let begin = settings.find("holidays = [").unwrap();
     let end = settings.find("[[route.flows]]").unwrap();
-    let open = format!("{}\n{}", &settings[..begin], &settings[end..]).replace("mon-fri 09:00-18:00", "mon-sun 00:00-24:00");
+    let open = format!("{}\n{}", &settings[..begin], &settings[end..])
+        .replace("mon-fri 09:00-18:00", "mon-sun 00:00-24:00");
     let file = house.folder.path().join("open.toml");
     let path = file.display().to_string();
     fs::write(&file, open.replace(r#"prompt = "invalid""#, r#"prompt = "invalit""#)).unwrap();
@@ -80,9 +82,12 @@ fn keys_lead_through_a_menu_to_a_person() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|decision| format!("{} {}", decision["what"].as_str().unwrap(), decision["why"].as_str().unwrap()))
+        .map(|decision| {
+            format!("{} {}", decision["what"].as_str().unwrap(), decision["why"].as_str().unwrap())
+        })
         .collect();
-    for line in ["menu.chosen menu: * → menu", "call.restored", "menu.chosen menu: 0 → hours", "hours.open"] {
+    for line in ["menu.chosen menu: * → menu", "call.restored", "menu.chosen menu: 0 → hours", "hours.open"]
+    {
         assert!(decided.iter().any(|decision| decision.starts_with(line)), "{line}: {decided:#?}");
     }
     let agents = house.ask_as("wang", &["agents", "list"]);

@@ -78,7 +78,15 @@ impl Network {
 impl Scenario {
     /// Calls over a network, and nobody dies or vanishes.
     pub const fn calls(seed: u64, calls: u32, network: Network) -> Self {
-        Self { seed, calls, spacing: Duration::from_secs(9), network, vanish: 0, menus: Menus::Nobody, deaths: None }
+        Self {
+            seed,
+            calls,
+            spacing: Duration::from_secs(9),
+            network,
+            vanish: 0,
+            menus: Menus::Nobody,
+            deaths: None,
+        }
     }
 
     /// The same, with parties that vanish.

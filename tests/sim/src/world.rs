@@ -407,7 +407,14 @@ impl World {
             true => media_core::Core::new(Limits::default()),
             false => serde_json::from_slice(&self.media_kept).unwrap(),
         };
-        for (name, millis) in [("greeting", 300), ("recorded", 500), ("waiting", 400), ("closing", 200), ("menu", 600), ("silent", 100)] {
+        for (name, millis) in [
+            ("greeting", 300),
+            ("recorded", 500),
+            ("waiting", 400),
+            ("closing", 200),
+            ("menu", 600),
+            ("silent", 100),
+        ] {
             core.load(name.to_owned(), Prompt::read(&wav(millis * 8)).unwrap());
         }
         core

@@ -43,9 +43,7 @@ fn names(flow: &Flow, path: &Path, queues: &[&str], calendars: &[&str], findings
                     findings.push(path.key("choices").says("settings.menu-empty", []));
                 }
                 let choices = menu.choices.iter();
-                leads.extend(
-                    choices.map(|(keys, name)| (path.key("choices").key(keys.to_string()), name)),
-                );
+                leads.extend(choices.map(|(keys, name)| (path.key("choices").key(keys.to_string()), name)));
                 leads.extend(menu.invalid.next.iter().map(|name| (path.key("invalid").key("next"), name)));
                 leads.extend(menu.no_input.next.iter().map(|name| (path.key("no_input").key("next"), name)));
             }
@@ -154,7 +152,8 @@ pub(super) fn announcements(settings: &Settings, findings: &mut Vec<Finding>) {
             continue;
         }
         let untold = reached(flow, |deed| matches!(deed, Deed::Announce(_)));
-        let people = |at: &&usize| matches!(flow.steps.get(**at), Some(step) if matches!(step.does, Deed::Queue(_)));
+        let people =
+            |at: &&usize| matches!(flow.steps.get(**at), Some(step) if matches!(step.does, Deed::Queue(_)));
         if let Some(step) = untold.iter().find(people) {
             let path = Path::new("route").item("flows", at).item("steps", *step);
             findings.push(path.says("settings.announce-first", [("flow", flow.name.to_string())]));
@@ -164,15 +163,23 @@ pub(super) fn announcements(settings: &Settings, findings: &mut Vec<Finding>) {
 
 pub(super) fn calendars(settings: &Settings, findings: &mut Vec<Finding>) {
     let path = Path::new("route");
-    let calendars =
-        || settings.route.calendars.iter().enumerate().map(|(at, calendar)| (calendar, path.item("calendars", at)));
+    let calendars = || {
+        settings
+            .route
+            .calendars
+            .iter()
+            .enumerate()
+            .map(|(at, calendar)| (calendar, path.item("calendars", at)))
+    };
     twice(findings, calendars().map(|(calendar, path)| (&calendar.name, path.key("name"))));
     for (calendar, path) in calendars() {
         let monday = jiff::civil::Weekday::Monday;
         if let Some(day) = calendar.make_up_days.first()
             && !calendar.weekly.iter().any(|hours| hours.on(monday))
         {
-            findings.push(path.item("make_up_days", 0).says("settings.make-up-monday", [("day", day.to_string())]));
+            findings.push(
+                path.item("make_up_days", 0).says("settings.make-up-monday", [("day", day.to_string())]),
+            );
         }
         for (at, day) in calendar.make_up_days.iter().enumerate() {
             if calendar.holidays.iter().any(|holiday| holiday.overlap(day)) {

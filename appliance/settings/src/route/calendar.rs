@@ -192,8 +192,17 @@ mod tests {
             assert_eq!(text.parse::<WeeklyHours>().unwrap().to_string(), text);
         }
         for wrong in [
-            "", "mon", "mon-fri", "fri-mon 09:00-18:00", "mon 18:00-09:00", "mon 9:00-18:00", "mon 09:00-24:01",
-            "mon 09:60-18:00", "Mon 09:00-18:00", "mon  09:00-18:00", "mon 09:00-09:00",
+            "",
+            "mon",
+            "mon-fri",
+            "fri-mon 09:00-18:00",
+            "mon 18:00-09:00",
+            "mon 9:00-18:00",
+            "mon 09:00-24:01",
+            "mon 09:60-18:00",
+            "Mon 09:00-18:00",
+            "mon  09:00-18:00",
+            "mon 09:00-09:00",
         ] {
             assert_eq!(wrong.parse::<WeeklyHours>(), Err(Fault::Hours), "{wrong:?}");
         }

@@ -47,8 +47,7 @@ fn a_prompt_is_sent_whole_in_20_ms_packets_and_proven() {
     }
     assert_eq!(packets, 51);
     let digest = gm::sm3::digest(&wav(&octets())).0;
-    let [Event::Played { play: 1, prompts, began, ended, extent: Extent::Whole, .. }] =
-        &house.events[..]
+    let [Event::Played { play: 1, prompts, began, ended, extent: Extent::Whole, .. }] = &house.events[..]
     else {
         panic!("{:?}", house.events)
     };
@@ -89,7 +88,8 @@ fn a_row_of_prompts_is_one_sound() {
     assert_eq!(heard, row);
     assert!(heard.len() < parts.concat().len() + 160);
     let [Event::Played { prompts, extent: Extent::Whole, .. }] = &house.take_events()[..] else { panic!() };
-    let digests: Vec<_> = files.iter().map(|(name, file)| ((*name).to_owned(), gm::sm3::digest(file).0)).collect();
+    let digests: Vec<_> =
+        files.iter().map(|(name, file)| ((*name).to_owned(), gm::sm3::digest(file).0)).collect();
     let told: Vec<_> = prompts.iter().map(|(name, digest)| (name.clone(), digest.0)).collect();
     assert_eq!(told, digests);
     // The same again and again, also over the seam.

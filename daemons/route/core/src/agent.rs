@@ -38,8 +38,12 @@ pub enum State {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Next {
     /// For as long as the queue gives, or as was asked for.
-    WrapUp { lasting: Option<Duration> },
-    Aux { reason: String },
+    WrapUp {
+        lasting: Option<Duration>,
+    },
+    Aux {
+        reason: String,
+    },
     SignedOut,
 }
 

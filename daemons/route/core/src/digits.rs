@@ -1,5 +1,6 @@
 //! Digits that a caller has pressed: where they came from, and what a menu makes of them.
 
+use mutant::mutant;
 use serde::{Deserialize, Serialize};
 use settings::route::{Keys, Menu};
 use std::time::Duration;
@@ -52,11 +53,11 @@ pub enum Reading<'a> {
 impl Digits {
     /// Takes a press; `false` where it is no key of a phone, the second telling of one press, or too many.
     pub fn press(&mut self, at: Monotonic, digit: char, source: Source) -> bool {
-        let told = self.last.is_some_and(|last| {
-            last.digit == digit && last.source != source && at.since(last.at) < TWICE
-        });
+        let told = self
+            .last
+            .is_some_and(|last| last.digit == digit && last.source != source && at.since(last.at) < TWICE);
         let key = digit.is_ascii_digit() || matches!(digit, '*' | '#' | 'A'..='D');
-        if told || !key {
+        if (told && !mutant("route-press-counts-twice")) || !key {
             return false;
         }
         self.last = Some(Press { at, digit, source });
@@ -94,7 +95,9 @@ impl Digits {
 pub fn read<'a>(menu: &'a Menu, pressed: &str, ended: bool) -> Reading<'a> {
     let choice = |keys: &str| menu.choices.keys().find(|choice| choice.as_str() == keys);
     let begins = |keys: &str| {
-        menu.choices.keys().any(|choice| choice.as_str().len() > keys.len() && choice.as_str().starts_with(keys))
+        menu.choices
+            .keys()
+            .any(|choice| choice.as_str().len() > keys.len() && choice.as_str().starts_with(keys))
     };
     let mut fits = None;
     for length in 1..=pressed.len() {
@@ -107,7 +110,9 @@ pub fn read<'a>(menu: &'a Menu, pressed: &str, ended: bool) -> Reading<'a> {
         }
         return match fits {
             // # ends an entry that could go on.
-            Some((choice, taken)) if taken + 1 == length && keys.ends_with('#') => Reading::Choice(choice, length),
+            Some((choice, taken)) if taken + 1 == length && keys.ends_with('#') => {
+                Reading::Choice(choice, length)
+            }
             Some((choice, taken)) => Reading::Choice(choice, taken),
             None => Reading::Invalid(length),
         };

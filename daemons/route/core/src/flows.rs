@@ -118,8 +118,7 @@ impl PartialEq for Flows {
 impl From<Vec<Flow>> for Flows {
     /// Versions of an earlier life; which are present the settings say.
     fn from(flows: Vec<Flow>) -> Self {
-        let versions =
-            flows.into_iter().map(|flow| (FlowVersion::of(&flow), Arc::new(flow))).collect();
+        let versions = flows.into_iter().map(|flow| (FlowVersion::of(&flow), Arc::new(flow))).collect();
         Self { versions, present: BTreeMap::new() }
     }
 }

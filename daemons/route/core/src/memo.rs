@@ -44,7 +44,8 @@ pub fn of_call(call: &Call) -> Memo {
     if whole.0.len() <= MOST {
         return whole;
     }
-    let fits = |call: &Call| Some(text(&Memory::Call(Box::new(call.clone())))).filter(|memo| memo.0.len() <= MOST);
+    let fits =
+        |call: &Call| Some(text(&Memory::Call(Box::new(call.clone())))).filter(|memo| memo.0.len() <= MOST);
     while fewer_decisions(&mut less) {
         if let Some(memo) = fits(&less) {
             return memo;

@@ -11,10 +11,7 @@ use settings::{
     record::Record,
     route::{Number, Route},
 };
-use std::{
-    collections::VecDeque,
-    time::Duration,
-};
+use std::{collections::VecDeque, time::Duration};
 use types::{LegId, Monotonic, Name, Pii, QueueId, TrunkId, Uid, Utc};
 
 /// What a prompt takes in a trial, whose prompts are not looked at.
@@ -56,7 +53,14 @@ impl Trial {
         let plan = Route { numbers: vec![Number { dialled, flow: flow.clone() }], ..route.clone() };
         let now = Moment { monotonic: Monotonic(0), utc: at };
         let mut stage = Theatre {
-            router: Router::new(now, [0; 16], plan, Record::default(), everybody(route, at), Flows::default()),
+            router: Router::new(
+                now,
+                [0; 16],
+                plan,
+                Record::default(),
+                everybody(route, at),
+                Flows::default(),
+            ),
             now,
             moments: Vec::new(),
             decided: 0,
@@ -208,7 +212,8 @@ impl Theatre {
             MediaCommand::Play { leg, play, prompts, times: Times::Once } => {
                 let names: Vec<&str> = prompts.iter().map(Name::as_str).collect();
                 self.note("caller.hears", names.join(", "));
-                let menu = matches!(self.router.only_call().map(|call| &call.stage), Some(Stage::Choosing(_)));
+                let menu =
+                    matches!(self.router.only_call().map(|call| &call.stage), Some(Stage::Choosing(_)));
                 // Who is going to press does so while the menu is said.
                 if menu && self.keys.front().is_some_and(|keys| !keys.is_empty()) {
                     return;

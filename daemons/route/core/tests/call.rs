@@ -41,7 +41,10 @@ fn a_caller_hears_the_announcement_waits_talks_and_is_recorded() {
     assert_eq!(world.finished, [recording]);
 
     let [record] = &world.saved[..] else { panic!("{} call records", world.saved.len()) };
-    assert_eq!((record.disposition, record.flow.split_once('@').unwrap().0), (Disposition::Answered, "service"));
+    assert_eq!(
+        (record.disposition, record.flow.split_once('@').unwrap().0),
+        (Disposition::Answered, "service")
+    );
     let Recorded::Yes { recording: kept, consents } = &record.recording else {
         panic!("{:?}", record.recording)
     };

@@ -137,7 +137,11 @@ fn a_digit_ends_the_prompt_and_chooses() {
     let leg = at_menu(&mut world);
     assert_eq!(world.router.live_calls()[0].stage, Stage::Choosing);
     world.press(leg, "*");
-    assert_eq!((world.playing(leg).as_deref(), step(&world).as_str()), (Some("main"), "menu"), "back to itself");
+    assert_eq!(
+        (world.playing(leg).as_deref(), step(&world).as_str()),
+        (Some("main"), "menu"),
+        "back to itself"
+    );
     // 1 could become 12: the time between digits decides.
     world.press(leg, "1");
     assert_eq!(world.playing(leg), None, "a digit ends the prompt");
@@ -148,7 +152,8 @@ fn a_digit_ends_the_prompt_and_chooses() {
     assert_eq!((world.playing(leg).as_deref(), step(&world).as_str()), (Some("waiting"), "people"));
     world.hang_up(leg);
     let told = world.decisions();
-    for line in ["menu.chosen menu: * → menu", "menu.chosen menu: 1 → loans", "flow.step loans: play loans"] {
+    for line in ["menu.chosen menu: * → menu", "menu.chosen menu: 1 → loans", "flow.step loans: play loans"]
+    {
         assert!(told.iter().any(|decision| decision == line), "{line}: {told:#?}");
     }
 }
@@ -366,7 +371,11 @@ fn a_live_call_stays_in_the_version_that_it_began_in() {
     let mut world = world();
     let leg = at_menu(&mut world);
     let was = world.router.flows().clone();
-    world.settings(&FLOW.replace("play = \"loans\"", "play = \"credits\"").replace("prompt = \"wrong\"", "prompt = \"no\""));
+    world.settings(
+        &FLOW
+            .replace("play = \"loans\"", "play = \"credits\"")
+            .replace("prompt = \"wrong\"", "prompt = \"no\""),
+    );
     assert_ne!(*world.router.flows(), was);
     world.press(leg, "7");
     assert_eq!(world.playing(leg).as_deref(), Some("wrong+main"));
@@ -397,7 +406,10 @@ fn a_version_that_is_gone_is_followed_by_the_step_of_the_same_name_and_said() {
         // The step has kept its name and another prompt.
         (FLOW.replace("play = \"busy\"", "play = \"late\""), "late"),
         // It has it not: the flow begins anew.
-        (FLOW.replace("name = \"people\"", "name = \"staff\"").replace("\"people\"", "\"staff\""), "greeting"),
+        (
+            FLOW.replace("name = \"people\"", "name = \"staff\"").replace("\"people\"", "\"staff\""),
+            "greeting",
+        ),
     ] {
         let mut world = world();
         let leg = at_menu(&mut world);
@@ -455,7 +467,11 @@ fn a_kill_of_route_keeps_the_place_in_the_menu_its_failures_and_the_digits_so_fa
     world.attach_sip();
     world.attach_media();
     world.settle();
-    assert_eq!(world.playing(other).as_deref(), Some("wrong+main"), "media is asked again for what was heard");
+    assert_eq!(
+        world.playing(other).as_deref(),
+        Some("wrong+main"),
+        "media is asked again for what was heard"
+    );
     world.press(other, "7");
     let call = world.router.live_calls().into_iter().find(|call| call.legs[0] == other).unwrap();
     assert_eq!(call.step.as_deref(), Some("people"));

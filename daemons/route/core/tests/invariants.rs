@@ -261,7 +261,8 @@ impl Life {
             }
             Act::WrapUp(who, lasting) => {
                 let lasting = Duration::from_secs(u64::from(lasting));
-                let _may_have_no_call = world.router.wrap_up(world.now, &agent(NAMES[usize::from(who)].0), lasting);
+                let _may_have_no_call =
+                    world.router.wrap_up(world.now, &agent(NAMES[usize::from(who)].0), lasting);
                 world.drain();
             }
             Act::Press(at, key, by_media) => {

@@ -126,7 +126,9 @@ fn a_phone_that_is_lost_while_it_rings_gives_its_caller_to_the_next() {
     let bobs = world.answer();
     assert_eq!(world.media[&bobs].bridged, Some(caller));
     world.hang_up(caller);
-    assert!(world.decisions().contains(&"offer.failed alice: phone 8001 cannot be reached any more".to_owned()));
+    assert!(
+        world.decisions().contains(&"offer.failed alice: phone 8001 cannot be reached any more".to_owned())
+    );
 }
 
 #[test]

@@ -50,7 +50,9 @@ fn the_first_word_comes_after_two_seconds_and_then_the_music_again() {
         word(&world, second),
         "patience+queue-ahead.zh-CN+number-1.zh-CN+queue-persons.zh-CN+queue-ahead.en+number-2.en+queue-persons.en"
     );
-    assert!(word(&world, third).starts_with("patience+queue-ahead.zh-CN+number-liang.zh-CN+queue-persons.zh-CN+"));
+    assert!(
+        word(&world, third).starts_with("patience+queue-ahead.zh-CN+number-liang.zh-CN+queue-persons.zh-CN+")
+    );
     word_ends(&mut world, first);
     world.pass(seconds(19));
     assert_eq!(word(&world, first), "waiting");
@@ -80,7 +82,10 @@ fn nobody_is_told_to_wait_while_a_phone_rings_for_them() {
     world.ready("alice", "8001");
     let leg = world.waiting_caller();
     let phone = *world.dialled.last().unwrap();
-    world.give(route_core::Input::Signalling(route_api::SignallingEvent::Ringing { leg: phone, description: None }));
+    world.give(route_core::Input::Signalling(route_api::SignallingEvent::Ringing {
+        leg: phone,
+        description: None,
+    }));
     world.pass(seconds(10));
     assert_eq!(word(&world, leg), "waiting");
     // RONA: the word that fell due is said soon.

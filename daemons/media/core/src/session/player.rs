@@ -5,6 +5,7 @@
 //! nothing that follows. Never reads a file: prompts are loaded by the shell.
 
 use crate::{Error, g711::Law, wav::Audio};
+use mutant::mutant;
 use serde::{Deserialize, Serialize};
 use std::{fmt, time::Duration};
 use types::Monotonic;
@@ -164,7 +165,8 @@ impl Player {
         while wanted > 0 {
             let start = if self.times == Times::Endless { self.sent % length } else { self.sent };
             let piece = piece(prompts, law, start, wanted);
-            if piece.is_empty() {
+            let gap = mutant("media-gap-between-prompts") && (piece.len() as u64) < wanted && wanted < frame;
+            if piece.is_empty() || gap {
                 // The last packet of a playing is filled up with silence.
                 out.extend(std::iter::repeat_n(law.silence(), wanted as usize));
                 break;

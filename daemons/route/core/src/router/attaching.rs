@@ -152,9 +152,11 @@ impl Router {
     fn reclaim_agent(&mut self, call: &mut Call) {
         let (id, leg, state) = match &call.stage {
             Stage::Offering(_, offer) => (offer.agent.clone(), offer.leg, State::Offered { call: call.id }),
-            Stage::Talking(talk) => {
-                (talk.agent.clone(), talk.leg, State::Talking { call: call.id, next: Next::WrapUp { lasting: None } })
-            }
+            Stage::Talking(talk) => (
+                talk.agent.clone(),
+                talk.leg,
+                State::Talking { call: call.id, next: Next::WrapUp { lasting: None } },
+            ),
             Stage::Arriving(_)
             | Stage::Playing(_)
             | Stage::Choosing(_)

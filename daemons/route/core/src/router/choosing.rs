@@ -24,13 +24,18 @@ use types::Name;
 
 impl Router {
     /// Begins a menu; where the call goes on when what was pressed before decides it.
-    pub(super) fn begin_menu(&mut self, call: &mut Call, flow: &Flow, at: usize, menu: &Menu) -> Option<Where> {
+    pub(super) fn begin_menu(
+        &mut self,
+        call: &mut Call,
+        flow: &Flow,
+        at: usize,
+        menu: &Menu,
+    ) -> Option<Where> {
         if !menu.type_ahead || mutant("route-type-ahead-lost") {
             call.digits.clear();
         }
         let now = self.now.monotonic;
-        call.stage =
-            Stage::Choosing(Choosing { hears: Hears::Silence, until: now, invalid: 0, no_input: 0 });
+        call.stage = Stage::Choosing(Choosing { hears: Hears::Silence, until: now, invalid: 0, no_input: 0 });
         if menu.barge_in && !call.digits.waiting().is_empty() {
             return self.choose(call, flow, at, menu, false);
         }

@@ -100,12 +100,10 @@ impl Router {
     /// Whether settings and phone allow this state.
     fn may_be(&self, agent: &Agent, wanted: &AgentState) -> Result<(), DeskError> {
         match (wanted, &agent.phone) {
-            (AgentState::Ready, Some(phone)) => {
-                match self.endpoints.get(&Endpoint::Phone(phone.clone())) {
-                    Some(Reachability::Unreachable) => Err(DeskError::PhoneLost(phone.clone())),
-                    _ => Ok(()),
-                }
-            }
+            (AgentState::Ready, Some(phone)) => match self.endpoints.get(&Endpoint::Phone(phone.clone())) {
+                Some(Reachability::Unreachable) => Err(DeskError::PhoneLost(phone.clone())),
+                _ => Ok(()),
+            },
             (AgentState::Aux(reason), _) => {
                 let reasons = &self.plan.route.aux_reasons;
                 if reasons.is_empty() || reasons.iter().any(|known| known.as_str() == reason) {
@@ -122,12 +120,7 @@ impl Router {
     ///
     /// # Errors
     /// [`DeskError`].
-    pub fn wrap_up(
-        &mut self,
-        now: Moment,
-        id: &AgentId,
-        lasting: Duration,
-    ) -> Result<AgentEntry, DeskError> {
+    pub fn wrap_up(&mut self, now: Moment, id: &AgentId, lasting: Duration) -> Result<AgentEntry, DeskError> {
         self.arrive_at(now);
         let Some(agent) = self.roster.0.get(id) else { return Err(DeskError::UnknownAgent) };
         match agent.state {

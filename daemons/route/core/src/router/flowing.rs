@@ -120,7 +120,8 @@ impl Router {
                 (position.step, position.name) = (at, step.name.clone());
             }
             call.unasked += 1;
-            if call.unasked > UNASKED && !mutant("route-flow-spins") {
+            let most = if mutant("route-flow-spins") { UNASKED * 1000 } else { UNASKED };
+            if call.unasked > most {
                 let why = format!("{UNASKED} steps without the caller, the last was {}", flow.called(at));
                 call.decide(self.now.utc, "flow.spins", &why);
                 return self.refuse(call, Disposition::Failed, Cause::TemporaryFailure, why);
@@ -136,7 +137,9 @@ impl Router {
     /// Does a step; where it goes on, or `None` where something has to happen first.
     fn begin_step(&mut self, call: &mut Call, flow: &Flow, at: usize) -> Option<Where> {
         match &flow.steps.get(at)?.does {
-            Deed::Play(prompt) => self.play_whole(call, prompt, Purpose::Prompt).then_some(flow.onward(at, None)),
+            Deed::Play(prompt) => {
+                self.play_whole(call, prompt, Purpose::Prompt).then_some(flow.onward(at, None))
+            }
             Deed::Announce(prompt) => {
                 self.play_whole(call, prompt, Purpose::Announcement).then_some(flow.onward(at, None))
             }
@@ -224,14 +227,15 @@ impl Router {
         match &call.stage {
             Stage::Playing(playing) if playing.play == play => {
                 let purpose = playing.purpose;
-                let Some(played) = prompts.iter().find(|played| played.prompt == playing.prompt) else { return };
+                let Some(played) = prompts.iter().find(|played| played.prompt == playing.prompt) else {
+                    return;
+                };
                 if purpose == Purpose::Announcement {
                     announced(call, self.now.utc, played, ended, extent);
                 }
                 self.leave_step(call, |flow, at| flow.onward(at, None));
             }
-            Stage::Choosing(choosing)
-                if matches!(choosing.hears, Hears::Prompts { play: heard, .. } if heard == play) =>
+            Stage::Choosing(choosing) if matches!(choosing.hears, Hears::Prompts { play: heard, .. } if heard == play) =>
             {
                 self.menu_prompt_over(call);
             }
@@ -246,8 +250,7 @@ impl Router {
                 call.decide(self.now.utc, "prompt.failed", detail);
                 self.leave_step(call, |flow, at| flow.onward(at, None));
             }
-            Stage::Choosing(choosing)
-                if matches!(choosing.hears, Hears::Prompts { play: heard, .. } if heard == play) =>
+            Stage::Choosing(choosing) if matches!(choosing.hears, Hears::Prompts { play: heard, .. } if heard == play) =>
             {
                 call.decide(self.now.utc, "prompt.failed", detail);
                 self.menu_prompt_over(call);

@@ -5,7 +5,9 @@ use crate::{
     agent::{Agent, State},
     call::{Call, Stage},
 };
-use route_api::{AgentCounts, AgentEntry, AgentState, Endpoint, LiveCall, QueueEntry, Reachability, Stage as Shown};
+use route_api::{
+    AgentCounts, AgentEntry, AgentState, Endpoint, LiveCall, QueueEntry, Reachability, Stage as Shown,
+};
 use types::{AgentId, QueueId};
 
 impl Router {
@@ -77,28 +79,28 @@ impl Router {
 
     /// The call as people see it.
     fn live(&self, call: &Call) -> LiveCall {
-    let (stage, queue) = match &call.stage {
-        Stage::Arriving(_) => (Shown::Arriving, None),
-        Stage::Playing(_) => (Shown::Announcing, None),
-        Stage::Choosing(_) => (Shown::Choosing, None),
-        Stage::Waiting(wait) => (Shown::Waiting, Some(wait.queue.clone())),
-        Stage::Offering(wait, _) => (Shown::Offering, Some(wait.queue.clone())),
-        Stage::Talking(talk) => (Shown::Talking, Some(talk.queue.clone())),
-        Stage::Ending { .. } => (Shown::Ending, call.queued.last().map(|stay| stay.queue.clone())),
-    };
-    LiveCall {
-        call: call.id,
-        offered: call.offered,
-        from: call.from.number.masked(),
-        dialled: call.dialled.clone(),
-        stage,
-        step: self.step_called(call),
-        queue,
-        agent: call.agent().cloned(),
-        recording: call.recording(),
-        legs: call.legs().map(|leg| leg.id).collect(),
+        let (stage, queue) = match &call.stage {
+            Stage::Arriving(_) => (Shown::Arriving, None),
+            Stage::Playing(_) => (Shown::Announcing, None),
+            Stage::Choosing(_) => (Shown::Choosing, None),
+            Stage::Waiting(wait) => (Shown::Waiting, Some(wait.queue.clone())),
+            Stage::Offering(wait, _) => (Shown::Offering, Some(wait.queue.clone())),
+            Stage::Talking(talk) => (Shown::Talking, Some(talk.queue.clone())),
+            Stage::Ending { .. } => (Shown::Ending, call.queued.last().map(|stay| stay.queue.clone())),
+        };
+        LiveCall {
+            call: call.id,
+            offered: call.offered,
+            from: call.from.number.masked(),
+            dialled: call.dialled.clone(),
+            stage,
+            step: self.step_called(call),
+            queue,
+            agent: call.agent().cloned(),
+            recording: call.recording(),
+            legs: call.legs().map(|leg| leg.id).collect(),
+        }
     }
-}
 
     fn step_called(&self, call: &Call) -> Option<String> {
         let position = call.position.as_ref()?;

@@ -4,7 +4,9 @@
 //! caller's queue, are ready and have a phone that can be reached, the highest skill counts, then the longest
 //! idle time, then the name.
 
-use super::{HOLD, Link, MEDIA, REMOVED, Router, SIGN, Staffing, Unserved, queueing::FIRST_WORD, staffing::PHONE_LOST};
+use super::{
+    HOLD, Link, MEDIA, REMOVED, Router, SIGN, Staffing, Unserved, queueing::FIRST_WORD, staffing::PHONE_LOST,
+};
 use crate::{
     agent::State,
     call::{Call, Offer, OfferStep, Place, Stage, Wait},

@@ -9,7 +9,7 @@ use crate::{
 use mutant::mutant;
 use report_api::Queued;
 use route_api::{MediaCommand, Times};
-use settings::route::{Deed, Flow, Queueing, WhileWaiting, Where};
+use settings::route::{Deed, Flow, Queueing, Where, WhileWaiting};
 use std::time::Duration;
 use types::{CallId, Monotonic, Name, QueueId};
 
@@ -53,7 +53,13 @@ impl Unserved {
 
 impl Router {
     /// Takes a place in a queue; where the call goes on if it gets none.
-    pub(super) fn enter(&mut self, call: &mut Call, flow: &Flow, at: usize, queueing: &Queueing) -> Option<Where> {
+    pub(super) fn enter(
+        &mut self,
+        call: &mut Call,
+        flow: &Flow,
+        at: usize,
+        queueing: &Queueing,
+    ) -> Option<Where> {
         let now = self.now;
         let name = &queueing.name;
         let waiting = self.queues.get(name).map_or(0, |waiting| waiting.len());
@@ -102,12 +108,8 @@ impl Router {
                 self.queues.remove(&wait.queue);
             }
         }
-        let stay = Queued {
-            queue: wait.queue,
-            entered: wait.entered,
-            left: self.now.utc,
-            offers: wait.offers,
-        };
+        let stay =
+            Queued { queue: wait.queue, entered: wait.entered, left: self.now.utc, offers: wait.offers };
         // A flow may let a caller wait again and again: the last stay stands for those beyond.
         call.queued.truncate(STAYS - 1);
         call.queued.push(stay);
@@ -136,7 +138,8 @@ impl Router {
             .collect();
         for call in unstaffed {
             self.with_call(call, |router, call| {
-                let named = matches!(router.deed(call), Some(Deed::Queue(queue)) if queue.unstaffed.is_some());
+                let named =
+                    matches!(router.deed(call), Some(Deed::Queue(queue)) if queue.unstaffed.is_some());
                 if named && matches!(call.stage, Stage::Waiting(_)) {
                     router.overflow(call, Unserved::Unstaffed, "the last who served it signed out");
                 }
@@ -154,7 +157,8 @@ impl Router {
     pub(super) fn play_music(&mut self, call: &mut Call) {
         let (Stage::Waiting(wait) | Stage::Offering(wait, _)) = &mut call.stage else { return };
         wait.comfort = Comfort::Music;
-        let music = self.plan.queue(&wait.queue).and_then(|queue| queue.music.as_ref()).and_then(plan::prompt);
+        let music =
+            self.plan.queue(&wait.queue).and_then(|queue| queue.music.as_ref()).and_then(plan::prompt);
         match music {
             Some(music) => {
                 self.play(call, vec![music], Times::Endless);
@@ -169,7 +173,8 @@ impl Router {
         let Stage::Waiting(wait) = &call.stage else { return };
         let told = self.plan.queue(&wait.queue).and_then(|queue| queue.while_waiting.clone());
         let prompts = told.as_ref().map_or_else(Vec::new, |told| self.words(told, wait));
-        let word = next_word(told.as_ref(), now, told.as_ref().map_or(Duration::ZERO, |t| t.every.duration()));
+        let word =
+            next_word(told.as_ref(), now, told.as_ref().map_or(Duration::ZERO, |t| t.every.duration()));
         let comfort = match prompts.is_empty() {
             true => wait.comfort,
             false => Comfort::Word { play: self.play(call, prompts, Times::Once) },

@@ -1,11 +1,11 @@
 //! Agents' states: what follows when a call, a phone or a person changes them.
 
+use super::offering::Fate;
 use super::{RETURN, Router, Staffing, Timer};
 use crate::{
     agent::{Agent, Next, State},
     call::{Stage, Talk},
 };
-use super::offering::Fate;
 use mutant::mutant;
 use report_api::OfferOutcome;
 use route_api::{Cause, Endpoint};
@@ -73,7 +73,9 @@ impl Router {
             Next::SignedOut => self.set_agent(id, State::SignedOut),
             Next::Aux { reason } => self.set_agent(id, State::Aux { reason }),
             Next::WrapUp { .. } if wrap_up.is_zero() => self.make_ready(id),
-            Next::WrapUp { .. } => self.set_agent(id, State::WrapUp { until: self.now.monotonic.plus(wrap_up) }),
+            Next::WrapUp { .. } => {
+                self.set_agent(id, State::WrapUp { until: self.now.monotonic.plus(wrap_up) })
+            }
         }
     }
 

@@ -10,8 +10,8 @@ use record_api::{Begin, Join};
 use report_api::CallRecord;
 use route_api::{
     AgentEntry, AgentState, AttachMedia, AttachSignalling, Cause, EndedBy, Endpoint, Extent, LegState,
-    LiveLeg, LiveMedia, MediaCommand, MediaEvent, Memo, Party, PlayedPrompt, Quality, Reachability, SessionDescription,
-    SignallingCommand, SignallingEvent,
+    LiveLeg, LiveMedia, MediaCommand, MediaEvent, Memo, Party, PlayedPrompt, Quality, Reachability,
+    SessionDescription, SignallingCommand, SignallingEvent,
 };
 use route_core::{Edge, Flows, Input, MEMO_MOST, Moment, Output, Roster, Router};
 use settings::{Settings, record::Record, route::Route};
@@ -111,7 +111,14 @@ impl World {
         let now = Moment { monotonic: Monotonic(1_000_000_000_000), utc: Utc(1_800_000_000_000_000_000) };
         let plan = plan();
         let mut world = Self {
-            router: Router::new(now, [1; 16], plan.clone(), Record::default(), Roster::default(), Flows::default()),
+            router: Router::new(
+                now,
+                [1; 16],
+                plan.clone(),
+                Record::default(),
+                Roster::default(),
+                Flows::default(),
+            ),
             now,
             plan,
             sip: BTreeMap::new(),
@@ -409,10 +416,8 @@ impl World {
     pub fn prompt_ends(&mut self, leg: LegId, extent: Extent) {
         let utc = self.now.utc;
         if let Some((play, prompts)) = self.media.get_mut(&leg).and_then(|side| side.playing.take()) {
-            let played = |prompt: &String| PlayedPrompt {
-                prompt: prompt.parse().unwrap(),
-                digest: "ab".repeat(32),
-            };
+            let played =
+                |prompt: &String| PlayedPrompt { prompt: prompt.parse().unwrap(), digest: "ab".repeat(32) };
             self.from_media.push_back(MediaEvent::Played {
                 leg,
                 play,
