@@ -1,7 +1,7 @@
 //! `ym flows`: what callers go through, drawn and tried.
 
 use crate::{
-    failure::Failure,
+    failure::{Failure, Status},
     output::{self, Form},
     session::Session,
     time,
@@ -65,13 +65,15 @@ pub async fn flows(session: &Session<'_>, form: Form, deed: FlowDeed) -> Result<
             });
         }
         FlowDeed::Show { flow, dot, file } => {
-            let plan = match file {
-                Some(file) => written(&file)?,
-                None => in_force(session).await?,
+            let (plan, place) = match file {
+                Some(file) => (written(&file)?, file.display().to_string()),
+                None => (in_force(session).await?, "the settings in force".to_owned()),
             };
             let found = plan.flows.iter().find(|known| known.name == flow);
-            let found =
-                found.ok_or_else(|| Failure::plain(format!("there is no flow {flow}: ym flows list")))?;
+            let found = found.ok_or_else(|| {
+                let arguments = [("flow", flow.as_str()), ("file", place.as_str())];
+                Failure::said("ym.flow-unknown", &arguments).with(Status::NotFound)
+            })?;
             output::show(form, found, |found| {
                 output::say(&if dot { graph(found) } else { tree(found) });
             });
@@ -113,7 +115,7 @@ fn written(file: &PathBuf) -> Result<Plan, Failure> {
     let text = fs::read_to_string(file).map_err(|error| Failure::new(&format!("read {name}"), error))?;
     Settings::parse(&text).map(|settings| settings.route).map_err(|problems| {
         problems.iter().for_each(|problem| output::complain(&problem.sentence(output::language(), &name)));
-        Failure::plain(format!("{name} has mistakes"))
+        Failure::said("ym.mistakes-shown", &[("file", &name)])
     })
 }
 

@@ -7,7 +7,7 @@ mod limits;
 mod prompts;
 mod route;
 
-pub(crate) use prompts::missing;
+pub(crate) use prompts::{missing, prompts};
 
 use crate::problem::{Message, nearest};
 use crate::{Section, Settings};

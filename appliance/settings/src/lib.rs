@@ -90,6 +90,11 @@ impl Settings {
         read::read(text, prompts)
     }
 
+    /// The names of all prompts that the settings need, those of numbers included.
+    pub fn prompts(&self) -> BTreeSet<String> {
+        check::prompts(&self.route)
+    }
+
     /// The text with each password that is only a [`MASK`] filled in from `current`: settings that were
     /// shown, changed and brought back keep the passwords that nobody touched.
     pub fn fill(text: &str, current: &Self) -> Zeroizing<String> {

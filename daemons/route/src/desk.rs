@@ -277,7 +277,7 @@ fn refusal(error: DeskError) -> Refusal {
         DeskError::SignedOut => Refusal::conflict("route.signed-out", message),
         DeskError::PhoneLost(_) => Refusal::conflict("route.phone-lost", message),
         DeskError::NothingToWrapUp => Refusal::conflict("route.nothing-to-wrap-up", message),
-        DeskError::AuxReason(_) => Refusal::invalid("route.aux-reason", message),
+        DeskError::AuxReason(_) => Refusal::invalid("route.aux-reason-unknown", message),
         DeskError::OnCall => Refusal::conflict("route.on-call", message),
         DeskError::NotSettable => Refusal::invalid("route.not-settable", message),
         _ => Refusal::conflict("route.refused", message),

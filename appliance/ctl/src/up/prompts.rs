@@ -2,23 +2,15 @@
 //! nothing.
 
 use crate::{failure::Failure, home::Home};
-use settings::{Settings, route::Step};
+use settings::Settings;
 use std::collections::BTreeSet;
 
 /// What lacks, in one sentence with its remedy.
 pub fn missing(home: &Home, settings: &Settings) -> Option<Failure> {
     // A path of its own takes the place of the home.
     let folder = home.path().join(&settings.media.prompts);
-    let steps = settings.route.flows.iter().flat_map(|flow| &flow.steps).filter_map(|step| match step {
-        Step::Play(prompt) | Step::Announce(prompt) => Some(prompt),
-        Step::Queue(_) => None,
-    });
-    let music = settings.route.queues.iter().filter_map(|queue| queue.music.as_ref());
-    let lacking: BTreeSet<String> = steps
-        .chain(music)
-        .map(|prompt| format!("{prompt}.wav"))
-        .filter(|name| !folder.join(name).is_file())
-        .collect();
+    let files = settings.prompts().into_iter().map(|prompt| format!("{prompt}.wav"));
+    let lacking: BTreeSet<String> = files.filter(|name| !folder.join(name).is_file()).collect();
     if lacking.is_empty() {
         return None;
     }

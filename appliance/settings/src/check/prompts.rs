@@ -19,6 +19,11 @@ pub(crate) fn missing(settings: &Settings, present: &BTreeSet<String>, findings:
     }
 }
 
+/// Every prompt that is named.
+pub(crate) fn prompts(route: &Route) -> BTreeSet<String> {
+    named(route).into_iter().map(|(_, prompt)| prompt).collect()
+}
+
 /// Every prompt and where it is named.
 fn named(route: &Route) -> Vec<(Path, String)> {
     let path = Path::new("route");
