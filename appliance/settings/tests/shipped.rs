@@ -76,6 +76,18 @@ fn the_demonstration_is_a_whole_house() {
     assert!(settings.sip.trunks[0].address == "127.0.0.1:5070".parse().unwrap());
 }
 
+/// Every prompt that the demonstration names lies beside it, numbers included.
+#[test]
+fn the_demonstration_s_prompts_are_there() {
+    let present = |directory: &Path| {
+        let files = std::fs::read_dir(configs("demo").join(directory)).unwrap().flatten();
+        let names = files.filter_map(|file| Some(file.file_name().to_str()?.strip_suffix(".wav")?.to_owned()));
+        Some(names.collect())
+    };
+    let problems = Settings::parse_beside(&read("demo/appliance.toml"), present).err();
+    assert!(problems.is_none(), "{problems:#?}");
+}
+
 #[test]
 fn the_schema_is_the_golden_file() {
     let mut schema = serde_json::to_string_pretty(&settings::schema()).unwrap();

@@ -455,7 +455,9 @@ fn the_demonstration_s_prompts_are_prompts() {
         if path.extension().is_some_and(|extension| extension == "wav") {
             let file = std::fs::read(&path).unwrap();
             assert!(file.len() <= 100_000, "{}", path.display());
-            assert!(Prompt::read(&file).unwrap().duration() > Duration::from_secs(1));
+            let prompt = Prompt::read(&file).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+            // Words of a row are short; whole sentences are not.
+            assert!(prompt.duration() > Duration::from_millis(150), "{path:?}");
             names.push(
                 path.file_stem().unwrap().to_str().unwrap().parse::<types::Name>().unwrap().to_string(),
             );
