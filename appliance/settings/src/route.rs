@@ -2,6 +2,7 @@
 
 mod calendar;
 mod flow;
+mod written;
 
 pub use calendar::{Calendar, Days, WeeklyHours, Zone};
 pub use flow::{Deed, Flow, HangUp, Hours, Keys, Limit, Menu, Needs, Queueing, Step, Way, Where};

@@ -81,7 +81,8 @@ fn the_demonstration_is_a_whole_house() {
 fn the_demonstration_s_prompts_are_there() {
     let present = |directory: &Path| {
         let files = std::fs::read_dir(configs("demo").join(directory)).unwrap().flatten();
-        let names = files.filter_map(|file| Some(file.file_name().to_str()?.strip_suffix(".wav")?.to_owned()));
+        let names =
+            files.filter_map(|file| Some(file.file_name().to_str()?.strip_suffix(".wav")?.to_owned()));
         Some(names.collect())
     };
     let problems = Settings::parse_beside(&read("demo/appliance.toml"), present).err();

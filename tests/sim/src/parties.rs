@@ -49,7 +49,7 @@ impl World {
         };
         let dialled = match (self.chance.percent(4), self.scenario.menus) {
             (true, _) => "12345",
-            (false, Menus::Most) if number % 3 > 0 => "95556",
+            (false, Menus::Most) if !number.is_multiple_of(3) => "95556",
             (false, _) => "95555",
         };
         let mut line = Line::dial(self.now, birth, dialled, offering);

@@ -125,6 +125,6 @@ impl From<Vec<Flow>> for Flows {
 
 impl From<Flows> for Vec<Flow> {
     fn from(flows: Flows) -> Self {
-        flows.versions.into_values().map(|flow| Arc::unwrap_or_clone(flow)).collect()
+        flows.versions.into_values().map(Arc::unwrap_or_clone).collect()
     }
 }

@@ -8,13 +8,14 @@ mod ending;
 mod flowing;
 mod live;
 mod offering;
+mod planning;
 mod queueing;
 mod settling;
 mod staffing;
 mod talking;
 
 use crate::{
-    agent::{Agent, Roster},
+    agent::Roster,
     call::{Call, Place, Stage},
     digits::Source,
     estimate::Pace,
@@ -394,34 +395,5 @@ impl Router {
             leg.sound = Sound::Closing;
             self.sound(MediaCommand::Close { leg: leg.id });
         }
-    }
-
-    /// Agents come and go with the settings; who is on a call stays until its end.
-    fn follow_plan(&mut self) {
-        for agent in &self.plan.route.agents {
-            self.roster.0.entry(agent.name.clone()).or_insert_with(|| Agent::signed_out(self.now.utc));
-        }
-        let plan = &self.plan;
-        self.roster.0.retain(|id, agent| agent.call().is_some() || plan.agent(id).is_some());
-        let gone: Vec<_> = self
-            .queues
-            .iter()
-            .filter(|(queue, _)| self.plan.queue(queue).is_none())
-            .flat_map(|(_, waiting)| waiting.values().copied())
-            .collect();
-        for call in gone {
-            self.with_call(call, |router, call| {
-                if matches!(call.stage, Stage::Waiting(_)) {
-                    router.overflow(call, Unserved::Removed, REMOVED);
-                }
-            });
-        }
-    }
-
-    /// Forgets versions of flows that no call is in.
-    fn forget_flows(&mut self) {
-        let in_use: BTreeSet<_> =
-            self.calls.values().filter_map(|call| call.position.as_ref()).map(|p| p.version).collect();
-        self.flows.forget(|version| in_use.contains(&version));
     }
 }

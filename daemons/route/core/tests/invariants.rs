@@ -156,7 +156,7 @@ impl Life {
         match act {
             Act::Call(known) if world.sip_attached => {
                 // Every second caller meets a menu.
-                let number = if self.offered.len() % 2 == 0 { "95555" } else { "95556" };
+                let number = if self.offered.len().is_multiple_of(2) { "95555" } else { "95556" };
                 self.offered.insert(world.call(if known { number } else { "1" }));
             }
             Act::Call(_) => {}
