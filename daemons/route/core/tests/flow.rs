@@ -330,6 +330,17 @@ fn nobody_waits_for_nobody() {
 }
 
 #[test]
+fn who_waits_for_people_that_the_settings_take_away_goes_on() {
+    let mut world = world();
+    let leg = at_menu(&mut world);
+    world.press(leg, "1#");
+    heard(&mut world, leg, "loans");
+    let without = FLOW[..FLOW.find("[[route.agents]]").unwrap()].to_owned();
+    world.settings(&without);
+    assert_eq!(world.playing(leg).as_deref(), Some("nobody"));
+}
+
+#[test]
 fn a_menu_hung_up_in_leaves_a_call_record_that_ended_in_the_flow() {
     let mut world = world();
     let leg = at_menu(&mut world);

@@ -365,6 +365,13 @@ impl Life {
             let waits = matches!(call.stage, Stage::Waiting | Stage::Offering);
             assert_eq!(waits, waiting.contains(&call.call), "{call:?}");
         }
+        // Who is to go on when nobody serves does not wait for nobody.
+        let serve = router.queues()[0].agents.signed_in();
+        let steps = ["people", "staff"];
+        let waits = |call: &&route_api::LiveCall| {
+            call.stage == Stage::Waiting && call.step.as_deref().is_some_and(|step| steps.contains(&step))
+        };
+        assert!(serve > 0 || !calls.values().any(|call| waits(&call)), "{calls:?} and nobody serves");
         let stayed: Vec<_> = self.order.iter().filter(|call| waiting.contains(call)).collect();
         assert!(
             stayed.iter().zip(&waiting).all(|(before, now)| *before == now),

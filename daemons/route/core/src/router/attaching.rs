@@ -9,7 +9,7 @@
 //! | ended            | ended again           | it is over             | it is over                   |
 //! | knows it not     | its memo's call comes back, else ended | its memo's call comes back and ends, else forgotten | - |
 
-use super::{Link, RETURN, Router, Timer};
+use super::{Link, RETURN, Router, Staffing, Timer};
 use crate::{
     agent::{Agent, Next, State},
     call::{Arrival, Call, OfferStep, Offerer, Recording, Stage},
@@ -120,6 +120,7 @@ impl Router {
             Stage::Waiting(wait) | Stage::Offering(wait, _) => {
                 self.orders = self.orders.max(wait.place.order);
                 self.queues.entry(wait.queue.clone()).or_default().insert(wait.place, call.id);
+                self.staffing = Staffing::Fewer;
             }
             Stage::Arriving(_)
             | Stage::Playing(_)

@@ -1,6 +1,6 @@
 //! New settings: what they mean for agents, for those who wait, and for versions of flows.
 
-use super::{REMOVED, Router, queueing::Unserved};
+use super::{REMOVED, Router, Staffing, queueing::Unserved};
 use crate::{agent::Agent, call::Stage};
 use std::collections::BTreeSet;
 
@@ -11,6 +11,7 @@ impl Router {
             self.roster.0.entry(agent.name.clone()).or_insert_with(|| Agent::signed_out(self.now.utc));
         }
         let plan = &self.plan;
+        self.staffing = Staffing::Fewer;
         self.roster.0.retain(|id, agent| agent.call().is_some() || plan.agent(id).is_some());
         let gone: Vec<_> = self
             .queues
