@@ -230,7 +230,11 @@ impl Core {
             };
             (Endpoint::Phone(phone.extension.clone()), reachable)
         });
-        AttachSignalling { legs: live.collect(), endpoints: trunks.chain(phones).collect() }
+        AttachSignalling {
+            legs: live.collect(),
+            endpoints: trunks.chain(phones).collect(),
+            ..AttachSignalling::default()
+        }
     }
 
     /// What was counted since the start.
