@@ -3,7 +3,7 @@
 use super::cause;
 use super::inbound::reach;
 use super::leg::{Dialing, Established, Kept, Leg, RING_LIMIT, State};
-use super::{ALLOW, SDP};
+use super::{ALLOW, SDP, session_timer};
 use crate::{
     Core, Flow,
     dialog::Dialog,
@@ -72,11 +72,12 @@ impl Core {
         if let Some(display) = &call.from.display {
             from = from.named(display.reveal());
         }
-        let headers = Headers::default()
+        let mut headers = Headers::default()
             .with(Name::MaxForwards, "70")
             .with(Name::Contact, self.contact(flow))
             .with(Name::Allow, ALLOW)
             .with(Name::ContentType, SDP);
+        session_timer::ask(&mut headers);
         let head = Head {
             vias: vec![self.via(flow)],
             from: from.tagged(&self.random.tag()),
@@ -124,10 +125,20 @@ impl Core {
         leg: Option<LegId>,
         response: Response,
     ) {
+        let taken = match leg.and_then(|leg| Some((leg, self.legs.take(leg)?))) {
+            Some((leg_id, leg)) => match self.refreshed(now, id, leg_id, leg, &response) {
+                Ok(()) => return,
+                Err(leg) => Some((leg_id, leg)),
+            },
+            None => None,
+        };
         if response.head.cseq.method != Method::Invite {
+            if let Some((leg_id, leg)) = taken {
+                self.legs.put(leg_id, leg);
+            }
             return;
         }
-        let Some((leg_id, leg)) = leg.and_then(|leg| Some((leg, self.legs.take(leg)?))) else {
+        let Some((leg_id, leg)) = taken else {
             if response.status.is_success() {
                 self.stray(now, id, &response);
             }
@@ -199,7 +210,8 @@ impl Core {
         match super::description(&response.head.headers, &response.body) {
             Ok(description) => {
                 self.event(SignallingEvent::Answered { leg: id, description });
-                let state = Established::new(dialog, dialing.description);
+                let timer = Some(session_timer::agreed(now, response));
+                let state = Established { timer, ..Established::new(dialog, dialing.description) };
                 self.legs.put(id, Leg { over, kept, state: State::Established(Box::new(state)) });
             }
             Err(_) => {
@@ -210,7 +222,7 @@ impl Core {
     }
 
     /// ACK of a 2xx: by the route set, on no transaction (§13.2.2.4).
-    fn acknowledge(&mut self, dialog: &Dialog, number: u32) {
+    pub(super) fn acknowledge(&mut self, dialog: &Dialog, number: u32) {
         let hop = dialog.next_hop();
         let via = self.via(hop);
         let ack = dialog.ack(number, via);
@@ -230,8 +242,9 @@ impl Core {
     }
 
     /// No response came (timers B and F).
-    pub(crate) fn timed_out(&mut self, now: Monotonic, _: TransactionId, leg: Option<LegId>) {
+    pub(crate) fn timed_out(&mut self, now: Monotonic, transaction: TransactionId, leg: Option<LegId>) {
         let Some((id, leg)) = leg.and_then(|leg| Some((leg, self.legs.take(leg)?))) else { return };
+        let Err(leg) = self.refresh_unheard(now, transaction, id, leg) else { return };
         match leg.state {
             State::Dialing(_) => self.ended(now, id, leg.kept, Cause::NoUserResponding, EndedBy::Failure),
             State::Cancelling { .. } => {}
