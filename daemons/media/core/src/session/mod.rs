@@ -161,19 +161,26 @@ impl Core {
     }
 
     fn open(&mut self, now: Monotonic, leg: LegId, opening: Opening<'_>) -> Result<(), Error> {
-        let description = if let Some(open) = self.legs.get_mut(&leg) {
-            open.reopen(now, opening.offer)?
-        } else {
-            if self.legs.len() >= self.limits.legs {
-                return Err(Error::Full(self.limits.legs));
+        if let Some(open) = self.legs.get_mut(&leg) {
+            let listened = open.listens();
+            let description = open.reopen(now, opening.offer)?;
+            let listens = open.listens();
+            self.outbox.event(Event::Opened { leg, description });
+            match (listened, listens) {
+                (true, false) => self.outbox.event(Event::Held { leg }),
+                (false, true) => self.outbox.event(Event::Resumed { leg }),
+                _ => {}
             }
-            if !opening.address.port().is_multiple_of(2) || opening.address.port() == 0 {
-                return Err(Error::OddPort(opening.address));
-            }
-            let (opened, description) = Leg::open(now, leg, &opening)?;
-            self.legs.insert(leg, opened);
-            description
-        };
+            return Ok(());
+        }
+        if self.legs.len() >= self.limits.legs {
+            return Err(Error::Full(self.limits.legs));
+        }
+        if !opening.address.port().is_multiple_of(2) || opening.address.port() == 0 {
+            return Err(Error::OddPort(opening.address));
+        }
+        let (opened, description) = Leg::open(now, leg, &opening)?;
+        self.legs.insert(leg, opened);
         self.outbox.event(Event::Opened { leg, description });
         Ok(())
     }
