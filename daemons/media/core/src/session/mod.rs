@@ -164,13 +164,12 @@ impl Core {
         if let Some(open) = self.legs.get_mut(&leg) {
             let listened = open.listens();
             let description = open.reopen(now, opening.offer)?;
-            let listens = open.listens();
-            self.outbox.event(Event::Opened { leg, description });
-            match (listened, listens) {
+            match (listened, open.listens()) {
                 (true, false) => self.outbox.event(Event::Held { leg }),
                 (false, true) => self.outbox.event(Event::Resumed { leg }),
                 _ => {}
             }
+            self.outbox.event(Event::Opened { leg, description });
             return Ok(());
         }
         if self.legs.len() >= self.limits.legs {
