@@ -1,6 +1,6 @@
 //! The peers: SIPp in the place of the carrier, baresip in the place of the phone.
 
-use crate::{House, PHONE_PASSWORD, free_udp_port};
+use crate::{House, PHONES, free_udp_port};
 use std::{
     fs,
     io::Write,
@@ -14,7 +14,13 @@ pub struct Phone(Child);
 impl Phone {
     /// Registers 8001 at the house.
     pub fn register(house: &House, speech: &Path) -> Self {
-        let folder = house.folder.path().join("baresip");
+        let [(extension, password), _] = PHONES;
+        Self::register_as(house, extension, password, speech)
+    }
+
+    /// Registers another.
+    pub fn register_as(house: &House, extension: &str, password: &str, speech: &Path) -> Self {
+        let folder = house.folder.path().join(format!("baresip-{extension}"));
         fs::create_dir_all(&folder).unwrap();
         let modules = ["stdio.so", "account.so", "g711.so", "aufile.so", "aubridge.so", "menu.so"]
             .map(|module| format!("module {module}\n"))
@@ -27,7 +33,7 @@ impl Phone {
         );
         fs::write(folder.join("config"), config).unwrap();
         let account = format!(
-            "<sip:8001@127.0.0.1:{}>;auth_pass={PHONE_PASSWORD};answermode=auto;regint=60;audio_codecs=PCMA/8000/1\n",
+            "<sip:{extension}@127.0.0.1:{}>;auth_pass={password};answermode=auto;regint=60;audio_codecs=PCMA/8000/1\n",
             house.sip
         );
         fs::write(folder.join("accounts"), account).unwrap();
@@ -41,8 +47,27 @@ impl Phone {
 impl Phone {
     /// Hangs up, as a hand on the phone would: baresip's key `b`.
     pub fn hang_up(&mut self) {
-        let keys = self.0.stdin.as_mut().expect("its keyboard");
-        keys.write_all(b"b").and_then(|()| keys.flush()).expect("it takes keys");
+        self.press("b");
+    }
+
+    /// Puts the call on hold.
+    pub fn hold(&mut self) {
+        self.press("/hold\n");
+    }
+
+    /// Takes it back.
+    pub fn resume(&mut self) {
+        self.press("/resume\n");
+    }
+
+    /// Hands the call on (REFER).
+    pub fn transfer(&mut self, to: &str) {
+        self.press(&format!("/transfer {to}\n"));
+    }
+
+    fn press(&mut self, keys: &str) {
+        let keyboard = self.0.stdin.as_mut().expect("its keyboard");
+        keyboard.write_all(keys.as_bytes()).and_then(|()| keyboard.flush()).expect("it takes keys");
     }
 }
 
