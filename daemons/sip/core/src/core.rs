@@ -166,7 +166,10 @@ impl Core {
         match input {
             Input::Datagram { flow, bytes } => self.receive(now, flow, bytes),
             Input::Command(command) => self.command(now, command),
-            Input::Route(presence) => self.presence = presence,
+            Input::Route(presence) => {
+                self.presence = presence;
+                self.ask_again();
+            }
             Input::Tick => {}
         }
         self.settle(now);
