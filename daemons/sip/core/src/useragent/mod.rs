@@ -5,6 +5,7 @@
 
 mod cause;
 mod ended;
+mod identity;
 mod inbound;
 mod leg;
 mod legs;
