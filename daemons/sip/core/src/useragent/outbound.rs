@@ -127,8 +127,8 @@ impl Core {
     ) {
         let taken = match leg.and_then(|leg| Some((leg, self.legs.take(leg)?))) {
             Some((leg_id, leg)) => match self.refreshed(now, id, leg_id, leg, &response) {
-                Ok(()) => return,
-                Err(leg) => Some((leg_id, leg)),
+                Some(leg) => Some((leg_id, leg)),
+                None => return,
             },
             None => None,
         };
@@ -244,7 +244,7 @@ impl Core {
     /// No response came (timers B and F).
     pub(crate) fn timed_out(&mut self, now: Monotonic, transaction: TransactionId, leg: Option<LegId>) {
         let Some((id, leg)) = leg.and_then(|leg| Some((leg, self.legs.take(leg)?))) else { return };
-        let Err(leg) = self.refresh_unheard(now, transaction, id, leg) else { return };
+        let Some(leg) = self.refresh_unheard(now, transaction, id, leg) else { return };
         match leg.state {
             State::Dialing(_) => self.ended(now, id, leg.kept, Cause::NoUserResponding, EndedBy::Failure),
             State::Cancelling { .. } => {}
