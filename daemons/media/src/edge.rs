@@ -44,7 +44,7 @@ pub async fn attach(route: Client<Route>, worker: Handle, mut prompts: Prompts) 
 }
 
 /// Lists what stands, and attaches with the last page of it.
-async fn open(route: &Client<Route>, standing: AttachMedia) -> Result<Stream<AttachMedia>, service::Error> {
+async fn open(route: &Client<Route>, standing: AttachMedia) -> Result<Stream<MediaCommand>, service::Error> {
     let (pages, last) = standing.in_pages(service::clock::monotonic().0);
     for page in pages {
         route.call(page).await?;
