@@ -8,6 +8,7 @@ mod config;
 mod evidence;
 mod failure;
 mod home;
+mod ladder;
 mod output;
 mod person;
 mod session;

@@ -6,9 +6,9 @@ mod support;
 
 use auth_api::Role;
 use route_api::{
-    AgentState, Agents, Cause, EndedBy, Endpoint, Extent, HangUp, LegState, LiveCalls, LiveLeg, LiveMedia,
-    MediaCommand, MediaEvent, Memo, Party, Quality, SessionDescription, SetState, SignIn, SignallingCommand,
-    SignallingEvent, Stage,
+    AgentState, Agents, Cause, EndedBy, Endpoint, Extent, HangUp, Ladder, LegState, LiveCalls, LiveLeg,
+    LiveMedia, MediaCommand, MediaEvent, Memo, Party, Quality, SessionDescription, SetState, SignIn,
+    SignallingCommand, SignallingEvent, Stage,
 };
 use service::{Error, RefusalKind};
 use std::time::Duration;
@@ -21,7 +21,9 @@ fn sdp(text: &str) -> SessionDescription {
 
 /// The leg has just ended.
 fn over(leg: LegId, by: EndedBy, memo: Memo) -> SignallingEvent {
-    SignallingEvent::Ended { leg, at: service::clock::monotonic(), cause: Cause::NormalClearing, by, memo }
+    let at = service::clock::monotonic();
+    let ladder = Ladder::default();
+    SignallingEvent::Ended { leg, at, cause: Cause::NormalClearing, by, memo, ladder }
 }
 
 fn kind(outcome: Result<impl Sized, Error>) -> RefusalKind {

@@ -13,6 +13,7 @@
 //! Both are said by [`Signal`], each after the one before was heard, and mean the same however often they are
 //! said.
 
+use crate::Ladder;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use types::{Extension, LegId, Monotonic, Pii, TrunkId};
@@ -121,6 +122,9 @@ pub enum SignallingEvent {
         by: EndedBy,
         /// What route's last command carried.
         memo: Memo,
+        /// How its signalling went, up to its end.
+        #[serde(default, skip_serializing_if = "Ladder::is_empty")]
+        ladder: Ladder,
     },
     /// An endpoint became reachable, or ceased to be.
     Reachable {

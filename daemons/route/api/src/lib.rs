@@ -16,12 +16,14 @@
 
 #[cfg(feature = "wire")]
 mod desk;
+mod ladder;
 mod leg;
 mod media;
 mod state;
 
 #[cfg(feature = "wire")]
 pub use desk::*;
+pub use ladder::*;
 pub use leg::*;
 pub use media::*;
 pub use state::*;

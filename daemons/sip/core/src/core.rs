@@ -4,6 +4,7 @@ use crate::{
     Flow, Settings,
     counters::Counters,
     digest::Nonces,
+    ladder::{Ladders, Rungs},
     message::{Malformed, Message, Method, Name, Request, Response, Status, Uri, Via, parse},
     random::{Random, Seed},
     rate::{Allowance, Rates},
@@ -73,6 +74,8 @@ pub enum Change {
     Transaction(TransactionId, Option<Transaction>),
     /// The bindings of a phone; none where it is not registered.
     Bindings(Extension, Vec<Binding>),
+    /// The ladder of a leg, or that route has forgotten it.
+    Ladder(LegId, Option<Rungs>),
 }
 
 /// SIP: trunks, phones and legs.
@@ -84,6 +87,7 @@ pub struct Core {
     pub(crate) registrar: Registrar,
     pub(crate) legs: Legs,
     pub(crate) ended_legs: EndedLegs,
+    pub(crate) ladders: Ladders,
     pub(crate) counters: Counters,
     presence: Presence,
     rates: Rates,
@@ -104,6 +108,7 @@ impl Core {
             registrar: Registrar::default(),
             legs: Legs::default(),
             ended_legs: EndedLegs::default(),
+            ladders: Ladders::default(),
             counters: Counters::default(),
             presence: Presence::Absent,
             rates: Rates::default(),
@@ -124,6 +129,7 @@ impl Core {
                     }
                 }
                 Change::Ended(id, ended) => core.ended_legs.restore(id, ended),
+                Change::Ladder(id, rungs) => core.ladders.restore(id, rungs),
                 Change::Transaction(id, transaction) => core.transactions.restore(id, transaction),
                 Change::Bindings(extension, bindings) => core.registrar.replace(extension, bindings),
             }
@@ -162,6 +168,7 @@ impl Core {
     /// Takes one input. Then drain [`Core::poll`], keep [`Core::changes`], and come back at
     /// [`Core::next_wake`].
     pub fn handle(&mut self, now: Monotonic, input: Input<'_>) {
+        self.ladders.arrive_at(now);
         self.fire(now);
         match input {
             Input::Datagram { flow, bytes } => self.receive(now, flow, bytes),
@@ -170,6 +177,7 @@ impl Core {
             Input::Tick => {}
         }
         self.settle(now);
+        self.tell_ladders();
     }
 
     /// What to do next; `None` when all is done.
@@ -191,7 +199,8 @@ impl Core {
         let transactions = transactions.map(|(id, transaction)| Change::Transaction(id, transaction));
         let bindings = self.registrar.changes().into_iter();
         let bindings = bindings.map(|(extension, bindings)| Change::Bindings(extension, bindings));
-        legs.chain(ended).chain(transactions).chain(bindings).collect()
+        let ladders = self.ladders.changes().into_iter().map(|(id, rungs)| Change::Ladder(id, rungs));
+        legs.chain(ended).chain(transactions).chain(bindings).chain(ladders).collect()
     }
 
     /// The whole state, for a fresh start of the record of changes.
@@ -203,7 +212,8 @@ impl Core {
             transactions.map(|(id, transaction)| Change::Transaction(id, Some(transaction.clone())));
         let bindings = self.registrar.iter();
         let bindings = bindings.map(|(extension, all)| Change::Bindings(extension.clone(), all.to_vec()));
-        legs.chain(ended).chain(transactions).chain(bindings).collect()
+        let ladders = self.ladders.iter().map(|(id, rungs)| Change::Ladder(id, Some(rungs.clone())));
+        legs.chain(ended).chain(transactions).chain(bindings).chain(ladders).collect()
     }
 
     /// What route is told before we attach, though an earlier life of it may have heard: the offers of legs
@@ -211,7 +221,7 @@ impl Core {
     pub fn again(&self) -> Vec<SignallingEvent> {
         let alive = self.legs.iter().filter_map(|(leg, state)| Some(state.offer()?.event(leg)));
         let over = self.ended_legs.offers().map(|(leg, offer)| offer.event(leg));
-        let ends = self.ended_legs.iter().map(|(leg, ended)| ended.event(leg));
+        let ends = self.ended_legs.iter().map(|(leg, ended)| ended.event(leg, self.ladders.of(leg)));
         alive.chain(over).chain(ends).collect()
     }
 
@@ -246,7 +256,11 @@ impl Core {
             self.counters.too_fast += 1;
             return;
         }
-        match parse(bytes) {
+        let parsed = parse(bytes);
+        if let Ok(message) = &parsed {
+            self.ladders.received(message);
+        }
+        match parsed {
             Ok(Message::Request(request)) => self.receive_request(now, flow, request),
             // RFC 3261 §8.1.3.3: a response with another Via below ours was meant for someone else.
             Ok(Message::Response(response)) if response.head.vias.len() == 1 => {
@@ -268,7 +282,7 @@ impl Core {
             Incoming::Full => {
                 self.counters.no_room += 1;
                 let busy = self.tagged(request.respond(Status(503))).with(Name::RetryAfter, "10");
-                self.outputs.push_back(Output::Send { flow, bytes: busy.to_bytes() });
+                self.emit(flow, busy.to_bytes());
             }
         }
     }
@@ -282,7 +296,7 @@ impl Core {
             via.receive(source.remote);
             let flow = Flow { remote: via.reply_to(source.remote), ..source };
             let answer = self.tagged(*answer);
-            self.outputs.push_back(Output::Send { flow, bytes: answer.to_bytes() });
+            self.emit(flow, answer.to_bytes());
         }
     }
 
@@ -301,7 +315,7 @@ impl Core {
     fn settle(&mut self, now: Monotonic) {
         loop {
             for (flow, bytes) in self.transactions.sends() {
-                self.outputs.push_back(Output::Send { flow, bytes });
+                self.emit(flow, bytes);
             }
             let happened = self.transactions.happened();
             if happened.is_empty() {
@@ -332,9 +346,23 @@ impl Core {
     pub(crate) fn send(&mut self, flow: Flow, bytes: Vec<u8>) {
         // What transactions sent before goes out before.
         for (flow, bytes) in self.transactions.sends() {
-            self.outputs.push_back(Output::Send { flow, bytes });
+            self.emit(flow, bytes);
         }
+        self.emit(flow, bytes);
+    }
+
+    fn emit(&mut self, flow: Flow, bytes: Vec<u8>) {
+        self.ladders.sent(&bytes);
         self.outputs.push_back(Output::Send { flow, bytes });
+    }
+
+    /// What ended goes with its whole ladder: what was sent for it comes after the word that it ended.
+    fn tell_ladders(&mut self) {
+        for output in &mut self.outputs {
+            if let Output::Event(SignallingEvent::Ended { leg, ladder, .. }) = output {
+                *ladder = self.ladders.of(*leg);
+            }
+        }
     }
 
     pub(crate) fn respond(&mut self, now: Monotonic, id: TransactionId, response: &Response) {

@@ -25,7 +25,7 @@ use crate::{
     transaction::TransactionId,
 };
 use leg::{Established, Kept, State, Success};
-use route_api::{Cause, EndedBy, Memo, SessionDescription, SignallingCommand};
+use route_api::{Cause, EndedBy, Ladder, Memo, SessionDescription, SignallingCommand};
 use types::{LegId, Monotonic};
 
 /// The methods that we take (RFC 3261 §20.5).
@@ -57,7 +57,11 @@ impl Core {
             }
             SignallingCommand::Change { leg, description } => self.answer_change(now, leg, description),
             SignallingCommand::Remember { leg, memo } => self.remember(leg, memo),
-            SignallingCommand::Forget { leg } => self.ended_legs.forget(leg),
+            SignallingCommand::Forget { leg } if self.ended_legs.contains(leg) => {
+                self.ended_legs.forget(leg);
+                self.ladders.forget(leg);
+            }
+            SignallingCommand::Forget { .. } => {}
             SignallingCommand::HangUp { leg, cause } => self.hang_up(now, leg, cause),
         }
     }
@@ -77,9 +81,12 @@ impl Core {
     fn ended(&mut self, now: Monotonic, id: LegId, kept: Kept, cause: Cause, by: EndedBy) {
         self.counters.ended += 1;
         let ended = Ended::new(now, cause, by, kept);
-        self.event(ended.event(id));
+        self.event(ended.event(id, Ladder::default()));
         if !mutant::mutant("sip-forgets-ended-legs") {
-            self.counters.dropped_ends += self.ended_legs.put(id, ended, self.settings.bounds.ended);
+            for dropped in self.ended_legs.put(id, ended, self.settings.bounds.ended) {
+                self.counters.dropped_ends += 1;
+                self.ladders.forget(dropped);
+            }
         }
     }
 

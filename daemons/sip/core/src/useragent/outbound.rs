@@ -36,6 +36,7 @@ impl Core {
             return self.ended(now, id, kept, Cause::DestinationOutOfOrder, EndedBy::Failure);
         };
         let invite = self.invite(uri, flow, &call);
+        self.ladders.begin(id, &invite.head.call_id);
         let Some(transaction) = self.transactions.request(now, invite, flow, Some(id)) else {
             self.counters.no_room += 1;
             return self.ended(now, id, kept, Cause::NoCircuitAvailable, EndedBy::Failure);

@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use route_api::{
-    Cause, EndedBy, Endpoint, Memo, Party, SessionDescription, SignallingCommand, SignallingEvent,
+    Cause, EndedBy, Endpoint, Ladder, Memo, Party, SessionDescription, SignallingCommand, SignallingEvent,
 };
 use sip_core::{
     Bounds, Change, Core, Flow, Input, Listener, Output, Phone, Presence, Room, Seed, Settings, Trunk,
@@ -23,6 +23,8 @@ pub struct House {
     pub core: Core,
     pub now: Monotonic,
     pub events: Vec<SignallingEvent>,
+    /// Of each leg that ended.
+    pub ladders: Vec<Ladder>,
     pub sent: Vec<(SocketAddr, Message)>,
 }
 
@@ -91,7 +93,8 @@ impl House {
     }
 
     pub fn of(core: Core) -> Self {
-        let mut house = Self { core, now: Monotonic(1_000_000_000_000), events: vec![], sent: vec![] };
+        let mut house =
+            Self { core, now: Monotonic(1_000_000_000_000), events: vec![], ladders: vec![], sent: vec![] };
         house.hand(Input::Route(Presence::Attached));
         house
     }
@@ -103,6 +106,11 @@ impl House {
                 Output::Send { flow, bytes } => {
                     let message = parse(&bytes).unwrap_or_else(|m| panic!("we sent nonsense: {}", m.fault));
                     self.sent.push((flow.remote, message));
+                }
+                Output::Event(SignallingEvent::Ended { leg, at, cause, by, memo, ladder }) => {
+                    self.ladders.push(ladder);
+                    let ladder = Ladder::default();
+                    self.events.push(SignallingEvent::Ended { leg, at, cause, by, memo, ladder });
                 }
                 Output::Event(event) => self.events.push(event),
             }
@@ -139,7 +147,18 @@ impl House {
 
     /// The end of a leg, now.
     pub fn ended(&self, leg: LegId, cause: Cause, by: EndedBy, text: &str) -> SignallingEvent {
-        SignallingEvent::Ended { leg, at: self.now, cause, by, memo: memo(text) }
+        SignallingEvent::Ended { leg, at: self.now, cause, by, memo: memo(text), ladder: Ladder::default() }
+    }
+
+    /// What is said again, without ladders.
+    pub fn again(&self) -> Vec<SignallingEvent> {
+        let mut again = self.core.again();
+        for event in &mut again {
+            if let SignallingEvent::Ended { ladder, .. } = event {
+                *ladder = Ladder::default();
+            }
+        }
+        again
     }
 
     /// Who ended which leg and why, where nothing else happened.
