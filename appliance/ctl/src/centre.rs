@@ -1,6 +1,7 @@
 //! `ym calls`, `agents`, `queues`, `trunks`: the centre as it is, and as it was.
 
 use crate::{
+    capture::{self, Wish},
     failure::{Failure, Status},
     ladder,
     output::{self, Form},
@@ -13,6 +14,8 @@ use route_api::{
     AgentEntry, AgentState, Agents, Endpoint, Endpoints, HangUp, LiveCall, LiveCalls, Queues, Route,
     SetState, SignIn,
 };
+use settings::Period;
+use std::path::PathBuf;
 use types::{AgentId, CallId, Extension, Page, Pii, QueueId};
 
 /// Calls.
@@ -49,6 +52,20 @@ pub enum CallDeed {
     },
     /// The calls of this moment.
     Live,
+    /// Write the packets of a live call to a pcap file: SIP without credentials, of RTP the headers (supervisor).
+    Capture {
+        /// Which.
+        call: CallId,
+        /// Why: kept in the audit log.
+        #[arg(long)]
+        reason: String,
+        /// The file to write; it must not exist.
+        #[arg(long)]
+        out: PathBuf,
+        /// For how long, at most 10m.
+        #[arg(long = "for", value_name = "TIME", default_value = "60s", value_parser = crate::period)]
+        lasts: Period,
+    },
     /// End a call (supervisor).
     HangUp {
         /// Which.
@@ -128,6 +145,9 @@ pub async fn calls(session: &Session<'_>, form: Form, deed: CallDeed) -> Result<
         CallDeed::Live => {
             let live = session.client::<Route>().call(LiveCalls { assertion }).await?;
             output::show(form, &live, |live| live_table(&live.calls));
+        }
+        CallDeed::Capture { call, reason, out, lasts } => {
+            capture::capture(session, form, Wish { call, reason, lasts: lasts.duration(), out }).await?;
         }
         CallDeed::HangUp { call, reason } => {
             let done = session.client::<Route>().call(HangUp { assertion, call, reason }).await?;

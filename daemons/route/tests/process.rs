@@ -6,14 +6,14 @@ mod support;
 
 use auth_api::Role;
 use route_api::{
-    AgentState, Agents, Cause, EndedBy, Endpoint, Extent, HangUp, Ladder, LegState, LiveCalls, LiveLeg,
-    LiveMedia, MediaCommand, MediaEvent, Memo, Party, Quality, SessionDescription, SetState, SignIn,
-    SignallingCommand, SignallingEvent, Stage,
+    AgentState, Agents, Capture, Captured, Cause, EndedBy, Endpoint, Extent, HangUp, Ladder, LegState,
+    LiveCalls, LiveLeg, LiveMedia, MediaCommand, MediaEvent, Memo, Party, Quality, SessionDescription,
+    SetState, SignIn, SignallingCommand, SignallingEvent, Stage,
 };
 use service::{Error, RefusalKind};
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 use support::{House, Media, Sip};
-use types::{LegId, Pii, Uid, Utc};
+use types::{CallId, LegId, Pii, Uid, Utc};
 
 fn sdp(text: &str) -> SessionDescription {
     SessionDescription(text.to_owned())
@@ -259,4 +259,62 @@ async fn nobody_acts_for_another_without_the_role() {
     assert_eq!(kind(ctl.call(sign_in).await), RefusalKind::NotPermitted);
     let forged = House::new().assertion("alice", Role::Agent);
     assert_eq!(kind(ctl.call(Agents { assertion: forged }).await), RefusalKind::NotPermitted);
+}
+
+/// Guarded by the mutant `capture-unaudited`.
+#[tokio::test]
+async fn a_capture_begins_after_its_entry_and_for_a_supervisor_alone() {
+    let mut house = House::new();
+    house.start();
+    let mut sip = Sip::attach(&house, Vec::new()).await;
+    let mut media = Media::attach(&house, Vec::new()).await;
+    let (caller, agent, _) = talking(&house, &mut sip, &mut media).await;
+    let ctl = house.client("ctl");
+    let supervisor = || house.assertion("wang", Role::Supervisor);
+    let call = ctl.call(LiveCalls { assertion: supervisor() }).await.unwrap().calls[0].call;
+    let ask = |assertion| Capture { assertion, call, reason: "one-way audio".to_owned(), seconds: 60 };
+    for role in
+        [Role::Agent, Role::SystemAdministrator, Role::SecurityAdministrator, Role::AuditAdministrator]
+    {
+        assert_eq!(kind(ctl.call(ask(house.assertion("bob", role))).await), RefusalKind::NotPermitted);
+    }
+    for seconds in [0, 601] {
+        assert_eq!(kind(ctl.call(Capture { seconds, ..ask(supervisor()) }).await), RefusalKind::Invalid);
+    }
+    let other = CallId(Uid([9; 16]));
+    assert_eq!(kind(ctl.call(Capture { call: other, ..ask(supervisor()) }).await), RefusalKind::NotFound);
+    house.audit_away.store(true, Ordering::Relaxed);
+    assert_eq!(kind(ctl.call(ask(supervisor())).await), RefusalKind::Unavailable, "no entry, no packet");
+
+    // The first word of a capture that an edge hears is of the one that stands in the log.
+    house.audit_away.store(false, Ordering::Relaxed);
+    let edges = async {
+        let first = sip.until(|command| match command {
+            SignallingCommand::Capture(copying) => Some(copying),
+            _ => None,
+        });
+        let copying = first.await;
+        let entries = house.times("Append").into_iter();
+        let entered: Vec<_> = entries
+            .filter(|append| append["event"]["facts"]["capture"] == copying.capture.to_string())
+            .collect();
+        assert_eq!(entered[0]["event"]["phase"], "begun");
+        let same = media.until(|command| match command {
+            MediaCommand::Capture(same) => Some(same),
+            _ => None,
+        });
+        assert_eq!(same.await, copying);
+        for edge in ["sip", "media"] {
+            let null = std::fs::File::open("/dev/null").unwrap().into();
+            let captured = Captured { capture: copying.capture };
+            house.client(edge).call_with(captured, vec![null], Duration::from_secs(5)).await.unwrap();
+        }
+        copying
+    };
+    let asking = ctl.call_with(ask(supervisor()), Vec::new(), Duration::from_secs(10));
+    let (answer, copying) = tokio::join!(asking, edges);
+    let (capturing, descriptors) = answer.unwrap();
+    assert_eq!((capturing.capture, descriptors.len(), copying.seconds), (copying.capture, 2, 60));
+    let legs: std::collections::BTreeSet<_> = copying.legs.into_iter().collect();
+    assert_eq!(legs, std::collections::BTreeSet::from([caller, agent]));
 }

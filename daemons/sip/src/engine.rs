@@ -2,6 +2,7 @@
 //! datagrams and events go out.
 
 use crate::{
+    copying::Copies,
     edge::{Order, Standing},
     error::Error,
     rules,
@@ -9,7 +10,7 @@ use crate::{
     sockets::Sockets,
 };
 use host_api::Settings;
-use route_api::SignallingEvent;
+use route_api::{SignallingCommand, SignallingEvent};
 use service::clock;
 use settings::sip::Sip;
 use sip_core::{Core, Input, Output, Presence, message::MAX_MESSAGE};
@@ -28,14 +29,21 @@ pub struct Engine {
     snapshot: Snapshot,
     orders: mpsc::Receiver<Order>,
     events: Option<mpsc::Sender<SignallingEvent>>,
+    copies: Copies,
     /// Ends of legs dropped so far.
     dropped: u64,
 }
 
 impl Engine {
     /// An engine that stands still.
-    pub fn new(core: Core, sockets: Sockets, snapshot: Snapshot, orders: mpsc::Receiver<Order>) -> Self {
-        Self { core, sockets, snapshot, orders, events: None, dropped: 0 }
+    pub fn new(
+        core: Core,
+        sockets: Sockets,
+        snapshot: Snapshot,
+        orders: mpsc::Receiver<Order>,
+        copies: Copies,
+    ) -> Self {
+        Self { core, sockets, snapshot, orders, events: None, copies, dropped: 0 }
     }
 
     /// Runs until something fails that cannot be waited for.
@@ -49,13 +57,17 @@ impl Engine {
                 received = self.sockets.receive(&mut buffer) => match received {
                     Ok((flow, length)) => {
                         self.core.handle(clock::monotonic(), Input::Datagram { flow, bytes: &buffer[..length] });
+                        self.copies.received(&self.core, flow, &buffer[..length]);
                         self.more(&mut buffer);
                     }
                     // The word of a peer that a datagram did not arrive (ICMP): its transaction will time out.
                     Err(error) => tracing::debug!(%error, "a datagram did not arrive"),
                 },
                 Some(order) = self.orders.recv() => self.order(order),
-                () = wait(&self.core) => self.core.handle(clock::monotonic(), Input::Tick),
+                () = wait(&self.core, &self.copies) => {
+                    self.copies.expire();
+                    self.core.handle(clock::monotonic(), Input::Tick);
+                }
                 Ok(()) = rules.changed() => {
                     let section = rules.borrow_and_update().clone();
                     self.core.obey(rules::settings(&section, Vec::new()));
@@ -70,6 +82,7 @@ impl Engine {
         for _ in 1..BATCH {
             let Some((flow, length)) = self.sockets.receive_now(buffer) else { return };
             self.core.handle(clock::monotonic(), Input::Datagram { flow, bytes: &buffer[..length] });
+            self.copies.received(&self.core, flow, &buffer[..length]);
         }
     }
 
@@ -86,6 +99,7 @@ impl Engine {
                 }
             }
             Order::Attached => self.core.handle(now, Input::Route(Presence::Attached)),
+            Order::Command(SignallingCommand::Capture(copying)) => self.copies.begin(copying),
             Order::Command(command) => self.core.handle(now, Input::Command(command)),
             Order::Detached => {
                 self.events = None;
@@ -110,7 +124,10 @@ impl Engine {
         }
         while let Some(output) = self.core.poll() {
             match output {
-                Output::Send { flow, bytes } => self.sockets.send(flow, &bytes),
+                Output::Send { flow, bytes } => {
+                    self.sockets.send(flow, &bytes);
+                    self.copies.sent(&self.core, flow, &bytes);
+                }
                 Output::Event(event) => {
                     let lost = self.events.as_ref().is_some_and(|events| events.try_send(event).is_err());
                     if lost {
@@ -125,8 +142,8 @@ impl Engine {
 }
 
 /// Until the core wants to be woken.
-async fn wait(core: &Core) {
-    match core.next_wake() {
+async fn wait(core: &Core, copies: &Copies) {
+    match core.next_wake().into_iter().chain(copies.next_end()).min() {
         Some(wake) => tokio::time::sleep(wake.since(clock::monotonic())).await,
         // Nothing is due: whatever comes next starts the loop again, an hour is as good as for ever.
         None => tokio::time::sleep(Duration::from_secs(3_600)).await,

@@ -13,6 +13,7 @@
 //!                       Edge ◄──────────► route
 //! ```
 
+mod copying;
 mod edge;
 mod engine;
 mod error;
@@ -20,6 +21,7 @@ mod rules;
 mod snapshot;
 mod sockets;
 
+use copying::Copies;
 use engine::Engine;
 use service::Failure;
 use sip_core::{Core, Seed};
@@ -40,7 +42,8 @@ fn main() -> std::process::ExitCode {
 
         let (orders, ordered) = tokio::sync::mpsc::channel(1_024);
         tokio::spawn(edge::attend(house.client(), orders));
-        let engine = Engine::new(core, sockets, snapshot, ordered);
+        let copies = Copies::new(house.client(), sockets.addresses());
+        let engine = Engine::new(core, sockets, snapshot, ordered, copies);
         house.ready();
         tokio::select! {
             () = house.stopping() => Ok(()),

@@ -316,7 +316,7 @@ impl World {
         self.trace.note(self.now, format_args!("media <- {}", brief(&command)));
         self.media_changed = true;
         match command {
-            MediaCommand::Attached {} => {}
+            MediaCommand::Attached {} | MediaCommand::Capture(_) => {}
             MediaCommand::Open { leg, offer, memo } => self.open(leg, offer.map(|offer| offer.0), &memo.0),
             MediaCommand::Accept { leg, answer } => {
                 if let Err(error) = self.give_media(media_core::Input::Accept(leg, answer.0.as_bytes())) {

@@ -49,6 +49,14 @@ impl Worker {
             }
             MediaCommand::Untap { leg } => self.follow(now, Input::Untap(leg)),
             MediaCommand::Remember { leg, memo } => self.follow(now, Input::Remember(leg, &memo.0)),
+            MediaCommand::Capture(copying) => {
+                let capture = copying.capture;
+                if let Some(theirs) = self.captures.begin(now, copying)
+                    && self.words.try_send(Word::Captured(capture, theirs)).is_err()
+                {
+                    tracing::error!(%capture, "route listens too slowly: it does not hear of a capture");
+                }
+            }
             MediaCommand::Close { leg } => self.follow(now, Input::Close(leg)),
         }
     }

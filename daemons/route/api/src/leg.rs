@@ -13,7 +13,7 @@
 //! Both are said by [`Signal`], each after the one before was heard, and mean the same however often they are
 //! said.
 
-use crate::Ladder;
+use crate::{Ladder, capture::Copying};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use types::{Extension, LegId, Monotonic, Pii, TrunkId};
@@ -275,6 +275,8 @@ pub enum SignallingCommand {
         /// The leg.
         leg: LegId,
     },
+    /// Copies the messages of these legs, and hands down where they are.
+    Capture(Copying),
     /// Refuses, cancels or ends the leg, whichever its state asks for.
     HangUp {
         /// The leg.

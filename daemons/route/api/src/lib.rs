@@ -14,6 +14,7 @@
 //!
 //! Whatever the way, each leg ends with exactly one `Ended`, also one that was refused or never answered.
 
+pub mod capture;
 #[cfg(feature = "wire")]
 mod desk;
 mod ladder;
@@ -21,6 +22,8 @@ mod leg;
 mod media;
 mod state;
 
+#[cfg(feature = "wire")]
+pub use capture::{Capture, Captured, Capturing};
 #[cfg(feature = "wire")]
 pub use desk::*;
 pub use ladder::*;
@@ -40,6 +43,10 @@ service::interface! {
         stream AttachMedia -> MediaCommand;
         /// Says what media heard, played or lost.
         call Hear -> Heard;
+        /// Hands down where the packets of a capture are; the descriptor comes with the call.
+        call Captured -> Heard;
+        /// Captures a live call; descriptors of its packets come with the reply.
+        call Capture -> Capturing;
         /// The calls of this moment.
         call LiveCalls -> LiveCallList;
         /// The agents and their states.

@@ -243,6 +243,15 @@ impl Core {
         AttachSignalling { legs: live.collect(), endpoints: trunks.chain(phones).collect() }
     }
 
+    /// The leg that a datagram belongs to, which came or went; `None` for one that is no leg's.
+    pub fn leg_of(&self, datagram: &[u8]) -> Option<LegId> {
+        let message = parse(datagram).ok()?;
+        self.ladders.leg_of(match &message {
+            Message::Request(request) => &request.head.call_id,
+            Message::Response(response) => &response.head.call_id,
+        })
+    }
+
     /// What was counted since the start.
     pub fn counters(&self) -> Counters {
         self.counters

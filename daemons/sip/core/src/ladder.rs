@@ -97,6 +97,11 @@ impl Ladders {
         Ladder { began: rungs.began, steps, left_out: rungs.left_out }
     }
 
+    /// The leg of that Call-ID.
+    pub(crate) fn leg_of(&self, call_id: &[u8]) -> Option<LegId> {
+        self.by_call.get(call_id).copied()
+    }
+
     pub(crate) fn forget(&mut self, leg: LegId) {
         if let Some(rungs) = self.kept.remove(&leg) {
             if self.by_call.get(&rungs.call_id) == Some(&leg) {

@@ -6,7 +6,7 @@ use crate::{
     call::{Call, Stage},
 };
 use route_api::{AgentEntry, AgentState, Endpoint, LiveCall, QueueEntry, Reachability, Stage as Shown};
-use types::{AgentId, QueueId};
+use types::{AgentId, CallId, LegId, QueueId};
 
 impl Router {
     /// The calls of this moment, the oldest first.
@@ -14,6 +14,16 @@ impl Router {
         let mut calls: Vec<_> = self.calls.values().map(live).collect();
         calls.sort_by_key(|call| (call.offered, call.call));
         calls
+    }
+
+    /// The call of a leg that is not over.
+    pub fn call_of(&self, leg: LegId) -> Option<CallId> {
+        self.legs.get(&leg).copied()
+    }
+
+    /// The legs of a live call.
+    pub fn legs_of(&self, call: CallId) -> Option<Vec<LegId>> {
+        Some(self.calls.get(&call)?.legs().map(|leg| leg.id).collect())
     }
 
     /// The agents, by name.

@@ -74,7 +74,9 @@ impl Router {
         let call = call.unwrap_or_else(|| call_of(leg));
         if let Some(settling) = self.settling.get_mut(&call) {
             settling.legs.insert(leg);
-        } else if self.calls.contains_key(&call) && !mutant("route-ladder-forgotten") {
+        } else if let Some(goes_on) = self.calls.get(&call)
+            && (goes_on.caller.id == leg || !mutant("route-ladder-forgotten"))
+        {
             // Of a call that goes on the caller's memo says it, but for the ladder: the edge has that alone.
             let held = self.held.entry(call).or_default();
             held.push_back(leg);

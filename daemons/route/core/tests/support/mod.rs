@@ -213,6 +213,7 @@ impl World {
                 self.over(leg, cause, EndedBy::House);
             }
             SignallingCommand::Attached {}
+            | SignallingCommand::Capture(_)
             | SignallingCommand::Ring { .. }
             | SignallingCommand::Change { .. } => {}
         }

@@ -43,7 +43,8 @@ impl Leg {
 impl Core {
     pub(crate) fn command(&mut self, now: Monotonic, command: SignallingCommand) {
         match command {
-            SignallingCommand::Attached {} => {}
+            // Copies are made where datagrams come and go: by the shell.
+            SignallingCommand::Attached {} | SignallingCommand::Capture(_) => {}
             SignallingCommand::Ring { leg, memo } => {
                 self.remember(leg, memo);
                 self.ring(now, leg);
