@@ -4,6 +4,7 @@
 
 mod id;
 mod moment;
+mod network;
 mod page;
 mod pii;
 
@@ -11,5 +12,9 @@ pub use id::{
     AgentId, CallId, Extension, LegId, Name, NameError, PersonId, QueueId, RecordingId, TrunkId, Uid,
 };
 pub use moment::{Boot, Monotonic, Utc};
+pub use network::network;
 pub use page::Page;
 pub use pii::Pii;
+
+/// What the names of tones begin with: prompts that are made, not read from a file.
+pub const TONE: &str = "tone.";

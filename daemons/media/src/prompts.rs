@@ -5,7 +5,7 @@ use crate::{
     error::Error,
     worker::{Handle, Order},
 };
-use media_core::{session::Prompt, sound::tone::RESERVED};
+use media_core::session::Prompt;
 use std::{
     collections::BTreeMap,
     fs,
@@ -49,7 +49,7 @@ impl Prompts {
     /// Gives the worker this prompt, if its file is new or another than before.
     pub fn load(&mut self, worker: &Handle, name: &Name) {
         let path = self.directory.join(format!("{name}.wav"));
-        if name.as_str().starts_with(RESERVED) {
+        if name.as_str().starts_with(types::TONE) {
             if path.exists() {
                 tracing::error!(path = %path.display(), "a prompt cannot be used: its name is reserved for tones");
             }

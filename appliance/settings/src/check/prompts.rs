@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 pub(crate) fn missing(settings: &Settings, present: &BTreeSet<String>, findings: &mut Vec<Finding>) {
     for (path, prompt) in named(&settings.route) {
         // A tone is made, not read from a file.
-        let there = present.contains(&prompt) || prompt.starts_with("tone.");
+        let there = present.contains(&prompt) || prompt.starts_with(types::TONE);
         if !there && !mutant("settings-prompts-unchecked") {
             let near = nearest(&prompt, present.iter().map(String::as_str));
             let mut message = Message::new("settings.prompt-missing", [("name", prompt.clone())]).near(near);

@@ -2,10 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::{
-    fmt,
-    net::{IpAddr, Ipv6Addr},
-};
+use std::{fmt, net::IpAddr};
 use zeroize::Zeroizing;
 
 /// A password as a person typed it. It has no `Debug`, and its memory is wiped when it is dropped.
@@ -55,19 +52,12 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// What failures are counted by: an IPv4 address, or the /64 of an IPv6 address, because whoever has
-    /// one address of it has all (RFC 4291 §2.5.4).
+    /// What failures are counted by: [`types::network`].
     #[must_use]
     pub fn network(self) -> Self {
         match self {
             Self::Local => Self::Local,
-            Self::Address(address) => Self::Address(match address.to_canonical() {
-                IpAddr::V6(v6) => {
-                    let [a, b, c, d, ..] = v6.segments();
-                    IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-                }
-                v4 @ IpAddr::V4(_) => v4,
-            }),
+            Self::Address(address) => Self::Address(types::network(address)),
         }
     }
 }

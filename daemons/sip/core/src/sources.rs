@@ -10,7 +10,7 @@ use serde::Serialize;
 use std::{
     collections::{HashMap, VecDeque},
     fmt,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     time::Duration,
 };
 use types::{Monotonic, TrunkId};
@@ -117,13 +117,7 @@ struct Bucket {
 impl Source {
     /// The source of that address.
     pub fn of(ip: IpAddr) -> Self {
-        Self(match ip.to_canonical() {
-            IpAddr::V4(ip) => IpAddr::V4(ip),
-            IpAddr::V6(ip) => {
-                let [a, b, c, d, ..] = ip.segments();
-                IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-            }
-        })
+        Self(types::network(ip))
     }
 }
 

@@ -5,9 +5,6 @@
 
 use std::f64::consts::TAU;
 
-/// What reserved names begin with.
-pub const RESERVED: &str = "tone.";
-
 /// A tone: on and off in turn, in milliseconds, at 450 Hz.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tone {
