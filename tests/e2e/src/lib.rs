@@ -11,6 +11,7 @@
 
 pub mod keys;
 pub mod peer;
+pub mod survival;
 pub mod wire;
 
 use serde_json::Value;
@@ -48,31 +49,44 @@ pub fn free_udp_port() -> u16 {
 }
 
 impl House {
-    /// Starts a house and waits until every daemon serves.
+    /// Starts the house of the demonstration and waits until every daemon serves.
     pub fn start() -> Self {
         Self::start_with("")
     }
 
-    /// Starts a house with these lines more in its section `[media]`.
+    /// Starts it with these lines more in its section `[media]`.
     pub fn start_with(media_lines: &str) -> Self {
+        let demo = fs::read_to_string(repository().join("configs/demo/appliance.toml")).unwrap();
+        Self::with(
+            &demo
+                .replace("127.0.0.1:5060", "127.0.0.1:SIP")
+                .replace("127.0.0.1:8443", "127.0.0.1:CONSOLE")
+                .replace("20000-20999", "MEDIA")
+                .replace("[media]\n", &format!("[media]\n{media_lines}\n")),
+            |_| (),
+        )
+    }
+
+    /// Starts a house of these settings, in which `SIP`, `CONSOLE` and `MEDIA` stand for ports and 5070 for
+    /// that of the trunk; `prepare` may add prompts to its folder. Waits until every daemon serves.
+    pub fn with(settings: &str, prepare: impl FnOnce(&Path)) -> Self {
         let folder = TempDir::new().unwrap();
         // Daemons of other users walk through it to their own directories.
         fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         let (sip, trunk, console) = (free_udp_port(), free_udp_port(), free_udp_port());
         let first = 20_000 + u16::try_from(std::process::id() % 200).unwrap() * 50;
         let media = first..=first + 49;
-        let settings = fs::read_to_string(repository().join("configs/demo/appliance.toml"))
-            .unwrap()
-            .replace("127.0.0.1:5060", &format!("127.0.0.1:{sip}"))
+        let settings = settings
+            .replace("127.0.0.1:SIP", &format!("127.0.0.1:{sip}"))
             .replace("127.0.0.1:5070", &format!("127.0.0.1:{trunk}"))
-            .replace("127.0.0.1:8443", &format!("127.0.0.1:{console}"))
-            .replace("20000-20999", &format!("{}-{}", media.start(), media.end()))
-            .replace("[media]\n", &format!("[media]\n{media_lines}\n"));
+            .replace("127.0.0.1:CONSOLE", &format!("127.0.0.1:{console}"))
+            .replace("MEDIA", &format!("{}-{}", media.start(), media.end()));
         fs::write(folder.path().join("appliance.toml"), settings).unwrap();
         let prompts = repository().join("configs/demo/prompts");
         let status =
             Command::new("cp").arg("-rL").arg(&prompts).arg(folder.path().join("prompts")).status().unwrap();
         assert!(status.success());
+        prepare(folder.path());
         let mut house = Self { folder, sip, trunk, media, supervisor: None };
         house.up();
         house
@@ -90,8 +104,13 @@ impl House {
         });
     }
 
-    /// Names officers and makes an agent (张三, phone 8001's) and a supervisor, each with their own log-in.
+    /// Names officers and makes an agent (phone 8001's) and a supervisor, each with their own log-in.
     pub fn people(&self) {
+        self.people_named(&[("alice", "agent"), ("wang", "supervisor")]);
+    }
+
+    /// Names officers and makes these people with their roles, each with their own log-in.
+    pub fn people_named(&self, people: &[(&str, &str)]) {
         let set_up = fs::read_to_string(self.home().join("auth/set-up-password")).unwrap();
         self.ym_as(
             "officers",
@@ -103,7 +122,7 @@ impl House {
         {
             self.change_password(name, first);
         }
-        for (name, role) in [("alice", "agent"), ("wang", "supervisor")] {
+        for (name, role) in people {
             let created: Value =
                 serde_json::from_str(&self.ym_as("sysadmin", &["--json", "accounts", "create", name], ""))
                     .unwrap();
@@ -114,12 +133,17 @@ impl House {
 
     /// Waits until phone 8001 can be rung, signs alice in there, and makes her ready.
     pub fn agent_ready(&self) {
+        self.ready_at("alice", "8001");
+    }
+
+    /// Waits until a phone can be rung, signs an agent in there, and makes the agent ready.
+    pub fn ready_at(&self, agent: &str, phone: &str) {
         self.until("the phone is reachable", Duration::from_secs(10), |house| {
             let found = house.ask_as("wang", &["trunks"])["endpoints"].to_string();
-            found.contains(r#"[{"phone":"8001"},"reachable"]"#)
+            found.contains(&format!(r#"[{{"phone":"{phone}"}},"reachable"]"#))
         });
-        self.ym_as("alice", &["agents", "sign-in", "8001"], "");
-        self.ym_as("alice", &["agents", "ready"], "");
+        self.ym_as(agent, &["agents", "sign-in", phone], "");
+        self.ym_as(agent, &["agents", "ready"], "");
     }
 
     /// Waits until the one live call is at this stage.

@@ -8,7 +8,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-/// A registered phone that answers by itself and speaks from a WAV.
+/// A registered phone that speaks from a WAV.
 pub struct Phone(Child);
 
 /// How a phone speaks.
@@ -25,15 +25,37 @@ impl Speaking {
     pub const PLAIN: Self = Self { codec: ("g711.so", "PCMA/8000/1"), protection: "" };
 }
 
+/// Who takes the phone off the hook.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answers {
+    /// It answers by itself.
+    ByItself,
+    /// It rings until [`Phone::answer`].
+    ByHand,
+}
+
 impl Phone {
-    /// Registers 8001 at the house.
+    /// Registers 8001 at the house; it answers by itself.
     pub fn register(house: &House, speech: &Path) -> Self {
         Self::register_speaking(house, speech, Speaking::PLAIN)
     }
 
-    /// Registers 8001 at the house; what the phone hears is written to `baresip/dump-…-dec.wav`.
+    /// Registers 8001 at the house, which speaks like this; it answers by itself.
     pub fn register_speaking(house: &House, speech: &Path, speaking: Speaking) -> Self {
-        let folder = house.folder.path().join("baresip");
+        Self::at(house, "8001", Answers::ByItself, None, speech, speaking)
+    }
+
+    /// Registers this extension. With `media` it receives RTP at one of the ports from there on. What a phone
+    /// with protection hears is written to `baresip-EXTENSION/dump-…-dec.wav`.
+    pub fn at(
+        house: &House,
+        extension: &str,
+        answers: Answers,
+        media: Option<u16>,
+        speech: &Path,
+        speaking: Speaking,
+    ) -> Self {
+        let folder = house.folder.path().join(format!("baresip-{extension}"));
         fs::create_dir_all(&folder).unwrap();
         let (codec_module, codec) = speaking.codec;
         // Accounts name their protection: its module comes before theirs.
@@ -43,10 +65,12 @@ impl Phone {
                 .chain(if speaking.protection.is_empty() { None } else { Some("sndfile.so") })
                 .map(|module| format!("module {module}\n"))
                 .collect::<String>();
+        let ports =
+            media.map_or_else(String::new, |first| format!("rtp_ports {first}-{}\n", first + PORTS - 1));
         // aufile is a source only; what the phone hears goes into a bridge that nobody listens to.
         let config = format!(
             "module_path /usr/lib/baresip/modules\nsip_listen 127.0.0.1:0\naudio_source aufile,{}\n\
-             audio_player aubridge,heard\naudio_alert aubridge,alert\nsnd_path {}\n{modules}",
+             audio_player aubridge,heard\naudio_alert aubridge,alert\nsnd_path {}\n{ports}{modules}",
             speech.display(),
             folder.display()
         );
@@ -55,8 +79,13 @@ impl Phone {
             "" => String::new(),
             name => format!(";mediaenc={name}"),
         };
+        let mode = match answers {
+            Answers::ByItself => "auto",
+            Answers::ByHand => "manual",
+        };
         let account = format!(
-            "<sip:8001@127.0.0.1:{}>;auth_pass={PHONE_PASSWORD};answermode=auto;regint=60;audio_codecs={codec}{protection}\n",
+            "<sip:{extension}@127.0.0.1:{}>;auth_pass={PHONE_PASSWORD};answermode={mode};regint=60;\
+             audio_codecs={codec}{protection}\n",
             house.sip
         );
         fs::write(folder.join("accounts"), account).unwrap();
@@ -65,13 +94,22 @@ impl Phone {
         command.arg("-f").arg(&folder).stdin(Stdio::piped()).stdout(log.try_clone().unwrap()).stderr(log);
         Self(command.spawn().expect("baresip: apt-get install baresip"))
     }
+
+    /// Takes the call that rings: baresip's key `a`.
+    pub fn answer(&mut self) {
+        self.press(b"a");
+    }
 }
 
 impl Phone {
     /// Hangs up, as a hand on the phone would: baresip's key `b`.
     pub fn hang_up(&mut self) {
+        self.press(b"b");
+    }
+
+    fn press(&mut self, key: &[u8]) {
         let keys = self.0.stdin.as_mut().expect("its keyboard");
-        keys.write_all(b"b").and_then(|()| keys.flush()).expect("it takes keys");
+        keys.write_all(key).and_then(|()| keys.flush()).expect("it takes keys");
     }
 }
 
@@ -82,6 +120,9 @@ impl Drop for Phone {
         self.0.wait().ok();
     }
 }
+
+/// How many ports a peer may choose from.
+pub const PORTS: u16 = 20;
 
 /// Who ends the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,19 +136,35 @@ pub enum HangUp {
     Callee,
 }
 
-/// A caller who dials 95555 over the trunk and speaks from a raw A-law file.
+/// A caller who dials over a trunk and speaks from a raw A-law file.
 pub struct Caller {
     sipp: Child,
-    /// From where it speaks.
+    /// From where it speaks, at the least.
+    pub media: u16,
+}
+
+/// Over which trunk a caller comes, and whom it dials.
+#[derive(Clone, Copy, Debug)]
+pub struct Line<'a> {
+    /// The port from which the trunk calls.
+    pub trunk: u16,
+    /// The number.
+    pub dialled: &'a str,
+    /// The first of [`PORTS`] for its RTP.
     pub media: u16,
 }
 
 impl Caller {
-    /// Calls.
+    /// Calls 95555 over the trunk of the house.
     pub fn call(house: &House, speech: &Path, hang_up: HangUp) -> Self {
         // SIPp takes an even port and those above it.
-        let media = free_udp_port() & !1;
-        let folder = house.folder.path().join("sipp");
+        let line = Line { trunk: house.trunk, dialled: "95555", media: free_udp_port() & !1 };
+        Self::dial(house, line, speech, hang_up)
+    }
+
+    /// Calls.
+    pub fn dial(house: &House, line: Line<'_>, speech: &Path, hang_up: HangUp) -> Self {
+        let folder = house.folder.path().join(format!("sipp-{}", line.trunk));
         fs::create_dir_all(&folder).unwrap();
         let ending = match hang_up {
             HangUp::Caller { after } => format!("<pause milliseconds=\"{after}\"/>{BYE}"),
@@ -116,30 +173,20 @@ impl Caller {
         let speech = speech.display().to_string();
         let scenario = include_str!("../peers/caller.xml")
             .replace("SPEECH", &speech)
-            .replace("<!-- ENDING -->", &ending);
+            .replace("<!-- ENDING -->", &ending)
+            .replace("95555", line.dialled);
         fs::write(folder.join("caller.xml"), scenario).unwrap();
         let log = fs::File::create(folder.join("log")).unwrap();
         let mut command = Command::new("sipp");
         command
             .current_dir(&folder)
-            .args([
-                "-sf",
-                "caller.xml",
-                "-m",
-                "1",
-                "-i",
-                "127.0.0.1",
-                "-nostdin",
-                "-trace_err",
-                "-recv_timeout",
-                "120000",
-            ])
-            .args(["-p", &house.trunk.to_string(), "-mp", &media.to_string()])
+            .args(["-sf", "caller.xml", "-m", "1", "-i", "127.0.0.1", "-nostdin", "-trace_err"])
+            .args(["-recv_timeout", "120000", "-p", &line.trunk.to_string(), "-mp", &line.media.to_string()])
             .arg(format!("127.0.0.1:{}", house.sip))
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log);
-        Self { sipp: command.spawn().expect("sipp: apt-get install sip-tester"), media }
+        Self { sipp: command.spawn().expect("sipp: apt-get install sip-tester"), media: line.media }
     }
 
     /// Whether the call is over, and whether it went as written.

@@ -99,3 +99,78 @@ fn rtp(frame: &[u8], at_us: u64) -> Option<Rtp> {
         payload: payload.to_vec(),
     })
 }
+
+/// What one party was sent in a stretch of time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Heard {
+    /// Packets.
+    pub packets: usize,
+    /// The longest time without one.
+    pub silence: Duration,
+    /// Packets that the timestamps tell of and that never came.
+    pub missing: u32,
+}
+
+/// What went from one set of ports to another between two moments, in microseconds since 1970. Packets are of
+/// 160 samples.
+pub fn heard(
+    wire: &[Rtp],
+    from: impl Fn(u16) -> bool,
+    to: impl Fn(u16) -> bool,
+    (begin, end): (u64, u64),
+) -> Heard {
+    let mut heard = Heard::default();
+    let (mut at, mut timestamp) = (begin, None);
+    for packet in wire.iter().filter(|packet| from(packet.from) && to(packet.to)) {
+        if !(begin..end).contains(&packet.at_us) {
+            continue;
+        }
+        heard.packets += 1;
+        heard.silence = heard.silence.max(Duration::from_micros(packet.at_us.saturating_sub(at)));
+        at = packet.at_us;
+        if let Some(last) = timestamp.replace(packet.timestamp) {
+            // A stream that begins anew says nothing about what was missing.
+            let steps = packet.timestamp.wrapping_sub(last) / 160;
+            heard.missing += if steps < 500 { steps.saturating_sub(1) } else { 0 };
+        }
+    }
+    heard.silence = heard.silence.max(Duration::from_micros(end.saturating_sub(at)));
+    heard
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packet(number: u32, at_us: u64) -> Rtp {
+        Rtp {
+            at_us,
+            from: 1,
+            to: 2,
+            payload_type: 8,
+            sequence: number as u16,
+            timestamp: number * 160,
+            payload: vec![0; 160],
+        }
+    }
+
+    #[test]
+    fn silence_and_what_is_missing_are_told_apart() {
+        let on_time = |number: u32| packet(number, u64::from(number) * 20_000);
+        let all: Vec<Rtp> = (0..50).map(on_time).collect();
+        let of = |wire: &[Rtp]| heard(wire, |port| port == 1, |port| port == 2, (0, 1_000_000));
+        let ms = Duration::from_millis;
+        assert_eq!(of(&all), Heard { packets: 50, silence: ms(20), missing: 0 });
+        let lost: Vec<Rtp> = all.iter().filter(|p| !(10..20).contains(&p.sequence)).cloned().collect();
+        assert_eq!(of(&lost), Heard { packets: 40, silence: ms(220), missing: 10 });
+        let mut late = all.clone();
+        late[10..20].iter_mut().for_each(|packet| packet.at_us = 400_000);
+        assert_eq!(of(&late), Heard { packets: 50, silence: ms(220), missing: 0 });
+        assert_eq!(
+            of(&all[..30]),
+            Heard { packets: 30, silence: ms(420), missing: 0 },
+            "it never comes back"
+        );
+        assert_eq!(of(&[]), Heard { packets: 0, silence: ms(1_000), missing: 0 });
+    }
+}
