@@ -1,7 +1,9 @@
 //! `ym calls`, `agents`, `queues`, `trunks`: the centre as it is, and as it was.
 
 use crate::{
-    failure::Failure,
+    capture::{self, Wish},
+    failure::{Failure, Status},
+    ladder,
     output::{self, Form},
     session::Session,
     time,
@@ -9,9 +11,11 @@ use crate::{
 use clap::Subcommand;
 use report_api::{CallRecord, Recorded, Report};
 use route_api::{
-    AgentCounts, AgentEntry, AgentState, Agents, Endpoint, Endpoints, HangUp, LiveCalls, Queues,
+    AgentCounts, AgentEntry, AgentState, Agents, Endpoint, Endpoints, HangUp, LiveCall, LiveCalls, Queues,
     RegistrationStanding, Route, SetState, SignIn, Trouble, TrunkEntry, WrapUp,
 };
+use settings::Period;
+use std::path::PathBuf;
 use types::{AgentId, CallId, Extension, Page, Pii, QueueId};
 
 /// Calls.
@@ -38,7 +42,7 @@ pub enum CallDeed {
         #[arg(long)]
         after: Option<CallId>,
     },
-    /// One call with its legs, causes and decisions.
+    /// One call with its legs, causes, signalling and decisions.
     Show {
         /// Which.
         call: CallId,
@@ -48,6 +52,20 @@ pub enum CallDeed {
     },
     /// The calls of this moment.
     Live,
+    /// Write the packets of a live call to a pcap file: SIP without credentials, of RTP the headers (supervisor).
+    Capture {
+        /// Which.
+        call: CallId,
+        /// Why: kept in the audit log.
+        #[arg(long)]
+        reason: String,
+        /// The file to write; it must not exist.
+        #[arg(long)]
+        out: PathBuf,
+        /// For how long, at most 10m.
+        #[arg(long = "for", value_name = "TIME", default_value = "60s", value_parser = crate::period)]
+        lasts: Period,
+    },
     /// End a call (supervisor).
     HangUp {
         /// Which.
@@ -123,34 +141,26 @@ pub async fn calls(session: &Session<'_>, form: Form, deed: CallDeed) -> Result<
             });
         }
         CallDeed::Show { call, reason } => {
-            let record =
-                session.client::<Report>().call(report_api::Show { assertion, call, reason }).await?;
-            output::show(form, &record, show_record);
+            let show = report_api::Show { assertion: assertion.clone(), call, reason };
+            match session.client::<Report>().call(show).await.map_err(Failure::from) {
+                Ok(record) => output::show(form, &record, show_record),
+                Err(failure) if failure.status() == Status::NotFound => {
+                    let live = session.client::<Route>().call(LiveCalls { assertion }).await?;
+                    let live = live.calls.into_iter().find(|live| live.call == call).ok_or(failure)?;
+                    output::show(form, &live, |live| {
+                        live_table(std::slice::from_ref(live));
+                        output::say(&output::text("ym.call-lasts", &[]));
+                    });
+                }
+                Err(failure) => return Err(failure),
+            }
         }
         CallDeed::Live => {
             let live = session.client::<Route>().call(LiveCalls { assertion }).await?;
-            output::show(form, &live, |live| {
-                let rows: Vec<Vec<String>> = live
-                    .calls
-                    .iter()
-                    .map(|call| {
-                        vec![
-                            call.call.to_string(),
-                            time::local(call.offered),
-                            call.from.clone(),
-                            call.dialled.clone(),
-                            output::word(&call.stage),
-                            or_dash(&call.step),
-                            or_dash(&call.queue),
-                            or_dash(&call.agent),
-                            or_dash(&call.recording),
-                        ]
-                    })
-                    .collect();
-                let headings =
-                    ["CALL", "OFFERED", "FROM", "DIALLED", "STAGE", "STEP", "QUEUE", "AGENT", "RECORDING"];
-                output::table(&headings, &rows, "no call at this moment");
-            });
+            output::show(form, &live, |live| live_table(&live.calls));
+        }
+        CallDeed::Capture { call, reason, out, lasts } => {
+            capture::capture(session, form, Wish { call, reason, lasts: lasts.duration(), out }).await?;
         }
         CallDeed::HangUp { call, reason } => {
             let done = session.client::<Route>().call(HangUp { assertion, call, reason }).await?;
@@ -287,6 +297,24 @@ fn trouble_words(trouble: Trouble) -> String {
     }
 }
 
+fn live_table(calls: &[LiveCall]) {
+    let row = |call: &LiveCall| {
+        vec![
+            call.call.to_string(),
+            time::local(call.offered),
+            call.from.clone(),
+            call.dialled.clone(),
+            output::word(&call.stage),
+            or_dash(&call.step),
+            or_dash(&call.queue),
+            or_dash(&call.agent),
+            or_dash(&call.recording),
+        ]
+    };
+    let headings = ["CALL", "OFFERED", "FROM", "DIALLED", "STAGE", "STEP", "QUEUE", "AGENT", "RECORDING"];
+    output::table(&headings, &calls.iter().map(row).collect::<Vec<_>>(), "no call at this moment");
+}
+
 fn agent_table(agents: &[AgentEntry]) {
     let rows: Vec<Vec<String>> = agents
         .iter()
@@ -351,6 +379,8 @@ fn show_record(record: &CallRecord) {
         })
         .collect();
     output::table(&["LEG", "OVER", "BEGAN", "ANSWERED", "ENDED", "CAUSE (Q.850)", "MEDIA"], &legs, "no leg");
+    output::say("");
+    ladder::show(record);
     output::say("");
     let decisions: Vec<Vec<String>> = record
         .decisions

@@ -55,6 +55,11 @@ impl Failure {
         json!({ "failed": { "code": self.code, "sentence": self.sentence } })
     }
 
+    /// Which kind of failure it is.
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
     /// The exit status.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.status as u8)

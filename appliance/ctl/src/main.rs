@@ -3,12 +3,14 @@
 //! Human output by default, `--json` for programs; exit status 0 done, 1 failed, 2 wrong usage, 3 not
 //! permitted, 4 not found, 5 the house or a daemon is not there.
 
+mod capture;
 mod centre;
 mod config;
 mod evidence;
 mod failure;
 mod flows;
 mod home;
+mod ladder;
 mod output;
 mod person;
 mod session;
@@ -122,7 +124,7 @@ enum Command {
     Launch(up::launch::Launch),
 }
 
-fn period(text: &str) -> Result<Period, String> {
+pub(crate) fn period(text: &str) -> Result<Period, String> {
     let sentence =
         |fault: Fault| words::text(output::language(), &fault.to_string(), &[("setting", "the time")]);
     text.parse()

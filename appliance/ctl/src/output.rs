@@ -68,7 +68,7 @@ pub fn table(headings: &[&str], rows: &[Vec<String>], empty: &str) {
         rows.iter()
             .filter_map(|row| row.get(column))
             .map(|cell| columns(cell))
-            .chain([headings[column].len()])
+            .chain([columns(headings[column])])
             .max()
     };
     let widths: Vec<usize> = (0..headings.len()).map(|column| width(column).unwrap_or(0)).collect();
@@ -103,7 +103,7 @@ pub fn word(value: &impl Serialize) -> String {
 
 /// How many terminal columns a text takes: two for each character of the wide East Asian blocks
 /// (UAX #11), one for others.
-fn columns(text: &str) -> usize {
+pub fn columns(text: &str) -> usize {
     text.chars().map(|c| if matches!(c, '\u{1100}'..='\u{115f}' | '\u{2e80}'..='\u{a4cf}' | '\u{ac00}'..='\u{d7a3}' | '\u{f900}'..='\u{faff}' | '\u{fe30}'..='\u{fe6f}' | '\u{ff00}'..='\u{ff60}' | '\u{ffe0}'..='\u{ffe6}') { 2 } else { 1 }).sum()
 }
 

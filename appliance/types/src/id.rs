@@ -183,6 +183,8 @@ ids! {
     CallId(Uid);
     /// One party's side of a call.
     LegId(Uid);
+    /// One capture of a live call's packets.
+    CaptureId(Uid);
     /// One sealed recording.
     RecordingId(Uid);
     /// A named person with an account.
@@ -198,6 +200,7 @@ ids! {
 }
 
 impl Copy for CallId {}
+impl Copy for CaptureId {}
 impl Copy for LegId {}
 impl Copy for RecordingId {}
 

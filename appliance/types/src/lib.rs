@@ -9,7 +9,8 @@ mod page;
 mod pii;
 
 pub use id::{
-    AgentId, CallId, Extension, LegId, Name, NameError, PersonId, QueueId, RecordingId, TrunkId, Uid,
+    AgentId, CallId, CaptureId, Extension, LegId, Name, NameError, PersonId, QueueId, RecordingId, TrunkId,
+    Uid,
 };
 pub use moment::{Boot, Monotonic, Utc};
 pub use network::network;

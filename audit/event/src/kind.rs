@@ -113,6 +113,8 @@ kinds! {
     AgentStateForced = 113, "route.agent-state-forced";
     /// A call was ended by a person who was not on it.
     CallHungUp = 114, "route.call-hung-up";
+    /// A live call's packets were captured.
+    CallCaptured = 115, "route.call-captured";
     /// Entries were listed.
     AuditListed = 128, "audit.listed";
     /// The log was verified.

@@ -6,7 +6,7 @@ use crate::{
     worker::{Handle, Order, Word},
 };
 use record_api::{Feed, Record};
-use route_api::{AttachMedia, Hear, MediaCommand, MediaEvent, Route};
+use route_api::{AttachMedia, Captured, Hear, MediaCommand, MediaEvent, Route};
 use service::Client;
 use std::{os::fd::OwnedFd, time::Duration};
 use tokio::sync::mpsc;
@@ -48,6 +48,18 @@ pub async fn listen(mut words: mpsc::Receiver<Word>, route: Client<Route>, recor
     while let Some(word) = words.recv().await {
         match word {
             Word::Event(event) => tell(&route, event).await,
+            Word::Captured(copying, descriptor) => {
+                let route = route.clone();
+                tokio::spawn(async move {
+                    let capture = copying.capture;
+                    let descriptors = descriptor.into_iter().collect();
+                    let handed =
+                        route.call_with(Captured { copying }, descriptors, Duration::from_secs(5)).await;
+                    if let Err(error) = handed {
+                        tracing::warn!(%capture, %error, "route did not take a capture");
+                    }
+                });
+            }
             Word::Feed(recording, descriptor) => {
                 tokio::spawn(hand_over(record.clone(), recording, descriptor));
             }

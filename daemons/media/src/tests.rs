@@ -115,7 +115,7 @@ impl House {
     fn event(&mut self) -> MediaEvent {
         match self.word() {
             Word::Event(event) => event,
-            Word::Feed(..) => panic!("a feed where an event was to come"),
+            Word::Feed(..) | Word::Captured(..) => panic!("a descriptor where an event was to come"),
         }
     }
 

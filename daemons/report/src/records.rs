@@ -42,7 +42,7 @@ pub struct Selection {
 /// The newest records of a selection.
 #[derive(Debug)]
 pub struct Selected {
-    /// The newest first.
+    /// The newest first, without ladders: who wants to see how a call went looks at that call.
     pub calls: Vec<CallRecord>,
     /// Whether there are more.
     pub more: bool,
@@ -130,7 +130,7 @@ impl CallRecords {
     /// # Errors
     /// [`Error::NoSuchCall`], [`Error::Damaged`], [`Error::Store`].
     pub async fn call(&self, call: CallId) -> Result<CallRecord, Error> {
-        self.blocking(move |records| records.read(call)).await.map(|(record, _)| record)
+        self.blocking(move |records| records.read(call)).await
     }
 
     /// The newest records of a selection, as many as fit one answer.
@@ -177,11 +177,11 @@ impl CallRecords {
         loop {
             let (candidates, next) = self.candidates(selection, end, cursor)?;
             for call in candidates {
-                let (record, size) = self.read(call)?;
+                let record = without_ladders(self.read(call)?);
                 if !selection.admits(&record) {
                     continue;
                 }
-                bytes += size;
+                bytes += serde_json::to_vec(&record).map_or(ANSWER_LIMIT, |text| text.len());
                 if calls.len() == selection.limit || (bytes > ANSWER_LIMIT && !calls.is_empty()) {
                     return Ok(Selected { calls, more: true });
                 }
@@ -227,17 +227,14 @@ impl CallRecords {
         Ok(self.store.row(&HEADS, &call)?.ok_or(Error::NoSuchCall(call))?.value)
     }
 
-    /// The record and the length of its text.
-    fn read(&self, call: CallId) -> Result<(CallRecord, usize), Error> {
+    fn read(&self, call: CallId) -> Result<CallRecord, Error> {
         let head = self.head(call)?;
         let parts = self.store.scan(&PARTS, &Within::prefix(&(call,)).limit(PARTS_LIMIT))?;
         let text: String = parts.rows.into_iter().map(|(_, row)| row.value).collect();
         if digest(&text) != head.digest {
             return Err(Error::Damaged { call, reason: "its digest is another".to_owned() });
         }
-        let record = serde_json::from_str(&text)
-            .map_err(|error| Error::Damaged { call, reason: error.to_string() })?;
-        Ok((record, text.len()))
+        serde_json::from_str(&text).map_err(|error| Error::Damaged { call, reason: error.to_string() })
     }
 
     /// Runs `work` where it may block.
@@ -318,6 +315,11 @@ fn batch(record: &CallRecord, text: &str, digest: &str) -> Result<Batch, store::
         batch = batch.put(&WAITED, &(queue.clone(), offered, call), &(), Expect::Anything)?;
     }
     Ok(batch)
+}
+
+fn without_ladders(mut record: CallRecord) -> CallRecord {
+    record.legs.iter_mut().for_each(|leg| leg.ladder = None);
+    record
 }
 
 /// The agents who answered.

@@ -10,6 +10,7 @@ use auth_api::{Assertion, Claims, Role, Roles, SIGNING_ID, SessionId, Verifier};
 use gm::sm2::SigningKey;
 use report_api::{
     CallRecord, Decision, Disposition, LegRecord, List, NotRecorded, Queued, Recorded, Save, Show,
+    SignallingRecord,
 };
 use route_api::{Cause, EndedBy, Endpoint, Party};
 use serde_json::{Value, json};
@@ -152,6 +153,7 @@ fn record(number: u8, offered: i64, agent: &str, queue: &str) -> CallRecord {
         by: EndedBy::Peer,
         reference: "a@b".to_owned(),
         quality: None,
+        ladder: Some(SignallingRecord { began: Utc(offered), steps: vec![], left_out: 0, paths: vec![] }),
     };
     let queue = QueueId(name(queue));
     CallRecord {
@@ -191,6 +193,8 @@ async fn a_call_is_kept_once_and_its_digest_reaches_the_audit_log() {
     other.dialled = "95599".to_owned();
     assert_eq!(house.keep(&other).await, digest, "the first record stays");
     assert_eq!(house.records.call(call(1)).await.unwrap(), first);
+    let listed = house.desk.list(list(house.supervisor())).await.unwrap();
+    assert!(first.legs[0].ladder.is_some() && listed.calls[0].legs[0].ladder.is_none(), "not in lists");
 
     house.log.away.store(true, Ordering::Relaxed);
     let carrying = tokio::spawn(evidence::carry(house.records.clone(), house.audit()));

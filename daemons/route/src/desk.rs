@@ -12,17 +12,24 @@
 //! | try a flow          | anyone signed in            | no                                  |
 //! | hang up             | the agent who talks         | no: it is their call                |
 //! | hang up             | a supervisor, with a reason | route.call-hung-up                  |
+//! | capture             | a supervisor, with a reason | route.call-captured                 |
 
-use crate::switch::Word;
+use crate::{captures::EDGES, switch::Word};
 use audit_api::{Actor, Append, Audit, Event, EventKind, Outcome, Phase, TicketWish, sound_reason};
 use auth_api::{Assertion, Claims, Role, Verifier};
 use mutant::mutant;
-use route_api::{AgentEntry, AgentState, HangUp, SetState, SignIn, Tried, TriedEnd, TriedMoment, WrapUp};
+use route_api::{
+    AgentEntry, AgentState, Capture, Capturing, HangUp, SetState, SignIn, Tried, TriedEnd, TriedMoment,
+    WrapUp, capture::LONGEST,
+};
 use route_core::{DeskError, Moment, Router, Trial, TrialEnd};
 use service::{Client, Refusal};
-use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
-use types::{AgentId, CallId, Extension};
+use std::{os::fd::OwnedFd, time::Duration};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, timeout_at},
+};
+use types::{AgentId, CallId, CaptureId, Extension, Uid};
 
 /// The longest reason of auxiliary work, in characters.
 const AUX: usize = 64;
@@ -30,6 +37,9 @@ const AUX: usize = 64;
 const WRAP_UP: Duration = Duration::from_secs(3600);
 /// The most characters of keys that a trial takes.
 const KEYS: usize = 256;
+
+/// How long the edges may take to hand down where the packets of a capture are.
+const HANDED: Duration = Duration::from_secs(3);
 
 /// Verifies, permits and enters.
 #[derive(Clone)]
@@ -127,6 +137,51 @@ impl Desk {
         Ok(Permitted { act, entry: Some((event, ask.assertion.clone())) })
     }
 
+    /// Permits a capture: to a supervisor, with a reason, of a call that lives.
+    pub fn capture(&self, ask: &Capture, router: &Router) -> Result<Event, Refusal> {
+        let claims = self.verifier.person(&ask.assertion)?;
+        supervisor(&claims)?;
+        let reason = sound_reason(&ask.reason)
+            .map_err(|unsound| Refusal::invalid("route.reason", unsound.to_string()))?;
+        if ask.seconds == 0 || ask.seconds > LONGEST {
+            let message = format!("a capture lasts from one second to {LONGEST}");
+            return Err(Refusal::invalid("route.capture-time", message));
+        }
+        if router.legs_of(ask.call).is_none() {
+            return Err(refusal(DeskError::UnknownCall));
+        }
+        let mut event =
+            event(&claims, EventKind::CallCaptured, ask.call.to_string()).with("seconds", ask.seconds);
+        event.reason = Some(reason.to_owned());
+        Ok(event)
+    }
+
+    /// Enters a capture, has the edges begin, and enters whether they did. No edge hears of it before the entry is
+    /// durable.
+    pub async fn begin_capture(
+        &self,
+        event: Event,
+        ask: Capture,
+        switch: &mpsc::Sender<Word>,
+    ) -> Result<(Capturing, Vec<OwnedFd>), Refusal> {
+        let mut id = [0; 16];
+        getrandom::fill(&mut id)
+            .map_err(|error| Refusal::unavailable("route.randomness", error.to_string()))?;
+        let capture = CaptureId(Uid(id));
+        let event = event.with("capture", capture);
+        let sequence = match self.enter(event.clone(), ask.assertion.clone()).await {
+            Err(_) if mutant("capture-unaudited") => 0,
+            entered => entered?,
+        };
+        let outcome = handed(capture, &ask, switch).await;
+        let edges = outcome.as_ref().map_or(0, Vec::len);
+        let mut ended = event.with("begun", sequence).with("edges", edges);
+        ended.phase = Phase::Ended;
+        ended.outcome = if edges > 0 { Outcome::Done } else { Outcome::Failed };
+        tokio::spawn(self.clone().enter_at_last(ended, ask.assertion));
+        outcome.map(|descriptors| (Capturing { capture, sequence }, descriptors))
+    }
+
     /// Enters an act, has it done, and enters how it ended.
     pub async fn perform(
         &self,
@@ -168,6 +223,31 @@ impl Desk {
         }
         tracing::error!(object = event.object, "the end of an act is not in the log");
     }
+}
+
+/// Where the packets are, from every edge that said so in time.
+async fn handed(
+    capture: CaptureId,
+    ask: &Capture,
+    switch: &mpsc::Sender<Word>,
+) -> Result<Vec<OwnedFd>, Refusal> {
+    let stopping = || Refusal::unavailable("route.stopping", "route is stopping: ask again in a moment");
+    let (down, mut descriptors) = mpsc::channel(EDGES);
+    let (reply, begun) = oneshot::channel();
+    let word = Word::Capture { capture, call: ask.call, seconds: ask.seconds, down, reply };
+    switch.send(word).await.map_err(|_| stopping())?;
+    begun.await.map_err(|_| stopping())??;
+    let (mut all, deadline) = (Vec::new(), Instant::now() + HANDED);
+    while all.len() < EDGES {
+        match timeout_at(deadline, descriptors.recv()).await {
+            Ok(Some(descriptor)) => all.push(descriptor),
+            Ok(None) | Err(_) => break,
+        }
+    }
+    if all.is_empty() {
+        return Err(Refusal::unavailable("route.no-capture", "neither signalling nor media began to copy"));
+    }
+    Ok(all)
 }
 
 async fn done(act: Act, switch: &mpsc::Sender<Word>) -> Result<Option<AgentEntry>, Refusal> {

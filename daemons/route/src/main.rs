@@ -16,6 +16,7 @@
 //! them the signalling edge keeps the end of the caller's leg and the call's memo, so that a kill of route
 //! loses neither.
 
+mod captures;
 mod desk;
 mod kept;
 mod recordings;

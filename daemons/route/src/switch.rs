@@ -1,6 +1,7 @@
 //! The one task that owns the core: whatever happens comes in here, and whatever the core wants goes out.
 
 use crate::{
+    captures::Captures,
     desk::{self, Desk},
     kept::Kept,
     now,
@@ -13,13 +14,14 @@ use record_api::Record as RecordDaemon;
 use report_api::Report;
 use route_api::{
     AgentEntry, AgentList, Call, EndpointList, Heard, LiveCallList, MediaCommand, QueueList, Reachability,
-    Route, SignallingCommand, SignallingEvent, Tried, TryFlow,
+    Route, SignallingCommand, SignallingEvent, Tried, TryFlow, capture::Copying,
 };
 use route_core::{Edge, Flows, Input, Output, Roster, Router, Trial};
 use service::{Calls, Client, Context, Failure, Refusal, Reply};
 use settings::{record::Record, route::Route as Plan};
-use std::time::Duration;
+use std::{os::fd::OwnedFd, time::Duration};
 use tokio::sync::{mpsc, oneshot};
+use types::{CallId, CaptureId, LegId};
 
 /// Words that wait for the switch; who brings one more waits.
 const WAITING: usize = 1024;
@@ -34,6 +36,19 @@ pub enum Word {
     Ended(Edge, Epoch),
     /// A person's act, permitted and in the log.
     Act(desk::Act, oneshot::Sender<Result<Option<AgentEntry>, Refusal>>),
+    /// A capture, permitted and in the log.
+    Capture {
+        /// Which.
+        capture: CaptureId,
+        /// Of which call.
+        call: CallId,
+        /// For how long.
+        seconds: u32,
+        /// Where the edges' descriptors go.
+        down: mpsc::Sender<OwnedFd>,
+        /// Whether it has begun.
+        reply: oneshot::Sender<Result<(), Refusal>>,
+    },
 }
 
 /// What outlives a kill.
@@ -51,6 +66,7 @@ pub struct Switch {
     desk: Desk,
     recordings: Recordings,
     saving: Saving,
+    captures: Captures,
     signalling: Stream<SignallingCommand>,
     media: Stream<MediaCommand>,
     words: mpsc::Receiver<Word>,
@@ -73,6 +89,7 @@ impl Switch {
             desk,
             recordings: Recordings::new(record, teller.clone()),
             saving: Saving::new(report, teller.clone()),
+            captures: Captures::default(),
             signalling: Stream::new(Edge::Signalling, teller.clone()),
             media: Stream::new(Edge::Media, teller.clone()),
             words,
@@ -92,7 +109,7 @@ impl Switch {
             let due = self.router.wake().map_or(IDLE, |wake| wake.since(now().monotonic)).min(IDLE);
             tokio::select! {
                 () = house.stopping() => break,
-                Some(request) = calls.next() => self.call(request.call),
+                Some(request) = calls.next() => self.call(request.call, request.descriptors),
                 Some(word) = self.words.recv() => self.word(word),
                 Ok(()) = plan.changed() => {
                     let plan = plan.borrow_and_update().clone();
@@ -134,10 +151,21 @@ impl Switch {
                 // Who asked may be gone; the act stands.
                 let _gone = reply.send(outcome);
             }
+            Word::Capture { capture, call, seconds, down, reply } => {
+                let legs = self.router.legs_of(call).unwrap_or_default();
+                let begun = self.captures.begin(now().monotonic, (capture, call), (legs, seconds), down).map(
+                    |copying| {
+                        self.signalling.send(SignallingCommand::Capture(copying.clone()));
+                        self.media.send(MediaCommand::Capture(copying));
+                    },
+                );
+                // Who asked may be gone: the edges find that nobody reads.
+                let _gone = reply.send(begun);
+            }
         }
     }
 
-    fn call(&mut self, call: Call) {
+    fn call(&mut self, call: Call, descriptors: Vec<OwnedFd>) {
         match call {
             Call::AttachSignalling(attach, replies) => {
                 tracing::info!(legs = attach.legs.len(), "the signalling edge attached");
@@ -164,6 +192,30 @@ impl Switch {
             Call::Hear(hear, reply) => {
                 self.give(Input::Media(hear.event));
                 reply.send(Ok(Heard {}));
+            }
+            Call::Captured(captured, reply) => {
+                let copying = captured.copying;
+                let news = self.captures.captured(now().monotonic, &copying, descriptors.into_iter().next());
+                if let Some(legs) = self.router.legs_of(copying.call).filter(|_| news) {
+                    let copying = Copying { legs, ..copying };
+                    self.signalling.send(SignallingCommand::Capture(copying.clone()));
+                    self.media.send(MediaCommand::Capture(copying));
+                }
+                reply.send(Ok(Heard {}));
+            }
+            Call::Capture(ask, reply) => {
+                let permitted = self.desk.capture(&ask, &self.router);
+                let (desk, switch) = (self.desk.clone(), self.teller.clone());
+                tokio::spawn(async move {
+                    let outcome = match permitted {
+                        Ok(event) => desk.begin_capture(event, ask, &switch).await,
+                        Err(refusal) => Err(refusal),
+                    };
+                    match outcome {
+                        Ok((capturing, descriptors)) => reply.send_with(Ok(capturing), descriptors),
+                        Err(refusal) => reply.send(Err(refusal)),
+                    }
+                });
             }
             Call::LiveCalls(ask, reply) => {
                 let seen = self.desk.signed_in(&ask.assertion);
@@ -230,12 +282,34 @@ impl Switch {
         });
     }
 
+    /// What an edge is to copy of a leg that is made now.
+    fn copying(&mut self, leg: LegId) -> Vec<Copying> {
+        match self.router.call_of(leg) {
+            Some(call) if !self.captures.is_empty() => self.captures.of_new(now().monotonic, call, leg),
+            _ => Vec::new(),
+        }
+    }
+
     /// Carries out what the core wants.
     fn drain(&mut self) {
         while let Some(output) = self.router.poll() {
             match output {
-                Output::Signalling(command) => self.signalling.send(command),
-                Output::Media(command) => self.media.send(command),
+                Output::Signalling(command) => {
+                    if let SignallingCommand::Dial { leg, .. } = &command {
+                        for copying in self.copying(*leg) {
+                            self.signalling.send(SignallingCommand::Capture(copying));
+                        }
+                    }
+                    self.signalling.send(command);
+                }
+                Output::Media(command) => {
+                    if let MediaCommand::Open { leg, .. } = &command {
+                        for copying in self.copying(*leg) {
+                            self.media.send(MediaCommand::Capture(copying));
+                        }
+                    }
+                    self.media.send(command);
+                }
                 Output::RecordBegin(begin) => self.recordings.begin(begin),
                 Output::RecordJoin(join) => self.recordings.join(join),
                 Output::RecordFinish(finish) => self.recordings.finish(finish),

@@ -6,14 +6,15 @@ mod support;
 
 use auth_api::Role;
 use route_api::{
-    AgentState, Agents, Cause, EndedBy, Endpoint, Extent, HangUp, LegState, LiveCalls, LiveLeg, LiveMedia,
-    MediaCommand, MediaEvent, Memo, Party, PlayedPrompt, Quality, SessionDescription, SetState, SignIn,
-    SignallingCommand, SignallingEvent, Stage, TriedEnd, TryFlow, WrapUp,
+    AgentState, Agents, Capture, Captured, Cause, EndedBy, Endpoint, Extent, HangUp, Ladder, LegState,
+    LiveCalls, LiveLeg, LiveMedia, MediaCommand, MediaEvent, Memo, Party, PlayedPrompt, Quality,
+    SessionDescription, SetState, SignIn, SignallingCommand, SignallingEvent, Stage, TriedEnd, TryFlow,
+    WrapUp, capture::Copying,
 };
 use service::{Error, RefusalKind};
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 use support::{House, Media, Sip};
-use types::{LegId, Pii, Uid, Utc};
+use types::{CallId, CaptureId, LegId, Pii, Uid, Utc};
 
 fn sdp(text: &str) -> SessionDescription {
     SessionDescription(text.to_owned())
@@ -21,7 +22,9 @@ fn sdp(text: &str) -> SessionDescription {
 
 /// The leg has just ended.
 fn over(leg: LegId, by: EndedBy, memo: Memo) -> SignallingEvent {
-    SignallingEvent::Ended { leg, at: service::clock::monotonic(), cause: Cause::NormalClearing, by, memo }
+    let at = service::clock::monotonic();
+    let ladder = Ladder::default();
+    SignallingEvent::Ended { leg, at, cause: Cause::NormalClearing, by, memo, ladder }
 }
 
 fn kind(outcome: Result<impl Sized, Error>) -> RefusalKind {
@@ -32,14 +35,17 @@ fn kind(outcome: Result<impl Sized, Error>) -> RefusalKind {
     }
 }
 
-/// The caller's leg, the agent's leg, and the memo of the call.
-async fn talking(house: &House, sip: &mut Sip, media: &mut Media) -> (LegId, LegId, Memo) {
-    let caller = LegId(Uid([1; 16]));
+/// alice says that she is ready at her phone; what she is at then.
+async fn ready(house: &House) -> AgentState {
     let ctl = house.client("ctl");
     let alice = || house.assertion("alice", Role::Agent);
     ctl.call(SignIn { assertion: alice(), phone: Some("8001".parse().unwrap()) }).await.unwrap();
     let ready = SetState { assertion: alice(), agent: None, state: AgentState::Ready };
-    assert_eq!(ctl.call(ready).await.unwrap().state, AgentState::Ready);
+    ctl.call(ready).await.unwrap().state
+}
+
+/// A caller came in and has heard the announcement.
+async fn announced(sip: &mut Sip, media: &mut Media, caller: LegId) {
     sip.say(SignallingEvent::Offered {
         leg: caller,
         at: service::clock::monotonic(),
@@ -75,6 +81,13 @@ async fn talking(house: &House, sip: &mut Sip, media: &mut Media) -> (LegId, Leg
             extent: Extent::Whole,
         })
         .await;
+}
+
+/// The caller's leg, the agent's leg, and the memo of the call.
+async fn talking(house: &House, sip: &mut Sip, media: &mut Media) -> (LegId, LegId, Memo) {
+    let caller = LegId(Uid([1; 16]));
+    assert_eq!(ready(house).await, AgentState::Ready);
+    announced(sip, media, caller).await;
     let agent = media
         .until(|command| match command {
             MediaCommand::Open { leg, offer: None, .. } => Some(leg),
@@ -307,4 +320,115 @@ async fn nobody_acts_for_another_without_the_role() {
     assert_eq!(kind(ctl.call(sign_in).await), RefusalKind::NotPermitted);
     let forged = House::new().assertion("alice", Role::Agent);
     assert_eq!(kind(ctl.call(Agents { assertion: forged }).await), RefusalKind::NotPermitted);
+}
+
+/// Guarded by the mutant `capture-unaudited`.
+#[tokio::test]
+async fn a_capture_begins_after_its_entry_and_for_a_supervisor_alone() {
+    let mut house = House::new();
+    house.start();
+    let mut sip = Sip::attach(&house, Vec::new()).await;
+    let mut media = Media::attach(&house, Vec::new()).await;
+    let (caller, agent, _) = talking(&house, &mut sip, &mut media).await;
+    let ctl = house.client("ctl");
+    let supervisor = || house.assertion("wang", Role::Supervisor);
+    let call = ctl.call(LiveCalls { assertion: supervisor() }).await.unwrap().calls[0].call;
+    let ask = |assertion| Capture { assertion, call, reason: "one-way audio".to_owned(), seconds: 60 };
+    for role in
+        [Role::Agent, Role::SystemAdministrator, Role::SecurityAdministrator, Role::AuditAdministrator]
+    {
+        assert_eq!(kind(ctl.call(ask(house.assertion("bob", role))).await), RefusalKind::NotPermitted);
+    }
+    for seconds in [0, 601] {
+        assert_eq!(kind(ctl.call(Capture { seconds, ..ask(supervisor()) }).await), RefusalKind::Invalid);
+    }
+    let other = CallId(Uid([9; 16]));
+    assert_eq!(kind(ctl.call(Capture { call: other, ..ask(supervisor()) }).await), RefusalKind::NotFound);
+    house.audit_away.store(true, Ordering::Relaxed);
+    assert_eq!(kind(ctl.call(ask(supervisor())).await), RefusalKind::Unavailable, "no entry, no packet");
+
+    // The first word of a capture that an edge hears is of the one that stands in the log.
+    house.audit_away.store(false, Ordering::Relaxed);
+    let edges = async {
+        let first = sip.until(|command| match command {
+            SignallingCommand::Capture(copying) => Some(copying),
+            _ => None,
+        });
+        let copying = first.await;
+        let entries = house.times("Append").into_iter();
+        let entered: Vec<_> = entries
+            .filter(|append| append["event"]["facts"]["capture"] == copying.capture.to_string())
+            .collect();
+        assert_eq!(entered[0]["event"]["phase"], "begun");
+        let same = media.until(|command| match command {
+            MediaCommand::Capture(same) => Some(same),
+            _ => None,
+        });
+        assert_eq!(same.await, copying);
+        for edge in ["sip", "media"] {
+            let null = std::fs::File::open("/dev/null").unwrap().into();
+            let captured = Captured { copying: copying.clone() };
+            house.client(edge).call_with(captured, vec![null], Duration::from_secs(5)).await.unwrap();
+        }
+        copying
+    };
+    let asking = ctl.call_with(ask(supervisor()), Vec::new(), Duration::from_secs(10));
+    let (answer, copying) = tokio::join!(asking, edges);
+    let (capturing, descriptors) = answer.unwrap();
+    assert_eq!((capturing.capture, descriptors.len(), copying.seconds), (copying.capture, 2, 60));
+    let legs: std::collections::BTreeSet<_> = copying.legs.into_iter().collect();
+    assert_eq!(legs, std::collections::BTreeSet::from([caller, agent]));
+}
+
+/// The edges have the captures: a new life of route hears of them and adds the legs that it dials. Guarded by the
+/// mutant `capture-ends-with-route`.
+#[tokio::test]
+async fn a_capture_goes_on_with_legs_that_are_made_after_a_kill() {
+    let mut house = House::new();
+    house.start();
+    let mut sip = Sip::attach(&house, Vec::new()).await;
+    let mut media = Media::attach(&house, Vec::new()).await;
+    let caller = LegId(Uid([1; 16]));
+    announced(&mut sip, &mut media, caller).await;
+    let waiting = sip.until(|command| match command {
+        SignallingCommand::Remember { memo, .. } => memo.0.contains("Waiting").then_some(memo),
+        _ => None,
+    });
+    let memo = waiting.await;
+    let ctl = house.client("ctl");
+    let live = ctl.call(LiveCalls { assertion: house.assertion("wang", Role::Supervisor) }).await.unwrap();
+    let call = live.calls[0].call;
+    house.kill();
+    house.start();
+    sip = Sip::attach(&house, vec![LiveLeg { leg: caller, state: LegState::Established, memo }]).await;
+    media =
+        Media::attach(&house, vec![LiveMedia { leg: caller, bridged: None, memo: Memo::default() }]).await;
+    let capture = CaptureId(Uid([7; 16]));
+    let copying = Copying { capture, call, legs: vec![caller], seconds: 30 };
+    for edge in ["sip", "media"] {
+        let captured = Captured { copying: copying.clone() };
+        house.client(edge).call(captured).await.unwrap();
+    }
+    assert_eq!(ready(&house).await, AgentState::Offered);
+    let opened = media.until(|command| match command {
+        MediaCommand::Open { leg, offer: None, .. } => Some(leg),
+        _ => None,
+    });
+    let next = opened.await;
+    media.say(MediaEvent::Opened { leg: next, description: sdp("ours") }).await;
+    let mut told = Vec::new();
+    let dialled = sip.until(|command| match command {
+        SignallingCommand::Capture(copying) => {
+            told.push(copying);
+            None
+        }
+        SignallingCommand::Dial { leg, .. } => Some(leg),
+        _ => None,
+    });
+    assert_eq!(dialled.await, next);
+    // What there is by now, said once to an edge that may lack some of it; then the new one, before it is dialled.
+    let [there, new] = &told[..] else { panic!("{told:?}") };
+    assert_eq!((there.capture, there.call, &there.legs[..]), (capture, call, &[caller][..]));
+    assert_eq!((new.capture, new.call, &new.legs[..]), (capture, call, &[next][..]));
+    assert!((25..=30).contains(&new.seconds), "{}", new.seconds);
 }

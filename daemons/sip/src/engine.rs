@@ -2,6 +2,7 @@
 //! messages and events go out.
 
 use crate::{
+    copying::Copies,
     edge::{Order, Standing},
     error::Error,
     rules::{self, Networks, Place},
@@ -11,7 +12,7 @@ use crate::{
     tls::Tls,
 };
 use host_api::Settings;
-use route_api::SignallingEvent;
+use route_api::{SignallingCommand, SignallingEvent};
 use service::{Context, clock};
 use settings::sip::Sip;
 use sip_core::{ConnectionId, Core, Input, Output, Presence, Protocol, Report, message::MAX_MESSAGE};
@@ -61,6 +62,7 @@ pub struct Engine {
     core: Core,
     around: Surroundings,
     events: Option<mpsc::Sender<SignallingEvent>>,
+    copies: Copies,
     /// Ends of legs dropped so far.
     dropped: u64,
     status: String,
@@ -68,8 +70,8 @@ pub struct Engine {
 
 impl Engine {
     /// An engine that stands still.
-    pub fn new(core: Core, around: Surroundings) -> Self {
-        Self { core, around, events: None, dropped: 0, status: String::new() }
+    pub fn new(core: Core, around: Surroundings, copies: Copies) -> Self {
+        Self { core, around, events: None, copies, dropped: 0, status: String::new() }
     }
 
     /// Runs until something fails that cannot be waited for.
@@ -105,7 +107,10 @@ impl Engine {
                 },
                 Some(heard) = self.around.heard.recv() => self.heard(heard),
                 Some(order) = self.around.orders.recv() => self.order(order),
-                () = wait(&self.core) => self.core.handle(clock::monotonic(), Input::Tick),
+                () = wait(&self.core, &self.copies) => {
+                    self.copies.expire(&mut self.core);
+                    self.core.handle(clock::monotonic(), Input::Tick);
+                }
                 _ = status.tick() => self.show(),
                 _ = certificates.tick() => self.around.tls.refresh(&rules.borrow()),
                 Ok(()) = rules.changed() => {
@@ -182,7 +187,11 @@ impl Engine {
                     self.events = None;
                 }
             }
-            Order::Attached => self.core.handle(now, Input::Route(Presence::Attached)),
+            Order::Attached => {
+                self.copies.again();
+                self.core.handle(now, Input::Route(Presence::Attached));
+            }
+            Order::Command(SignallingCommand::Capture(copying)) => self.copies.begin(&mut self.core, copying),
             Order::Command(command) => self.core.handle(now, Input::Command(command)),
             Order::Detached => {
                 self.events = None;
@@ -211,6 +220,7 @@ impl Engine {
                     None => self.around.sockets.send(flow, &bytes),
                     Some(id) => self.around.streams.send(id, bytes),
                 },
+                Output::Seen { leg, way, flow, bytes } => self.copies.copy(leg, way, flow, &bytes),
                 Output::Open { connection, flow, trunk } => {
                     let Some((_, from)) = self.around.places.get(usize::from(flow.listener)) else {
                         continue;
@@ -259,8 +269,8 @@ fn status(core: &Core) -> String {
 }
 
 /// Until the core wants to be woken.
-async fn wait(core: &Core) {
-    match core.next_wake() {
+async fn wait(core: &Core, copies: &Copies) {
+    match core.next_wake().into_iter().chain(copies.next_end()).min() {
         Some(wake) => tokio::time::sleep(wake.since(clock::monotonic())).await,
         // Nothing is due: whatever comes next starts the loop again, an hour is as good as for ever.
         None => tokio::time::sleep(Duration::from_secs(3_600)).await,

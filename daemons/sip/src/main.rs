@@ -13,6 +13,7 @@
 //!                             Edge ◄──────────► route
 //! ```
 
+mod copying;
 mod edge;
 mod engine;
 mod error;
@@ -23,6 +24,7 @@ mod streams;
 mod tls;
 
 use audit_api::{Event, EventKind, Outcome};
+use copying::Copies;
 use engine::{Engine, Surroundings};
 use rules::Networks;
 use service::Failure;
@@ -55,6 +57,7 @@ fn main() -> std::process::ExitCode {
         tokio::spawn(edge::attend(house.client(), orders));
         let (reports, reported) = tokio::sync::mpsc::channel(64);
         tokio::spawn(enter(house.client(), reported));
+        let copies = Copies::new(house.client(), places.iter().map(|(_, address)| *address).collect());
         let around = Surroundings {
             sockets,
             places,
@@ -68,7 +71,7 @@ fn main() -> std::process::ExitCode {
             reports,
             house: house.clone(),
         };
-        let engine = Engine::new(core, around);
+        let engine = Engine::new(core, around, copies);
         house.ready();
         tokio::select! {
             () = house.stopping() => Ok(()),

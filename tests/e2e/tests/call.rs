@@ -32,6 +32,7 @@ fn a_call_is_announced_bridged_recorded_sealed_audited_listed_and_exported() {
     assert_eq!(record["disposition"], "answered", "{record:#}");
     assert_eq!(record["legs"].as_array().unwrap().len(), 2, "{record:#}");
     assert_eq!(record["from"]["number"], "138******00");
+    looked_at(&house, record["call"].as_str().unwrap());
     let recording = record["recording"]["yes"]["recording"].as_str().unwrap_or_else(|| panic!("{record:#}"));
     let about = house.ask_as("wang", &["recordings", "show", recording]);
     assert_eq!(about["state"], "sealed", "{about:#}");
@@ -98,6 +99,42 @@ fn a_call_is_announced_bridged_recorded_sealed_audited_listed_and_exported() {
     assert_eq!(verified["damage"], Value::Null);
     let verified = house.ym_as("wang", &["recordings", "verify", recording, "--reason", "check"], "");
     assert!(verified.contains("opens"), "{verified}");
+}
+
+/// The call as people look at it: its signalling as SIPp and baresip had it.
+fn looked_at(house: &House, call: &str) {
+    let shown = house.ask_as("wang", &["calls", "show", call]);
+    let ladder = |over: &str| -> Vec<String> {
+        let leg =
+            shown["legs"].as_array().unwrap().iter().find(|leg| leg["over"].get(over).is_some()).unwrap();
+        let steps = leg["ladder"]["steps"].as_array().unwrap_or_else(|| panic!("no ladder: {leg:#}"));
+        steps
+            .iter()
+            .map(|step| format!("{} {}", step["way"].as_str().unwrap(), step["message"].as_str().unwrap()))
+            .collect()
+    };
+    let caller = ladder("trunk");
+    let expected =
+        ["received INVITE", "sent 100 Trying", "sent 200 OK", "received ACK", "received BYE", "sent 200 OK"];
+    assert_eq!(caller, expected);
+    let phone = ladder("phone");
+    let end = ["sent BYE", "received 200 OK"];
+    assert_eq!(
+        (&*phone[0], &phone[phone.len() - 2..]),
+        ("sent INVITE", &end.map(str::to_owned)[..]),
+        "{phone:?}"
+    );
+    assert!(
+        phone[1..].iter().filter(|step| *step == "received 200 OK").count() == 2
+            && phone.contains(&"sent ACK".to_owned()),
+        "{phone:?}"
+    );
+    let drawn = house.ym_as("wang", &["calls", "show", call], "");
+    assert!(drawn.contains("│── INVITE ─") && drawn.contains("─ 100 Trying (INVITE) ──│"), "{drawn}");
+    let path = format!("carrier  UDP 127.0.0.1:{} – 127.0.0.1:{}", house.sip, house.trunk);
+    assert_eq!(drawn.matches(&path).count(), 1, "said once, where it begins: {drawn}");
+    assert!(!drawn.contains("13800138000") && !drawn.contains("Digest"), "{drawn}");
+    std::io::Write::write_all(&mut std::io::stderr(), drawn.as_bytes()).unwrap();
 }
 
 /// Payloads of each track by the reader in Python, which shares no code with ours.

@@ -1,7 +1,7 @@
 //! Each daemon dies by kill -9 while one call talks, one rings, two wait and one is recorded. The gap that each
 //! party hears is measured on the wire, what a recording lacks in its export, and both are held, with what
 //! becomes of the call, to the table of `docs/survival.md`.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "tests")]
 
 use e2e::{
     House, free_udp_port,

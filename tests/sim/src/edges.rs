@@ -115,8 +115,12 @@ impl World {
                     self.trace.note(now, format_args!("sip => {} {}", flow.remote, first_line(&bytes)));
                     self.send(|| Event::SipOut(flow.remote, bytes.clone()));
                 }
-                // The network of this world carries datagrams alone, and nobody in it is slowed for long.
-                sip_core::Output::Open { .. } | sip_core::Output::Close(_) | sip_core::Output::Report(_) => {}
+                // The network of this world carries datagrams alone, nobody in it is slowed for long, and nobody
+                // looks at a call.
+                sip_core::Output::Open { .. }
+                | sip_core::Output::Close(_)
+                | sip_core::Output::Report(_)
+                | sip_core::Output::Seen { .. } => {}
                 sip_core::Output::Event(event) => {
                     match &event {
                         SignallingEvent::Offered { leg, .. } => self.ledger.offered(*leg),
@@ -319,7 +323,7 @@ impl World {
         self.trace.note(self.now, format_args!("media <- {}", brief(&command)));
         self.media_changed = true;
         match command {
-            MediaCommand::Attached {} => {}
+            MediaCommand::Attached {} | MediaCommand::Capture(_) => {}
             MediaCommand::Open { leg, offer, memo, beside } => {
                 self.open(leg, offer.map(|offer| offer.0), &memo.0, beside);
             }

@@ -6,15 +6,20 @@ use media_core::{
     Input,
     session::{Opening, Play, Track},
 };
-use route_api::{MediaCommand, MediaEvent, MediaRefusal, Times};
+use route_api::{MediaCommand, MediaEvent, MediaRefusal, Times, capture::Copying};
 use service::clock;
+use std::os::fd::OwnedFd;
 use types::{LegId, Monotonic, Name, RecordingId};
 
 impl Worker {
     pub(super) fn obey(&mut self, command: MediaCommand) {
         let now = clock::monotonic();
         match command {
-            MediaCommand::Attached {} => {}
+            MediaCommand::Attached {} => {
+                for copying in self.captures.going(now) {
+                    self.captured(copying, None);
+                }
+            }
             MediaCommand::Open { leg, offer, memo, beside } => {
                 let offer = offer.map(|description| description.0);
                 self.open(now, leg, offer.as_deref().map(str::as_bytes), &memo.0, beside);
@@ -40,7 +45,19 @@ impl Worker {
             }
             MediaCommand::Untap { leg } => self.follow(now, Input::Untap(leg)),
             MediaCommand::Remember { leg, memo } => self.follow(now, Input::Remember(leg, &memo.0)),
+            MediaCommand::Capture(copying) => {
+                if let Some(theirs) = self.captures.begin(now, copying.clone()) {
+                    self.captured(copying, Some(theirs));
+                }
+            }
             MediaCommand::Close { leg } => self.follow(now, Input::Close(leg)),
+        }
+    }
+
+    fn captured(&self, copying: Copying, theirs: Option<OwnedFd>) {
+        let capture = copying.capture;
+        if self.words.try_send(Word::Captured(copying, theirs)).is_err() {
+            tracing::error!(%capture, "route listens too slowly: it does not hear of a capture");
         }
     }
 

@@ -10,6 +10,7 @@
 //! ```
 
 mod command;
+mod copying;
 mod feed;
 mod place;
 mod snapshot;
@@ -32,7 +33,10 @@ use nix::sys::{
     timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags},
 };
 use place::Place;
-use route_api::{LiveMedia, MediaCommand, MediaEvent, Memo};
+use route_api::{
+    LiveMedia, MediaCommand, MediaEvent, Memo,
+    capture::{Captures, Copying},
+};
 use service::clock;
 use snapshot::Snapshot;
 use std::{
@@ -73,6 +77,8 @@ pub enum Order {
 pub enum Word {
     /// To route.
     Event(MediaEvent),
+    /// Where the packets of a capture are, to be handed down to route; without a descriptor, that it goes on.
+    Captured(Copying, Option<OwnedFd>),
     /// The record side's end of a pair, to be handed over.
     Feed(RecordingId, OwnedFd),
 }
@@ -154,6 +160,7 @@ pub struct Worker {
     places: Vec<Option<Place>>,
     by_leg: BTreeMap<LegId, usize>,
     feeds: Feeds,
+    captures: Captures,
     snapshot: Snapshot,
     changed: bool,
     buffer: Box<[u8; DATAGRAM]>,
@@ -210,6 +217,7 @@ impl Worker {
             places: Vec::new(),
             by_leg: BTreeMap::new(),
             feeds: Feeds::default(),
+            captures: Captures::default(),
             snapshot,
             changed: true,
             buffer: Box::new([0; DATAGRAM]),
@@ -251,12 +259,16 @@ impl Worker {
     fn receive(&mut self, token: u64) {
         // A place that was given up within this turn says nothing more.
         let place = usize::try_from(token / 2).ok().and_then(|at| self.places.get(at)?.as_ref());
-        let Some(Place { leg, transport, .. }) = place else { return };
+        let Some(Place { leg, transport, port: even }) = place else { return };
         let port = if token.is_multiple_of(2) { Port::Rtp } else { Port::Rtcp };
         // One datagram a turn: what else is there makes the descriptor ready again, and no leg starves.
         let Ok((length, source)) = transport.receive(port, self.buffer.as_mut_slice()) else { return };
         let bytes = self.buffer.get(..length).unwrap_or_default();
         let now = clock::monotonic();
+        if !self.captures.is_empty() {
+            let ours = copying::address(self.advertised, *even, port);
+            copying::copy(&mut self.captures, *leg, port, (source, ours), bytes);
+        }
         let heard = self.core.handle(now, Input::Datagram { leg: *leg, port, source, bytes });
         debug_assert!(heard.is_ok(), "datagrams never fail");
         self.drain(now);
@@ -266,6 +278,7 @@ impl Worker {
         // Reads away how often it expired: the core goes by the clock.
         let _expired = self.timer.wait();
         let now = clock::monotonic();
+        self.captures.expire(now);
         self.follow(now, Input::Tick);
         match self.snapshot.keep(now, self.changed, &self.core) {
             Ok(true) => {
@@ -317,6 +330,10 @@ impl Worker {
             match output {
                 Output::Send { leg, port, to, datagram } => {
                     let place = self.by_leg.get(&leg).and_then(|at| self.places.get(*at)?.as_ref());
+                    if let Some(place) = place.filter(|_| !self.captures.is_empty()) {
+                        let ours = copying::address(self.advertised, place.port, port);
+                        copying::copy(&mut self.captures, leg, port, (ours, to), datagram);
+                    }
                     let sent = place.map(|place| place.transport.send(port, to, datagram));
                     if let Some(Err(error)) = sent {
                         tracing::debug!(%leg, %error, "a packet was not sent");

@@ -1,7 +1,7 @@
 //! The call record: everything that is kept of one call.
 
 use record_api::Consent;
-use route_api::{Cause, EndedBy, Endpoint, Party, Quality};
+use route_api::{Cause, EndedBy, Endpoint, Party, Path, Quality, Step};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use types::{AgentId, CallId, Extension, LegId, QueueId, RecordingId, Utc};
@@ -101,6 +101,25 @@ pub struct LegRecord {
     /// What its media received and sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quality: Option<Quality>,
+    /// How its signalling went; not in lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ladder: Option<SignallingRecord>,
+}
+
+/// The messages of a leg, in order, up to the answer to the one that ended it. No number and no name stands in
+/// them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SignallingRecord {
+    /// The moment from which the steps count.
+    pub began: Utc,
+    /// In order; at most 32.
+    pub steps: Vec<Step>,
+    /// How many were left out between the first and the last ones.
+    #[serde(default)]
+    pub left_out: u32,
+    /// Between which addresses they went; at most 8.
+    #[serde(default)]
+    pub paths: Vec<Path>,
 }
 
 /// How a call ended, for the figures.

@@ -13,7 +13,7 @@
 //! Both are said by [`Signal`], each after the one before was heard, and mean the same however often they are
 //! said.
 
-use crate::TrunkStanding;
+use crate::{Ladder, TrunkStanding, capture::Copying};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use types::{Extension, LegId, Monotonic, Pii, TrunkId};
@@ -134,6 +134,9 @@ pub enum SignallingEvent {
         by: EndedBy,
         /// What route's last command carried.
         memo: Memo,
+        /// How its signalling went, up to its end.
+        #[serde(default, skip_serializing_if = "Ladder::is_empty")]
+        ladder: Ladder,
     },
     /// An endpoint became reachable, or ceased to be.
     Reachable {
@@ -291,6 +294,8 @@ pub enum SignallingCommand {
         /// The leg.
         leg: LegId,
     },
+    /// Copies the messages of these legs, and hands down where they are.
+    Capture(Copying),
     /// Refuses, cancels or ends the leg, whichever its state asks for.
     HangUp {
         /// The leg.

@@ -14,15 +14,20 @@
 //!
 //! Whatever the way, each leg ends with exactly one `Ended`, also one that was refused or never answered.
 
+pub mod capture;
 #[cfg(feature = "wire")]
 mod desk;
+mod ladder;
 mod leg;
 mod media;
 mod state;
 mod trunk;
 
 #[cfg(feature = "wire")]
+pub use capture::{Capture, Captured, Capturing};
+#[cfg(feature = "wire")]
 pub use desk::*;
+pub use ladder::*;
 pub use leg::*;
 pub use media::*;
 pub use state::*;
@@ -40,6 +45,10 @@ service::interface! {
         stream AttachMedia -> MediaCommand;
         /// Says what media heard, played or lost.
         call Hear -> Heard;
+        /// Hands down where the packets of a capture are; the descriptor comes with the call.
+        call Captured -> Heard;
+        /// Captures a live call; descriptors of its packets come with the reply.
+        call Capture -> Capturing;
         /// The calls of this moment.
         call LiveCalls -> LiveCallList;
         /// The agents and their states.

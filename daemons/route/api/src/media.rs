@@ -1,6 +1,6 @@
 //! The leg contract of media: what is opened, played, joined, tapped and heard.
 
-use crate::{Memo, SessionDescription};
+use crate::{Memo, SessionDescription, capture::Copying};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use types::{LegId, Name, RecordingId, Utc};
@@ -83,6 +83,8 @@ pub enum MediaCommand {
         /// Kept for route.
         memo: Memo,
     },
+    /// Copies the packets of these legs, and hands down where they are.
+    Capture(Copying),
     /// Ends the leg's media.
     Close {
         /// The leg.

@@ -6,7 +6,7 @@ use crate::{
 };
 use record_api::Consent;
 use report_api::{CallRecord, Decision, Disposition, NotRecorded, Recorded};
-use types::{LegId, Utc};
+use types::{LegId, Monotonic, Utc};
 
 /// Decisions kept of one call: the first ones, which say why it went where it went.
 const DECISIONS: usize = 256;
@@ -19,10 +19,10 @@ impl Call {
         }
     }
 
-    /// The call record, at the end.
-    pub fn record(self, now: Utc, disposition: Disposition) -> CallRecord {
+    /// The call record, at the end. `utc` is the calendar's word for a moment.
+    pub fn record(self, now: Utc, disposition: Disposition, utc: impl Fn(Monotonic) -> Utc) -> CallRecord {
         let recording = self.recorded(disposition);
-        let legs: Vec<_> = self.legs().filter(|leg| leg.known()).map(|leg| leg.record(now)).collect();
+        let legs: Vec<_> = self.legs().filter(|leg| leg.known()).map(|leg| leg.record(now, &utc)).collect();
         let ended = legs.iter().map(|leg| leg.ended).max().unwrap_or(now);
         CallRecord {
             call: self.id,

@@ -7,10 +7,10 @@
 //! ```
 
 use record_api::Consent;
-use report_api::LegRecord;
-use route_api::{Cause, EndedBy, Endpoint, Quality, SessionDescription};
+use report_api::{LegRecord, SignallingRecord};
+use route_api::{Cause, EndedBy, Endpoint, Ladder, Quality, SessionDescription};
 use serde::{Deserialize, Serialize};
-use types::{AgentId, LegId, Utc};
+use types::{AgentId, LegId, Monotonic, Utc};
 
 /// One leg.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +28,10 @@ pub struct Leg {
     /// Its answer to our offer, until a later offer: a media edge that comes back may not have heard it.
     #[serde(skip)]
     pub answer: Option<SessionDescription>,
+    /// How its signalling went, once it is over: too long for a memo, so the edge keeps it until all of the call
+    /// is kept, and says it again with the end.
+    #[serde(skip)]
+    pub ladder: Ladder,
 }
 
 /// The signalling side.
@@ -98,6 +102,7 @@ impl Leg {
             track: Track::Off,
             negotiation: Negotiation::Settled,
             answer: None,
+            ladder: Ladder::default(),
         }
     }
 
@@ -128,8 +133,17 @@ impl Leg {
         }
     }
 
-    /// What is kept of it. A line whose end never came counts as ended `now`, by a failure.
-    pub fn record(&self, now: Utc) -> LegRecord {
+    /// When it was over.
+    pub fn ended_at(&mut self, moment: Utc) {
+        let least = self.answered.unwrap_or(self.began);
+        if let Line::Ended { at, .. } = &mut self.line {
+            *at = moment.max(least);
+        }
+    }
+
+    /// What is kept of it. A line whose end never came counts as ended `now`, by a failure. `utc` is the
+    /// calendar's word for a moment.
+    pub fn record(&self, now: Utc, utc: impl Fn(Monotonic) -> Utc) -> LegRecord {
         let (ended, cause, by) = match self.line {
             Line::Ended { at, cause, by } => (at, cause, by),
             Line::Ending { cause } => (now, cause, EndedBy::Failure),
@@ -152,6 +166,12 @@ impl Leg {
             by,
             reference: self.reference.clone(),
             quality,
+            ladder: (!self.ladder.is_empty()).then(|| SignallingRecord {
+                began: utc(self.ladder.began),
+                steps: self.ladder.steps.clone(),
+                left_out: self.ladder.left_out,
+                paths: self.ladder.paths.clone(),
+            }),
         }
     }
 }

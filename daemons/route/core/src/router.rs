@@ -91,6 +91,8 @@ pub struct Router {
     /// Ends that the edge said before it attached.
     left: BTreeMap<LegId, Left>,
     settling: BTreeMap<CallId, Settling>,
+    /// Legs that are over, of calls that are not: the edge has the ladder of each.
+    held: BTreeMap<CallId, VecDeque<LegId>>,
     finished: VecDeque<CallId>,
     unsaved: BTreeSet<CallId>,
     agenda: BTreeSet<(Monotonic, Timer)>,
@@ -154,6 +156,7 @@ impl Router {
             unclaimed: BTreeMap::new(),
             left: BTreeMap::new(),
             settling: BTreeMap::new(),
+            held: BTreeMap::new(),
             finished: VecDeque::new(),
             unsaved: BTreeSet::new(),
             agenda: BTreeSet::new(),
@@ -256,8 +259,8 @@ impl Router {
             SignallingEvent::Changing { leg, description } => {
                 self.with_leg(leg, |router, call, leg| router.changing(call, leg, description));
             }
-            SignallingEvent::Ended { leg, at, cause, by, memo } => {
-                self.left(leg, Left { at, cause, by, memo });
+            SignallingEvent::Ended { leg, at, cause, by, memo, ladder } => {
+                self.left(leg, Left { at, cause, by, memo, ladder });
             }
             SignallingEvent::Reachable { endpoint, reachable: Reachability::Removed } => {
                 if let Endpoint::Trunk(trunk) = &endpoint {

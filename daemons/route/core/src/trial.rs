@@ -196,7 +196,8 @@ impl Theatre {
             SignallingCommand::HangUp { leg, cause } => {
                 self.end = Some(TrialEnd::HungUp(cause));
                 let (at, memo) = (self.now.monotonic, Memo::default());
-                let ended = SignallingEvent::Ended { leg, at, cause, by: EndedBy::House, memo };
+                let ladder = route_api::Ladder::default();
+                let ended = SignallingEvent::Ended { leg, at, cause, by: EndedBy::House, memo, ladder };
                 self.events.push_back(Input::Signalling(ended));
             }
             _ => {}

@@ -293,3 +293,42 @@ fn a_long_history_still_fits_into_a_memo() {
     attach(&mut world, false);
     assert_eq!(world.router.live_calls()[0].stage, Stage::Waiting);
 }
+
+/// Guarded by the mutant `route-ladder-forgotten`.
+#[test]
+fn the_record_has_the_ladder_of_a_leg_that_ended_before_route_was_killed() {
+    let mut world = World::new();
+    let caller = world.waiting_caller();
+    world.ready("alice", "8001");
+    let refused = *world.dialled.last().unwrap();
+    world.ended(refused, Cause::UserBusy);
+    world.settle();
+    assert_eq!(world.ended.len(), 1, "the edge keeps it");
+    world.restart();
+    attach(&mut world, true);
+    world.ready("bob", "8002");
+    world.answer();
+    world.hang_up(caller);
+    let [record] = &world.saved[..] else { panic!("{} call records", world.saved.len()) };
+    assert_eq!(record.legs.len(), 3);
+    for leg in &record.legs {
+        let told = leg.ladder.as_ref().map(|ladder| (ladder.steps.clone(), ladder.paths.clone()));
+        assert_eq!(told, Some((support::ladder().steps, support::ladder().paths)), "{leg:?}");
+    }
+    assert!(world.ended.is_empty(), "and lets go of all when the record is kept");
+}
+
+#[test]
+fn of_many_offers_the_edge_keeps_the_last_ones() {
+    let mut world = World::new();
+    let caller = world.waiting_caller();
+    for _ in 0..40 {
+        world.ready("alice", "8001");
+        let refused = *world.dialled.last().unwrap();
+        world.ended(refused, Cause::UserBusy);
+        world.settle();
+    }
+    assert_eq!(world.ended.len(), 16);
+    world.hang_up(caller);
+    assert!(world.ended.is_empty());
+}

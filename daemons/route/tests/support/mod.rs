@@ -14,7 +14,10 @@ use service::{Client, Stream};
 use stage::{Answers, Stage};
 use std::{
     os::{fd::OwnedFd, unix::net::UnixListener},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -46,6 +49,8 @@ pub struct House {
     pub stage: Stage,
     sockets: [UnixListener; 3],
     pub asked: Asked,
+    /// Whether audit refuses every entry.
+    pub audit_away: Arc<AtomicBool>,
 }
 
 impl House {
@@ -54,18 +59,22 @@ impl House {
         let sockets = CALLERS.map(|caller| UnixListener::bind(stage.socket("route", caller)).unwrap());
         stage.settings(SETTINGS);
         let asked = Asked::default();
+        let audit_away = Arc::<AtomicBool>::default();
         for daemon in ["record", "report", "audit"] {
-            let asked = Arc::clone(&asked);
+            let (asked, away) = (Arc::clone(&asked), Arc::clone(&audit_away));
             stage.neighbour(daemon, move |call, answers| {
                 let number = {
                     let mut asked = asked.lock().unwrap();
                     asked.push((call.method.clone(), call.parameters.clone()));
                     asked.iter().filter(|(name, _)| *name == call.method).count()
                 };
+                if call.method == "Append" && away.load(Ordering::Relaxed) {
+                    return answers.refuse("Unavailable");
+                }
                 answer(&call.method, &call.parameters, number, answers);
             });
         }
-        Self { stage, sockets, asked }
+        Self { stage, sockets, asked, audit_away }
     }
 
     /// Starts the daemon. Its sockets stay open while it is dead.

@@ -6,15 +6,16 @@ use crate::{
     counters::Counters,
     digest::Nonces,
     flow::{ConnectionId, Protocol},
+    ladder::{self, Ladders, Rungs},
     message::{Fault, Malformed, Message, Method, Name, Request, Response, Status, Uri, Via, parse},
     random::{Random, Seed},
     registrar::{Binding, Registrar},
     sources::{Offence, Report, Source, Sources},
     transaction::{Happened, Incoming, Transaction, TransactionId, Transactions},
     trunk::{Standing, Trunks},
-    useragent::{Ended, EndedLegs, Leg, Legs},
+    useragent::{Ended, EndedLegs, Leg, Legs, Partings},
 };
-use route_api::{AttachSignalling, Endpoint, LiveLeg, Reachability, SignallingCommand, SignallingEvent};
+use route_api::{AttachSignalling, Endpoint, LiveLeg, Reachability, SignallingCommand, SignallingEvent, Way};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, VecDeque};
 use types::{Extension, LegId, Monotonic, TrunkId};
@@ -68,6 +69,17 @@ pub enum Output {
         /// What.
         bytes: Vec<u8>,
     },
+    /// A message of a watched leg came, or goes: it is sent as well.
+    Seen {
+        /// Whose.
+        leg: LegId,
+        /// From whom to whom.
+        way: Way,
+        /// By which path.
+        flow: Flow,
+        /// The whole message.
+        bytes: Vec<u8>,
+    },
     /// Open a connection, from the address of that listener.
     Open {
         /// Its name.
@@ -101,6 +113,8 @@ pub enum Change {
     Connection(ConnectionId, Option<Connection>),
     /// How a trunk stands, or that it is gone.
     Trunk(TrunkId, Option<Standing>),
+    /// The ladder of a leg, or that route has forgotten it.
+    Ladder(LegId, Option<Rungs>),
 }
 
 /// SIP: trunks, phones and legs.
@@ -112,6 +126,12 @@ pub struct Core {
     pub(crate) registrar: Registrar,
     pub(crate) legs: Legs,
     pub(crate) ended_legs: EndedLegs,
+    pub(crate) ladders: Ladders,
+    pub(crate) partings: Partings,
+    /// Legs whose messages somebody may see as they come and go: see [`Self::watch`].
+    watched: BTreeSet<LegId>,
+    /// Legs that the house ended while the input in hand was handled.
+    pub(crate) ends: Vec<LegId>,
     pub(crate) counters: Counters,
     pub(crate) connections: Connections,
     pub(crate) sources: Sources,
@@ -140,6 +160,10 @@ impl Core {
             registrar: Registrar::default(),
             legs: Legs::default(),
             ended_legs: EndedLegs::default(),
+            ladders: Ladders::default(),
+            partings: Partings::default(),
+            watched: BTreeSet::new(),
+            ends: Vec::new(),
             counters: Counters::default(),
             connections: Connections::default(),
             sources: Sources::default(),
@@ -164,6 +188,7 @@ impl Core {
                     }
                 }
                 Change::Ended(id, ended) => core.ended_legs.restore(id, ended),
+                Change::Ladder(id, rungs) => core.ladders.restore(id, rungs),
                 Change::Transaction(id, transaction) => core.transactions.restore(id, transaction),
                 Change::Bindings(extension, bindings) => core.registrar.replace(extension, bindings),
                 Change::Connection(id, connection) => core.connections.restore(id, connection),
@@ -208,6 +233,7 @@ impl Core {
     /// [`Core::next_wake`].
     pub fn handle(&mut self, now: Monotonic, input: Input<'_>) {
         self.now = now;
+        self.ladders.arrive_at(now);
         self.fire(now);
         match input {
             Input::Datagram { flow, bytes } => self.receive(now, flow, bytes),
@@ -225,6 +251,12 @@ impl Core {
             Input::Tick => {}
         }
         self.settle(now);
+        self.tell_ends(now);
+    }
+
+    /// From now on each message of these legs comes out as [`Output::Seen`], too.
+    pub fn watch(&mut self, legs: BTreeSet<LegId>) {
+        self.watched = legs;
     }
 
     /// What to do next; `None` when all is done.
@@ -235,7 +267,7 @@ impl Core {
     /// When to hand in [`Input::Tick`].
     pub fn next_wake(&self) -> Option<Monotonic> {
         let calls = [self.transactions.next_wake(), self.legs.next_wake(), self.registrar.next_wake()];
-        let lines = [self.connections.next_wake(), self.trunks.next_wake()];
+        let lines = [self.connections.next_wake(), self.trunks.next_wake(), self.partings.next_wake()];
         calls.into_iter().chain(lines).flatten().min()
     }
 
@@ -247,11 +279,12 @@ impl Core {
         let transactions = transactions.map(|(id, transaction)| Change::Transaction(id, transaction));
         let bindings = self.registrar.changes().into_iter();
         let bindings = bindings.map(|(extension, bindings)| Change::Bindings(extension, bindings));
+        let ladders = self.ladders.changes().into_iter().map(|(id, rungs)| Change::Ladder(id, rungs));
         let connections = self.connections.changes().into_iter();
         let connections = connections.map(|(id, connection)| Change::Connection(id, connection));
         let trunks = self.trunks.changes().into_iter().map(|(id, standing)| Change::Trunk(id, standing));
         let calls = legs.chain(ended).chain(transactions);
-        calls.chain(bindings).chain(connections).chain(trunks).collect()
+        calls.chain(bindings).chain(ladders).chain(connections).chain(trunks).collect()
     }
 
     /// The whole state, for a fresh start of the record of changes.
@@ -263,13 +296,14 @@ impl Core {
             transactions.map(|(id, transaction)| Change::Transaction(id, Some(transaction.clone())));
         let bindings = self.registrar.iter();
         let bindings = bindings.map(|(extension, all)| Change::Bindings(extension.clone(), all.to_vec()));
+        let ladders = self.ladders.iter().map(|(id, rungs)| Change::Ladder(id, Some(rungs.clone())));
         let connections = self.connections.iter();
         let connections =
             connections.map(|(id, connection)| Change::Connection(id, Some(connection.clone())));
         let trunks = self.trunks.iter();
         let trunks = trunks.map(|(id, standing)| Change::Trunk(id.clone(), Some(standing.clone())));
         let calls = legs.chain(ended).chain(transactions);
-        calls.chain(bindings).chain(connections).chain(trunks).collect()
+        calls.chain(bindings).chain(ladders).chain(connections).chain(trunks).collect()
     }
 
     /// What route is told before we attach, though an earlier life of it may have heard: the offers of legs
@@ -277,7 +311,7 @@ impl Core {
     pub fn again(&self) -> Vec<SignallingEvent> {
         let alive = self.legs.iter().filter_map(|(leg, state)| Some(state.offer()?.event(leg)));
         let over = self.ended_legs.offers().map(|(leg, offer)| offer.event(leg));
-        let ends = self.ended_legs.iter().map(|(leg, ended)| ended.event(leg));
+        let ends = self.ended_legs.iter().map(|(leg, ended)| ended.event(leg, self.ladders.of(leg)));
         alive.chain(over).chain(ends).collect()
     }
 
@@ -329,7 +363,12 @@ impl Core {
             self.counters.too_fast += 1;
             return;
         }
-        match parse(bytes) {
+        let parsed = parse(bytes);
+        if let Ok(message) = &parsed {
+            let leg = self.ladders.received(message, self.path(flow));
+            self.see(leg, Way::Received, flow, bytes);
+        }
+        match parsed {
             Ok(Message::Request(request)) => self.receive_request(now, flow, request),
             // RFC 3261 §8.1.3.3: a response with another Via below ours was meant for someone else.
             Ok(Message::Response(response)) if response.head.vias.len() == 1 => {
@@ -441,6 +480,22 @@ impl Core {
             self.transmit(flow, bytes);
         }
         self.transmit(flow, bytes);
+    }
+
+    /// A message of ours goes out by that path.
+    pub(crate) fn goes(&mut self, flow: Flow, bytes: &[u8]) {
+        let leg = self.ladders.sent(bytes, self.path(flow));
+        self.see(leg, Way::Sent, flow, bytes);
+    }
+
+    fn see(&mut self, leg: Option<LegId>, way: Way, flow: Flow, bytes: &[u8]) {
+        if let Some(leg) = leg.filter(|leg| self.watched.contains(leg)) {
+            self.outputs.push_back(Output::Seen { leg, way, flow, bytes: bytes.to_vec() });
+        }
+    }
+
+    pub(crate) fn path(&self, flow: Flow) -> ladder::Path {
+        ladder::Path { protocol: flow.protocol, house: self.advertised(flow), far: flow.remote }
     }
 
     pub(crate) fn respond(&mut self, now: Monotonic, id: TransactionId, response: &Response) {

@@ -88,7 +88,10 @@ impl Core {
     pub(crate) fn opened(&mut self, now: Monotonic, id: ConnectionId) {
         let pending = self.connections.opened(now, id);
         let Some(flow) = self.connections.get(id).map(|connection| connection.flow(id)) else { return };
-        self.outputs.extend(pending.into_iter().map(|bytes| Output::Send { flow, bytes }));
+        for bytes in pending {
+            self.goes(flow, &bytes);
+            self.outputs.push_back(Output::Send { flow, bytes });
+        }
     }
 
     /// A connection is over: requests that wait for an answer on it fail at once (RFC 3261 §17.1.4), phones
@@ -145,16 +148,18 @@ impl Core {
     /// Puts bytes on their way.
     pub(crate) fn transmit(&mut self, flow: Flow, bytes: Vec<u8>) {
         if flow.protocol == Protocol::Udp {
+            self.goes(flow, &bytes);
             return self.outputs.push_back(Output::Send { flow, bytes });
         }
         let now = self.now;
         let Some(id) = self.connection_of(flow).or_else(|| self.open(now, flow, &bytes)) else {
             return self.unsent.push(flow);
         };
+        let live = self.connections.get(id).map_or(flow, |connection| connection.flow(id));
         match self.connections.write(now, id, &bytes) {
             Write::Now => {
-                let flow = self.connections.get(id).map_or(flow, |connection| connection.flow(id));
-                self.outputs.push_back(Output::Send { flow, bytes });
+                self.goes(live, &bytes);
+                self.outputs.push_back(Output::Send { flow: live, bytes });
             }
             Write::Later => {}
             Write::Full => self.unsent.push(flow),

@@ -5,7 +5,9 @@
 mod house;
 
 use house::*;
-use route_api::{Cause, EndedBy, Endpoint, Party, Reachability, SignallingCommand, SignallingEvent};
+use route_api::{
+    Cause, EndedBy, Endpoint, Party, Path, Reachability, SignallingCommand, SignallingEvent, Way,
+};
 use sip_core::{
     ConnectionId, Core, Disconnect, Input, Listener, Network, Protocol, Seed, Settings, Trunk,
     digest::Algorithm,
@@ -125,6 +127,28 @@ fn a_call_comes_in_pieces_over_tcp_and_is_answered_on_its_connection() {
     let flow = *house.flows.last().unwrap();
     assert_eq!((flow.connection, house.request().method), (Some(connection), Method::Bye));
     assert!(house.opened.is_empty());
+}
+
+#[test]
+fn a_ladder_over_tls_names_the_addresses_and_a_watched_leg_is_seen_in_clear_whole_messages() {
+    let mut house = house(Protocol::Tls);
+    let connection = house.accept(2, "198.51.100.7:41000");
+    house.bytes(connection, &by(&house.invite("c1", ""), "TLS"));
+    let Some(SignallingEvent::Offered { leg, .. }) = house.events().pop() else { panic!("not offered") };
+    house.core.watch([leg].into());
+    let cancel = by(&request("CANCEL", "sip:400@192.0.2.1", "invc1", "c1", "", 1, ""), "TLS");
+    for piece in cancel.chunks(50) {
+        house.bytes(connection, piece);
+    }
+    let [ladder] = &house.ladders[..] else { panic!("{:?}", house.ladders) };
+    let path =
+        Path { protocol: "TLS".into(), house: "192.0.2.1:5061".into(), far: "198.51.100.7:41000".into() };
+    assert_eq!(ladder.paths, [path]);
+    let said: Vec<&str> = ladder.steps.iter().map(|step| &*step.message).collect();
+    assert_eq!(said, ["INVITE", "100 Trying", "CANCEL", "200 OK", "487 Request Terminated"]);
+    let seen: Vec<_> = house.seen.iter().map(|(_, way, bytes)| (*way, bytes.len() > 200)).collect();
+    assert_eq!(seen, [(Way::Received, true), (Way::Sent, true), (Way::Sent, true)]);
+    assert_eq!(house.seen[0].2, cancel, "a message is one, in however many pieces it came");
 }
 
 #[test]
@@ -340,6 +364,16 @@ fn a_large_request_goes_by_tcp_and_by_udp_where_that_is_refused() {
         (flow.protocol, house.request().head.vias[0].transport.as_slice()),
         (Protocol::Udp, &b"UDP"[..])
     );
+    house.command(SignallingCommand::HangUp { leg: leg(2), cause: Cause::NormalClearing });
+    house.pass(Duration::from_secs(4));
+    let ladder = house.ladders.last().unwrap();
+    let path = Path { protocol: "UDP".into(), house: "192.0.2.1:5060".into(), far: LISTENS.into() };
+    assert_eq!(
+        (&ladder.paths[..], &*ladder.steps[0].message),
+        (&[path][..], "INVITE"),
+        "what went, where it went"
+    );
+    house.sent();
     // For ten minutes nobody tries again.
     house.dial_carrier(3, &large);
     assert!(house.opened.is_empty());

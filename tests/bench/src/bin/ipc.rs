@@ -135,6 +135,7 @@ fn record() -> CallRecord {
         by: EndedBy::Peer,
         reference: "f81d4fae-7dec-11d0-a765-00a0c91e6bf6@192.0.2.7".to_owned(),
         quality: None,
+        ladder: None,
     };
     CallRecord {
         call: CallId(Uid([1; 16])),

@@ -9,7 +9,7 @@ use route_api::{
     AgentCounts, AgentEntry, AgentState, Endpoint, LiveCall, QueueEntry, Reachability, Stage as Shown,
     TrunkEntry, TrunkStanding,
 };
-use types::{AgentId, QueueId, TrunkId, Utc};
+use types::{AgentId, CallId, LegId, QueueId, TrunkId, Utc};
 
 impl Router {
     /// The calls of this moment, the oldest first.
@@ -17,6 +17,16 @@ impl Router {
         let mut calls: Vec<_> = self.calls.values().map(|call| self.live(call)).collect();
         calls.sort_by_key(|call| (call.offered, call.call));
         calls
+    }
+
+    /// The call of a leg that is not over.
+    pub fn call_of(&self, leg: LegId) -> Option<CallId> {
+        self.legs.get(&leg).copied()
+    }
+
+    /// The legs of a live call.
+    pub fn legs_of(&self, call: CallId) -> Option<Vec<LegId>> {
+        Some(self.calls.get(&call)?.legs().map(|leg| leg.id).collect())
     }
 
     /// The agents, by name.

@@ -19,9 +19,12 @@ use crate::{
 use mutant::mutant;
 use record_api::Finish;
 use report_api::Disposition;
-use route_api::{Cause, EndedBy, Memo, SignallingCommand};
+use route_api::{Cause, EndedBy, Ladder, Memo, SignallingCommand};
 use std::collections::BTreeSet;
 use types::{CallId, LegId, Monotonic, RecordingId, Utc};
+
+/// Legs that are over and whose ladders the edge keeps for one call: those of its last offers.
+const HELD: usize = 16;
 
 /// What report and record have not confirmed yet.
 #[derive(Clone, Debug)]
@@ -39,6 +42,7 @@ pub(super) struct Left {
     pub cause: Cause,
     pub by: EndedBy,
     pub memo: Memo,
+    pub ladder: Ladder,
 }
 
 impl Router {
@@ -47,15 +51,16 @@ impl Router {
         if left.memo.0.len() > memo::MOST {
             left.memo = Memo::default();
         }
+        left.ladder = left.ladder.bounded();
         if self.signalling != Link::Attached {
             if self.left.len() < LEFT {
                 self.left.insert(leg, left);
             }
             return;
         }
-        let at = self.utc_of(left.at);
-        self.with_leg(leg, |router, call, id| router.line_left(call, id, at, left.cause, left.by));
-        self.let_go(leg, &left.memo);
+        let memo = left.memo.clone();
+        self.with_leg(leg, |router, call, id| router.line_left(call, id, left));
+        self.let_go(leg, &memo);
     }
 
     /// The edge may forget a leg of which nothing is left to be kept.
@@ -69,8 +74,18 @@ impl Router {
         let call = call.unwrap_or_else(|| call_of(leg));
         if let Some(settling) = self.settling.get_mut(&call) {
             settling.legs.insert(leg);
-        } else if self.calls.get(&call).is_none_or(|call| call.caller.id != leg) {
-            // Of a call that goes on the caller's memo says it; every other one is kept, or nobody's.
+        } else if let Some(goes_on) = self.calls.get(&call)
+            && (goes_on.caller.id == leg || !mutant("route-ladder-forgotten"))
+        {
+            // Of a call that goes on the caller's memo says it, but for the ladder: the edge has that alone.
+            let held = self.held.entry(call).or_default();
+            held.push_back(leg);
+            if held.len() > HELD
+                && let Some(oldest) = held.pop_front()
+            {
+                self.signal(SignallingCommand::Forget { leg: oldest });
+            }
+        } else {
             self.signal(SignallingCommand::Forget { leg });
         }
     }
@@ -88,19 +103,27 @@ impl Router {
             call.legs().filter_map(|leg| Some((leg.id, self.left.get(&leg.id)?.clone()))).collect();
         ends.sort_by_key(|(_, left)| left.at);
         for (leg, left) in ends {
-            let at = self.utc_of(left.at);
-            self.line_left(call, leg, at, left.cause, left.by);
+            self.line_left(call, leg, left);
         }
     }
 
     /// A leg ended at that moment: whatever follows from it happened then.
-    fn line_left(&mut self, call: &mut Call, leg: LegId, at: Utc, cause: Cause, by: EndedBy) {
-        let now = self.now.utc;
+    fn line_left(&mut self, call: &mut Call, id: LegId, left: Left) {
+        let (now, at) = (self.now.utc, self.utc_of(left.at));
+        let mut news = false;
+        if let Some(leg) = call.leg(id) {
+            leg.ladder = left.ladder;
+            news = !leg.line_over() && !mutant("route-ended-at-return");
+        }
         if !mutant("route-ended-at-return") {
             self.now.utc = at.max(call.latest());
         }
-        self.line_ended(call, leg, cause, by);
+        self.line_ended(call, id, left.cause, left.by);
         self.now.utc = now;
+        // What follows from it is told in order; the leg itself was over then, however late the word of it came.
+        if let Some(leg) = call.leg(id).filter(|_| news) {
+            leg.ended_at(at);
+        }
     }
 
     /// The calendar's word for a moment of the past.
@@ -134,12 +157,14 @@ impl Router {
         let (id, caller) = (call.id, call.caller.id);
         // What record has confirmed already is in the table no more.
         let recording = call.recording().filter(|recording| self.recordings.contains_key(recording));
-        self.settling.insert(id, Settling { legs: BTreeSet::from([caller]), recording });
+        let legs = self.held.remove(&id).unwrap_or_default().into_iter().chain([caller]).collect();
+        self.settling.insert(id, Settling { legs, recording });
         self.unsaved.insert(id);
         if mutant("route-forgets-before-save") {
             self.signal(SignallingCommand::Forget { leg: caller });
         }
-        self.output.push_back(Output::Save(Box::new(call.record(self.now.utc, disposition))));
+        let record = call.record(self.now.utc, disposition, |at| self.utc_of(at));
+        self.output.push_back(Output::Save(Box::new(record)));
     }
 
     /// report has kept the call record.

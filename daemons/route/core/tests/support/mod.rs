@@ -9,9 +9,9 @@
 use record_api::{Begin, Join};
 use report_api::CallRecord;
 use route_api::{
-    AgentEntry, AgentState, AttachMedia, AttachSignalling, Cause, EndedBy, Endpoint, Extent, LegState,
-    LiveLeg, LiveMedia, MediaCommand, MediaEvent, Memo, Party, PlayedPrompt, Quality, Reachability,
-    SessionDescription, SignallingCommand, SignallingEvent,
+    AgentEntry, AgentState, AttachMedia, AttachSignalling, Cause, EndedBy, Endpoint, Extent, Ladder,
+    LegState, LiveLeg, LiveMedia, MediaCommand, MediaEvent, Memo, Party, Path, PlayedPrompt, Quality,
+    Reachability, SessionDescription, SignallingCommand, SignallingEvent, Step, Way,
 };
 use route_core::{Edge, Flows, Input, MEMO_MOST, Moment, Output, Roster, Router};
 use settings::{Settings, record::Record, route::Route};
@@ -223,6 +223,7 @@ impl World {
                 self.over(leg, cause, EndedBy::House);
             }
             SignallingCommand::Attached {}
+            | SignallingCommand::Capture(_)
             | SignallingCommand::Ring { .. }
             | SignallingCommand::Change { .. } => {}
         }
@@ -279,6 +280,7 @@ impl World {
             cause: *cause,
             by: *by,
             memo: memo.clone(),
+            ladder: ladder(),
         });
         for event in again.into_iter().chain(ends.collect::<Vec<_>>()) {
             self.give(Input::Signalling(event));
@@ -504,7 +506,7 @@ impl World {
         if let Some(SipLeg { memo, .. }) = self.sip.remove(&leg) {
             let at = self.now.monotonic;
             self.ended.insert(leg, (at, cause, by, memo.clone()));
-            self.from_sip.push_back(SignallingEvent::Ended { leg, at, cause, by, memo });
+            self.from_sip.push_back(SignallingEvent::Ended { leg, at, cause, by, memo, ladder: ladder() });
         }
     }
 
@@ -528,4 +530,24 @@ impl World {
         self.give(Input::Tick);
         self.settle();
     }
+}
+
+/// How the signalling of every leg goes here.
+pub fn ladder() -> Ladder {
+    let step = |after_us, way, message: &str| Step {
+        after_us,
+        way,
+        message: message.to_owned(),
+        exchange: "1 INVITE".to_owned(),
+        repeated: 0,
+        path: Some(0),
+    };
+    let steps = vec![step(0, Way::Received, "INVITE"), step(900, Way::Sent, "200 OK")];
+    let path = |house: &str, far: &str| Path {
+        protocol: "UDP".to_owned(),
+        house: house.to_owned(),
+        far: far.to_owned(),
+    };
+    let paths = vec![path("192.0.2.1:5060", "198.51.100.7:5060")];
+    Ladder { began: Monotonic(1), steps, left_out: 0, paths }
 }

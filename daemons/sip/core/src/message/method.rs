@@ -56,7 +56,7 @@ const NAMED: [(Method, &str); 14] = [
 ];
 
 impl Method {
-    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         let named = NAMED.iter().find(|(_, name)| name.as_bytes() == bytes);
         match named {
             Some((method, _)) => Some(method.clone()),

@@ -5,6 +5,7 @@
 //! which is no UTF-8 harms nothing. Never looks at who sent a message, nor at what it means.
 
 mod address;
+mod blank;
 mod framer;
 mod grammar;
 mod header;
@@ -16,6 +17,7 @@ mod via;
 mod write;
 
 pub use address::NameAddr;
+pub use blank::blanked;
 pub use framer::{Broken, Frame, Framer};
 pub use grammar::Params;
 pub(crate) use grammar::{number, split, unquote};

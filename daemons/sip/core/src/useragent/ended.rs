@@ -4,7 +4,7 @@
 //! counted, for each is a call of which the house may keep no call record.
 
 use super::leg::{Kept, Offer};
-use route_api::{Cause, EndedBy, Memo, SignallingEvent};
+use route_api::{Cause, EndedBy, Ladder, Memo, SignallingEvent};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use types::{LegId, Monotonic};
@@ -46,9 +46,9 @@ impl Ended {
     }
 
     /// The end, as route is told it.
-    pub(crate) fn event(&self, leg: LegId) -> SignallingEvent {
+    pub(crate) fn event(&self, leg: LegId, ladder: Ladder) -> SignallingEvent {
         let memo = self.kept.memo.clone();
-        SignallingEvent::Ended { leg, at: self.at, cause: self.cause, by: self.by, memo }
+        SignallingEvent::Ended { leg, at: self.at, cause: self.cause, by: self.by, memo, ladder }
     }
 
     fn bytes(&self) -> usize {
@@ -61,15 +61,19 @@ impl EndedLegs {
         self.kept.contains_key(&id)
     }
 
-    /// Keeps one more; gives how many older ones there was no room for.
-    pub(crate) fn put(&mut self, id: LegId, ended: Ended, room: Room) -> u64 {
+    pub(crate) fn get(&self, id: LegId) -> Option<&Ended> {
+        self.kept.get(&id)
+    }
+
+    /// Keeps one more; gives the older ones for which there was no room.
+    pub(crate) fn put(&mut self, id: LegId, ended: Ended, room: Room) -> Vec<(LegId, Ended)> {
         self.forget(id);
         self.insert(id, ended);
-        let mut dropped = 0;
+        let mut dropped = Vec::new();
         while self.kept.len() > room.legs || self.bytes > room.bytes {
             let Some((_, oldest)) = self.order.first().copied() else { break };
+            dropped.extend(self.kept.get(&oldest).map(|ended| (oldest, ended.clone())));
             self.forget(oldest);
-            dropped += 1;
         }
         dropped
     }

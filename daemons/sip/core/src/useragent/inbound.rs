@@ -45,8 +45,10 @@ impl Core {
             let response = request.respond(Status(503)).with(Name::RetryAfter, "10").tagged(&local_tag);
             return self.respond(now, id, &response);
         }
-        self.respond(now, id, &request.respond(Status(100)));
         let leg = self.random.leg();
+        self.ladders.begin(leg, &request.head.call_id);
+        self.ladders.asked(&request, self.path(source));
+        self.respond(now, id, &request.respond(Status(100)));
         self.transactions.belongs(id, leg);
         self.counters.offered += 1;
         let from = &request.head.from;

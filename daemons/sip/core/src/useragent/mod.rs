@@ -12,6 +12,7 @@ mod leg;
 mod legs;
 mod outbound;
 mod outside;
+mod parting;
 mod prove;
 mod within;
 
@@ -19,6 +20,7 @@ pub(crate) use ended::EndedLegs;
 pub use ended::{Ended, Room};
 pub use leg::Leg;
 pub(crate) use legs::Legs;
+pub(crate) use parting::Partings;
 
 use crate::{
     Core,
@@ -27,7 +29,7 @@ use crate::{
     transaction::TransactionId,
 };
 use leg::{Established, Kept, State, Success};
-use route_api::{Cause, EndedBy, Memo, SessionDescription, SignallingCommand};
+use route_api::{Cause, EndedBy, Ladder, Memo, SessionDescription, SignallingCommand};
 use types::{LegId, Monotonic};
 
 /// The methods that we take (RFC 3261 §20.5).
@@ -45,7 +47,8 @@ impl Leg {
 impl Core {
     pub(crate) fn command(&mut self, now: Monotonic, command: SignallingCommand) {
         match command {
-            SignallingCommand::Attached {} => {}
+            // Copies are made where datagrams come and go: by the shell.
+            SignallingCommand::Attached {} | SignallingCommand::Capture(_) => {}
             SignallingCommand::Ring { leg, memo } => {
                 self.remember(leg, memo);
                 self.ring(now, leg);
@@ -59,7 +62,12 @@ impl Core {
             }
             SignallingCommand::Change { leg, description } => self.answer_change(now, leg, description),
             SignallingCommand::Remember { leg, memo } => self.remember(leg, memo),
-            SignallingCommand::Forget { leg } => self.ended_legs.forget(leg),
+            SignallingCommand::Forget { leg } if self.ended_legs.contains(leg) => {
+                self.ended_legs.forget(leg);
+                self.ladders.forget(leg);
+                self.partings.take(leg);
+            }
+            SignallingCommand::Forget { .. } => {}
             SignallingCommand::HangUp { leg, cause } => self.hang_up(now, leg, cause),
         }
     }
@@ -75,13 +83,27 @@ impl Core {
         }
     }
 
-    /// A leg is over: route is told, and told again at each attachment until it forgets the leg.
+    /// A leg is over: route is told, and told again at each attachment until it forgets the leg. Where the house
+    /// ended it the word waits for the far side's answer.
     fn ended(&mut self, now: Monotonic, id: LegId, kept: Kept, cause: Cause, by: EndedBy) {
         self.counters.ended += 1;
         let ended = Ended::new(now, cause, by, kept);
-        self.event(ended.event(id));
+        match by {
+            EndedBy::House => self.ends.push(id),
+            EndedBy::Peer | EndedBy::Failure => self.event(ended.event(id, Ladder::default())),
+        }
         if !mutant::mutant("sip-forgets-ended-legs") {
-            self.counters.dropped_ends += self.ended_legs.put(id, ended, self.settings.bounds.ended);
+            for (dropped, end) in self.ended_legs.put(id, ended, self.settings.bounds.ended) {
+                self.counters.dropped_ends += 1;
+                let untold = self.ends.contains(&dropped);
+                if self.partings.take(dropped) || untold {
+                    self.ends.retain(|leg| *leg != dropped);
+                    self.event(end.event(dropped, Ladder::default()));
+                }
+                // After the word of its end, which takes what there is of it along.
+                self.tell_ladders();
+                self.ladders.forget(dropped);
+            }
         }
     }
 

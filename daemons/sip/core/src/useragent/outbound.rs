@@ -38,6 +38,7 @@ impl Core {
             return self.ended(now, id, kept, Cause::DestinationOutOfOrder, EndedBy::Failure);
         };
         let (invite, flow) = self.widened(now, way, &call, &mut ways);
+        self.ladders.begin(id, &invite.head.call_id);
         let Some(transaction) = self.transactions.request(now, invite, flow, Some(id)) else {
             self.counters.no_room += 1;
             return self.ended(now, id, kept, Cause::NoCircuitAvailable, EndedBy::Failure);

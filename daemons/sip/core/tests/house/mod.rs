@@ -2,8 +2,8 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 use route_api::{
-    Cause, EndedBy, Endpoint, Memo, Party, SessionDescription, SignallingCommand, SignallingEvent,
-    TrunkStanding,
+    Cause, EndedBy, Endpoint, Ladder, Memo, Party, SessionDescription, SignallingCommand, SignallingEvent,
+    TrunkStanding, Way,
 };
 use sip_core::{
     Bounds, Change, ConnectionId, Core, Flow, Input, Limits, Listener, Output, Phone, Presence, Report, Room,
@@ -25,6 +25,10 @@ pub struct House {
     pub core: Core,
     pub now: Monotonic,
     pub events: Vec<SignallingEvent>,
+    /// Of each leg that ended.
+    pub ladders: Vec<Ladder>,
+    /// Messages of legs that are watched.
+    pub seen: Vec<(LegId, Way, Vec<u8>)>,
     pub sent: Vec<(SocketAddr, Message)>,
     /// The paths of what was sent, in the same order.
     pub flows: Vec<Flow>,
@@ -106,6 +110,8 @@ impl House {
             core,
             now: Monotonic(1_000_000_000_000),
             events: vec![],
+            ladders: vec![],
+            seen: vec![],
             sent: vec![],
             flows: vec![],
             opened: vec![],
@@ -133,8 +139,14 @@ impl House {
                 Output::Event(SignallingEvent::Standing { trunk, standing }) => {
                     self.standings.push((trunk, standing));
                 }
+                Output::Event(SignallingEvent::Ended { leg, at, cause, by, memo, ladder }) => {
+                    self.ladders.push(ladder);
+                    let ladder = Ladder::default();
+                    self.events.push(SignallingEvent::Ended { leg, at, cause, by, memo, ladder });
+                }
                 Output::Event(event) => self.events.push(event),
                 Output::Open { connection, flow, .. } => self.opened.push((connection, flow)),
+                Output::Seen { leg, way, bytes, .. } => self.seen.push((leg, way, bytes)),
                 Output::Close(connection) => self.closed.push(connection),
                 Output::Report(report) => self.reports.push(report),
             }
@@ -170,7 +182,18 @@ impl House {
 
     /// The end of a leg, now.
     pub fn ended(&self, leg: LegId, cause: Cause, by: EndedBy, text: &str) -> SignallingEvent {
-        SignallingEvent::Ended { leg, at: self.now, cause, by, memo: memo(text) }
+        SignallingEvent::Ended { leg, at: self.now, cause, by, memo: memo(text), ladder: Ladder::default() }
+    }
+
+    /// What is said again, without ladders.
+    pub fn again(&self) -> Vec<SignallingEvent> {
+        let mut again = self.core.again();
+        for event in &mut again {
+            if let SignallingEvent::Ended { ladder, .. } = event {
+                *ladder = Ladder::default();
+            }
+        }
+        again
     }
 
     /// Who ended which leg and why, where nothing else happened.
