@@ -19,6 +19,9 @@ impl BackOff {
     /// The pause after a life that served this long; `None` for one that never came to serve, however long it
     /// tried.
     pub fn after(&mut self, served: Option<Duration>) -> Duration {
+        if mutant::mutant("up-takes-its-time") {
+            return Duration::from_secs(2);
+        }
         let pause = if served.is_some_and(|served| served >= STEADY) { PAUSE } else { self.0 };
         self.0 = (2 * pause).min(LONGEST_PAUSE);
         pause

@@ -55,7 +55,7 @@ impl Snapshot {
         whole.sort_by_key(|(number, _)| *number);
         let newest = whole.pop();
         snapshot.number = newest.as_ref().map_or(0, |(number, _)| *number);
-        (snapshot, newest.map(|(_, core)| core))
+        (snapshot, newest.map(|(_, core)| core).filter(|_| !mutant::mutant("media-state-forgotten")))
     }
 
     /// The descriptors with the names under which they are to be kept.
