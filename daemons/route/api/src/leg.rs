@@ -6,14 +6,14 @@
 //! ```text
 //!  each attachment   Offered   of every leg that no memo came for     route may never have heard of it
 //!                    Ended     of every leg that is not forgotten     route may not have kept its end
-//!                    AttachSignalling, with every leg that is alive
+//!                    ListSignalling, AttachSignalling: every leg that is alive, in pages
 //!  from then on      events as they come; commands, each with a memo
 //! ```
 //!
-//! Both are said by [`Signal`], each after the one before was heard, and mean the same however often they are
-//! said.
+//! The ends are said by [`Signal`], each after the one before was heard, and mean the same however often they
+//! are said; the pages are those of [`crate::attaching`].
 
-use crate::TrunkStanding;
+use crate::{Page, TrunkStanding};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use types::{Extension, LegId, Monotonic, Pii, TrunkId};
@@ -321,12 +321,14 @@ pub enum LegState {
     Established,
 }
 
-/// Attaches a signalling edge.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// Attaches a signalling edge: the last page of what it has.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AttachSignalling {
-    /// Every leg that is alive now.
+    /// Which page.
+    pub page: Page,
+    /// Every leg that is alive now and stood on no page before.
     pub legs: Vec<LiveLeg>,
-    /// Every endpoint and whether it can be called now.
+    /// Every endpoint that stood on no page before, and whether it can be called now.
     pub endpoints: Vec<(Endpoint, Reachability)>,
 }
 

@@ -1,6 +1,6 @@
 //! The leg contract of media: what is opened, played, joined, tapped and heard.
 
-use crate::{Memo, SessionDescription};
+use crate::{Memo, Page, SessionDescription};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use types::{LegId, Name, RecordingId, Utc};
@@ -314,10 +314,12 @@ pub struct LiveMedia {
     pub memo: Memo,
 }
 
-/// Attaches the media edge.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// Attaches the media edge: the last page of what it has.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AttachMedia {
-    /// Every leg whose media stands now.
+    /// Which page.
+    pub page: Page,
+    /// Every leg whose media stands now and stood on no page before.
     pub legs: Vec<LiveMedia>,
 }
 

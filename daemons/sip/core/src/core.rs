@@ -299,7 +299,11 @@ impl Core {
             };
             (Endpoint::Phone(phone.extension.clone()), reachable)
         });
-        AttachSignalling { legs: live.collect(), endpoints: trunks.chain(phones).collect() }
+        AttachSignalling {
+            legs: live.collect(),
+            endpoints: trunks.chain(phones).collect(),
+            ..AttachSignalling::default()
+        }
     }
 
     /// The sources that are slowed at the moment.

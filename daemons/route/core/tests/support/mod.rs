@@ -291,7 +291,7 @@ impl World {
             .collect();
         let phone = |number: &str| (Endpoint::Phone(number.parse().unwrap()), Reachability::Reachable);
         let endpoints = vec![phone("8001"), phone("8002")];
-        self.give(Input::SignallingAttached(AttachSignalling { legs, endpoints }));
+        self.give(Input::SignallingAttached(AttachSignalling { legs, endpoints, ..Default::default() }));
     }
 
     pub fn attach_media(&mut self) {
@@ -301,7 +301,7 @@ impl World {
             .iter()
             .map(|(leg, side)| LiveMedia { leg: *leg, bridged: side.bridged, memo: side.memo.clone() })
             .collect();
-        self.give(Input::MediaAttached(AttachMedia { legs }));
+        self.give(Input::MediaAttached(AttachMedia { legs, ..Default::default() }));
     }
 
     /// The stream breaks; what the edge had not said yet is lost.
