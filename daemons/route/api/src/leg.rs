@@ -114,6 +114,17 @@ pub enum SignallingEvent {
         /// The new offer.
         description: SessionDescription,
     },
+    /// The far side asks that another takes its place in the conversation (SIP REFER, RFC 3515). Answered by
+    /// [`SignallingCommand::Transfer`]; what is not answered for 8 s is refused by the edge.
+    Transferring {
+        /// The leg of who asks.
+        leg: LegId,
+        /// Who shall take its place: a number, or the user part of an address.
+        to: String,
+        /// The leg of another conversation of who asks, whose other side it shall be (Replaces, RFC 3891).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        replaces: Option<LegId>,
+    },
     /// A digit that came by signalling (SIP INFO, RFC 6086).
     Digit {
         /// The leg.
@@ -279,6 +290,13 @@ pub enum SignallingCommand {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         description: Option<SessionDescription>,
     },
+    /// Says how the transfer goes that the leg asked for. Without one it changes nothing.
+    Transfer {
+        /// The leg.
+        leg: LegId,
+        /// How it goes.
+        progress: TransferProgress,
+    },
     /// Keeps another memo, also of a leg that is over.
     Remember {
         /// The leg.
@@ -295,6 +313,23 @@ pub enum SignallingCommand {
     HangUp {
         /// The leg.
         leg: LegId,
+        /// Why.
+        cause: Cause,
+    },
+}
+
+/// How a transfer goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TransferProgress {
+    /// It is tried.
+    Accepted,
+    /// The other rings.
+    Ringing,
+    /// The other has taken the place: the last word.
+    Done,
+    /// It is refused, or came to nothing: the last word. The conversation is as it was.
+    Failed {
         /// Why.
         cause: Cause,
     },

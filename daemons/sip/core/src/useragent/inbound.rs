@@ -88,7 +88,7 @@ impl Core {
         response.body = description.0.clone().into_bytes();
         self.respond(now, *transaction, &response);
         let success = Some(self.success(now, invite, *flow, &response, true));
-        let state = Established { dialog, description, success, change: None };
+        let state = Established { success, ..Established::new(dialog, description) };
         self.legs.put(id, Leg { state: State::Established(Box::new(state)), ..leg });
     }
 

@@ -197,8 +197,7 @@ impl Core {
         match super::description(&response.head.headers, &response.body) {
             Ok(description) => {
                 self.event(SignallingEvent::Answered { leg: id, description });
-                let state =
-                    Established { dialog, description: dialing.description, success: None, change: None };
+                let state = Established::new(dialog, dialing.description);
                 self.legs.put(id, Leg { over, kept, state: State::Established(Box::new(state)) });
             }
             Err(_) => {

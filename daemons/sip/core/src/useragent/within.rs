@@ -62,9 +62,7 @@ impl Core {
         bye: &Request,
     ) {
         self.answer(now, id, bye, 200);
-        if let Some(change) = established.change {
-            self.answer(now, change.transaction, &change.request, 487);
-        }
+        self.give_up_asked(now, established.change, established.transfer);
         let cause = cause::of_reason(&bye.head.headers).unwrap_or(Cause::NormalClearing);
         self.ended(now, leg, kept, cause, EndedBy::Peer);
     }
@@ -80,6 +78,7 @@ impl Core {
     ) {
         match request.method {
             Method::Invite | Method::Update => self.changing(now, id, leg, source, established, request),
+            Method::Refer => self.referred(now, id, leg, established, request),
             Method::Info => self.informed(now, id, leg, &request),
             Method::Options => self.options(now, id, &request),
             Method::Other(_) => self.unknown(now, id, &request, 501),
@@ -187,7 +186,7 @@ impl Core {
     }
 
     /// Refuses for the moment: the peer may ask again after so many seconds.
-    fn not_now(&mut self, now: Monotonic, id: TransactionId, request: &Request, status: u16) {
+    pub(super) fn not_now(&mut self, now: Monotonic, id: TransactionId, request: &Request, status: u16) {
         let after = self.random.bytes()[0] % 10;
         let response = request.respond(Status(status)).with(Name::RetryAfter, after.to_string());
         let response = self.tagged(response);
