@@ -28,6 +28,9 @@ pub struct Leg {
     /// Its answer to our offer, until a later offer: a media edge that comes back may not have heard it.
     #[serde(skip)]
     pub answer: Option<SessionDescription>,
+    /// Our answer to its offer, while it is not answered because another is called first.
+    #[serde(skip)]
+    pub early: Option<SessionDescription>,
 }
 
 /// The signalling side.
@@ -98,6 +101,7 @@ impl Leg {
             track: Track::Off,
             negotiation: Negotiation::Settled,
             answer: None,
+            early: None,
         }
     }
 

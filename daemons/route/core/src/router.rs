@@ -10,9 +10,11 @@ mod live;
 mod offering;
 mod planning;
 mod queueing;
+mod reaching;
 mod settling;
 mod staffing;
 mod talking;
+mod transferring;
 
 use crate::{
     agent::Roster,
@@ -255,6 +257,9 @@ impl Router {
             }
             SignallingEvent::Changing { leg, description } => {
                 self.with_leg(leg, |router, call, leg| router.changing(call, leg, description));
+            }
+            SignallingEvent::Transferring { leg, to, replaces } => {
+                self.with_leg(leg, |router, call, leg| router.transferring(call, leg, to, replaces));
             }
             SignallingEvent::Ended { leg, at, cause, by, memo } => {
                 self.left(leg, Left { at, cause, by, memo });

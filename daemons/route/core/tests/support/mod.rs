@@ -11,7 +11,7 @@ use report_api::CallRecord;
 use route_api::{
     AgentEntry, AgentState, AttachMedia, AttachSignalling, Cause, EndedBy, Endpoint, Extent, LegState,
     LiveLeg, LiveMedia, MediaCommand, MediaEvent, Memo, Party, PlayedPrompt, Quality, Reachability,
-    SessionDescription, SignallingCommand, SignallingEvent,
+    SessionDescription, SignallingCommand, SignallingEvent, TransferProgress,
 };
 use route_core::{Edge, Flows, Input, MEMO_MOST, Moment, Output, Roster, Router};
 use settings::{Settings, record::Record, route::Route};
@@ -28,6 +28,8 @@ password = "Geese-fly-North-1"
 [[sip.phones]]
 extension = "8002"
 password = "Geese-fly-South-2"
+[route]
+outside = ["010"]
 [[route.numbers]]
 dialled = "95555"
 flow = "service"
@@ -91,6 +93,8 @@ pub struct World {
     pub unsaved: Option<Vec<CallRecord>>,
     pub dialled: Vec<LegId>,
     pub hung_up: Vec<(LegId, Cause)>,
+    /// How transfers went, as who asked for them was told.
+    pub told: Vec<(LegId, TransferProgress)>,
     pub commands: Vec<String>,
     /// Whether what was kept of flows is gone when route begins anew.
     pub flows_are_lost: bool,
@@ -136,6 +140,7 @@ impl World {
             unsaved: None,
             dialled: Vec::new(),
             hung_up: Vec::new(),
+            told: Vec::new(),
             commands: Vec::new(),
             flows_are_lost: false,
             legs: 0,
@@ -222,6 +227,7 @@ impl World {
                 self.hung_up.push((leg, cause));
                 self.over(leg, cause, EndedBy::House);
             }
+            SignallingCommand::Transfer { leg, progress } => self.told.push((leg, progress)),
             SignallingCommand::Attached {}
             | SignallingCommand::Ring { .. }
             | SignallingCommand::Change { .. } => {}
@@ -252,10 +258,26 @@ impl World {
             }
             MediaCommand::Bridge { leg, with } => {
                 for (one, other) in [(leg, with), (with, leg)] {
+                    let before = self.media.get_mut(&one).and_then(|side| side.bridged.take());
+                    let before = before.filter(|before| *before != other);
+                    if let Some(side) = before.and_then(|before| self.media.get_mut(&before)) {
+                        side.bridged = None;
+                    }
                     if let Some(side) = self.media.get_mut(&one) {
                         side.bridged = Some(other);
                         side.playing = None;
                     }
+                }
+            }
+            MediaCommand::Part { leg } => {
+                let with = self.media.get_mut(&leg).and_then(|side| side.bridged.take());
+                if let Some(side) = with.and_then(|with| self.media.get_mut(&with)) {
+                    side.bridged = None;
+                }
+            }
+            MediaCommand::Remember { leg, memo } => {
+                if let Some(side) = self.media.get_mut(&leg) {
+                    side.memo = memo;
                 }
             }
             MediaCommand::Tap { leg, recording, track } => {
@@ -290,7 +312,8 @@ impl World {
             .map(|(leg, side)| LiveLeg { leg: *leg, state: side.state, memo: side.memo.clone() })
             .collect();
         let phone = |number: &str| (Endpoint::Phone(number.parse().unwrap()), Reachability::Reachable);
-        let endpoints = vec![phone("8001"), phone("8002")];
+        let carrier = (Endpoint::Trunk("carrier".parse().unwrap()), Reachability::Unknown);
+        let endpoints = vec![phone("8001"), phone("8002"), phone("8009"), carrier];
         self.give(Input::SignallingAttached(AttachSignalling { legs, endpoints, ..Default::default() }));
     }
 
@@ -343,6 +366,17 @@ impl World {
 
     /// A caller dials.
     pub fn call(&mut self, dialled: &str) -> LegId {
+        self.call_from(Endpoint::Trunk("carrier".parse().unwrap()), dialled)
+    }
+
+    /// Somebody at a phone of the house dials.
+    pub fn call_from_phone(&mut self, phone: &str, dialled: &str) -> LegId {
+        let leg = self.call_from(Endpoint::Phone(phone.parse().unwrap()), dialled);
+        self.settle();
+        leg
+    }
+
+    pub fn call_from(&mut self, from: Endpoint, dialled: &str) -> LegId {
         self.legs += 1;
         let leg = LegId(Uid(self.legs.to_be_bytes()));
         if self.sip_attached {
@@ -353,18 +387,18 @@ impl World {
                 answered_by_us: false,
             };
             self.sip.insert(leg, side);
-            let offered = self.offered(leg, dialled);
+            let offered = self.offered(leg, from, dialled);
             self.unheard.insert(leg, offered.clone());
             self.give(Input::Signalling(offered));
         }
         leg
     }
 
-    pub fn offered(&self, leg: LegId, dialled: &str) -> SignallingEvent {
+    pub fn offered(&self, leg: LegId, over: Endpoint, dialled: &str) -> SignallingEvent {
         SignallingEvent::Offered {
             leg,
             at: self.now.monotonic,
-            over: Endpoint::Trunk("carrier".parse().unwrap()),
+            over,
             from: Party { number: Pii::new("13800138000".to_owned()), display: None },
             dialled: dialled.to_owned(),
             description: Some(sdp("theirs")),
@@ -484,6 +518,12 @@ impl World {
 
     pub fn entry(&self, name: &str) -> AgentEntry {
         self.router.agents().into_iter().find(|entry| entry.agent == agent(name)).unwrap()
+    }
+
+    /// The phone of a leg asks for a transfer.
+    pub fn transfer(&mut self, leg: LegId, to: &str, replaces: Option<LegId>) {
+        self.from_sip.push_back(SignallingEvent::Transferring { leg, to: to.to_owned(), replaces });
+        self.settle();
     }
 
     /// The phone that rings last answers.
