@@ -323,9 +323,9 @@ mod tests {
     fn numbers_and_addresses() {
         let uri = Uri::parse(b"sip:%2B861088:secret@192.0.2.1").unwrap();
         assert_eq!(uri.number().unwrap(), b"+861088");
-        let uri = Uri::parse(b"sip:8002@h?a=b&replaces=c%40h%3Bto-tag%3D1").unwrap();
-        assert_eq!(uri.header("Replaces").unwrap(), b"c@h;to-tag=1");
-        assert!(uri.header("b").is_none());
+        let refer_to = Uri::parse(b"sip:8002@h?a=b&replaces=c%40h%3Bto-tag%3D1").unwrap();
+        assert_eq!(refer_to.header("Replaces").unwrap(), b"c@h;to-tag=1");
+        assert!(refer_to.header("b").is_none());
         assert_eq!(uri.socket_addr(), Some("192.0.2.1:5060".parse().unwrap()));
         assert_eq!(Uri::parse(b"tel:+86-(10)-88").unwrap().number().unwrap(), b"+861088");
         assert_eq!(Uri::at(Some(b"#31"), "[::1]:5060".parse().unwrap()).to_bytes(), b"sip:%2331@[::1]:5060");

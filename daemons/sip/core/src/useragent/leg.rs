@@ -14,8 +14,7 @@
 //!
 //! Route has had its `Ended` when a leg is Leaving or Cancelling: what is left is good manners to the peer.
 
-use super::attempt::Attempt;
-use super::transfer::Transfer;
+use super::{attempt::Attempt, session_timer::SessionTimer, transfer::Transfer};
 use crate::{
     Flow,
     dialog::Dialog,
@@ -102,6 +101,8 @@ pub(super) struct Established {
     pub(super) success: Option<Success>,
     /// The peer's new offer, while route thinks.
     pub(super) change: Option<Change>,
+    /// How long the session lasts without a refresh.
+    pub(super) timer: Option<SessionTimer>,
     /// What the peer wants to be replaced by.
     pub(super) transfer: Option<Transfer>,
 }
@@ -131,7 +132,7 @@ pub(super) struct Change {
 impl Established {
     /// Where nothing is open.
     pub(super) fn new(dialog: Dialog, description: SessionDescription) -> Self {
-        Self { dialog, description, success: None, change: None, transfer: None }
+        Self { dialog, description, success: None, change: None, timer: None, transfer: None }
     }
 }
 
@@ -212,7 +213,8 @@ impl Leg {
                 let success = established.success.as_ref().map(Success::deadline);
                 let change = established.change.as_ref().map(|change| change.until);
                 let transfer = established.transfer.as_ref().map(|transfer| transfer.until);
-                [success, change, transfer].into_iter().flatten().min()
+                let timer = established.timer.as_ref().map(|timer| timer.at);
+                [success, change, timer, transfer].into_iter().flatten().min()
             }
             State::Leaving { success, .. } => Some(success.deadline()),
         }

@@ -13,6 +13,7 @@ mod legs;
 mod outbound;
 mod outside;
 mod prove;
+mod session_timer;
 mod transfer;
 mod within;
 
@@ -196,6 +197,11 @@ impl Core {
                 if established.transfer.as_ref().is_some_and(|transfer| transfer.until <= now) {
                     self.transfer_overdue(now, established);
                 }
+                if !self.session_due(now, id, established) {
+                    let (change, transfer) = (established.change.take(), established.transfer.take());
+                    self.give_up_asked(now, change, transfer);
+                    return self.ended(now, id, leg.kept, Cause::RecoveryOnTimerExpiry, EndedBy::Failure);
+                }
                 if let Some(success) = &mut established.success
                     && self.repeat(now, success) == Patience::Over
                 {
@@ -261,7 +267,10 @@ impl Core {
         id: TransactionId,
         request: &Request,
     ) -> Option<Option<SessionDescription>> {
-        let required = request.head.headers.tokens(&Name::Require);
+        let mut required = request.head.headers.tokens(&Name::Require);
+        required.retain(|option| {
+            option != b"timer" || !matches!(request.method, Method::Invite | Method::Update)
+        });
         if !required.is_empty() {
             let list = required.join(&b", "[..]);
             let response = request.respond(crate::message::Status(420)).with(Name::Unsupported, list);

@@ -2,7 +2,7 @@
 
 use super::cause;
 use super::leg::{CHANGE_LIMIT, Change, Established, Kept, Leg, State};
-use super::{ALLOW, SDP};
+use super::{ALLOW, SDP, session_timer};
 use crate::{
     Core, Flow,
     dialog::Order,
@@ -104,8 +104,15 @@ impl Core {
             return self.answer(now, id, &request, 491);
         }
         let Some(offer) = self.examine(now, id, &request) else { return };
-        let until = now.plus(CHANGE_LIMIT);
         let is_invite = request.method == Method::Invite;
+        if Self::is_refreshing(established) && (is_invite || offer.is_some()) {
+            // Glare with a re-INVITE of ours (RFC 3261 §14.2, RFC 3311 §5.2).
+            return self.answer(now, id, &request, 491);
+        }
+        if session_timer::agree(now, &request, established.timer.as_ref()).is_err() {
+            return self.too_small(now, id, &request);
+        }
+        let until = now.plus(CHANGE_LIMIT);
         let change = Change { transaction: id, request, flow: source, until };
         match offer {
             Some(description) => {
@@ -156,6 +163,12 @@ impl Core {
         established.dialog.refresh(request);
         let contact = self.contact(established.dialog.flow());
         let mut response = request.respond(Status(200)).with(Name::Contact, contact).with(Name::Allow, ALLOW);
+        if let Ok((timer, fields)) = session_timer::agree(now, request, established.timer.as_ref()) {
+            established.timer = timer;
+            for (name, value) in fields.iter() {
+                response = response.with(name.clone(), value);
+            }
+        }
         if let Some(description) = description {
             response = response.with(Name::ContentType, SDP);
             response.body = description.0.into_bytes();
@@ -164,6 +177,13 @@ impl Core {
         if request.method == Method::Invite {
             established.success = Some(self.success(now, request, change.flow, &response, false));
         }
+    }
+
+    /// 422, with the least that we take (RFC 4028 §5).
+    pub(super) fn too_small(&mut self, now: Monotonic, id: TransactionId, request: &Request) {
+        let response = request.respond(Status(422)).with(Name::MinSe, session_timer::MIN_SE.to_string());
+        let response = self.tagged(response);
+        self.respond(now, id, &response);
     }
 
     /// A digit by INFO: `application/dtmf-relay` or `application/dtmf`.
