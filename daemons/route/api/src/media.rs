@@ -160,6 +160,16 @@ pub enum MediaEvent {
         /// 0-9, *, #, A-D.
         digit: char,
     },
+    /// The far side hears us no more: it has put the call on hold (RFC 3264 §8.4).
+    Held {
+        /// The leg.
+        leg: LegId,
+    },
+    /// The far side hears us again.
+    Resumed {
+        /// The leg.
+        leg: LegId,
+    },
     /// Nothing has come from the far side for the time that the settings give.
     Silent {
         /// The leg.

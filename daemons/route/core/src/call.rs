@@ -223,6 +223,15 @@ pub struct Talk {
     pub queue: Option<QueueId>,
     /// Since when.
     pub since: Monotonic,
+    pub hold: Hold,
+}
+
+/// Whether the caller is on hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Hold {
+    None,
+    /// The other side does not hear the caller, who hears music.
+    Held,
 }
 
 /// The recording of a call.

@@ -18,7 +18,7 @@ mod transferring;
 
 use crate::{
     agent::Roster,
-    call::{Call, Place, Stage},
+    call::{Call, Hold, Place, Stage},
     digits::Source,
     estimate::Pace,
     flows::Flows,
@@ -303,6 +303,12 @@ impl Router {
             }
             MediaEvent::NotPlayed { leg, play, detail, .. } => {
                 self.with_leg(leg, |router, call, _| router.not_played(call, play, &detail));
+            }
+            MediaEvent::Held { leg } => {
+                self.with_leg(leg, |router, call, leg| router.held(call, leg, Hold::Held));
+            }
+            MediaEvent::Resumed { leg } => {
+                self.with_leg(leg, |router, call, leg| router.held(call, leg, Hold::None));
             }
             MediaEvent::Silent { leg } => self.with_leg(leg, Self::silent),
             MediaEvent::Closed { leg, quality } => {

@@ -5,7 +5,9 @@
 mod support;
 
 use report_api::{CallRecord, Disposition, Recorded};
-use route_api::{AgentState, Cause, Endpoint, Reachability, SignallingEvent, Stage, TransferProgress};
+use route_api::{
+    AgentState, Cause, Endpoint, MediaEvent, Reachability, SignallingEvent, Stage, TransferProgress,
+};
 use route_core::{Edge, Input};
 use std::time::Duration;
 use support::World;
@@ -342,4 +344,41 @@ fn route_begins_anew_between_the_two_halves_of_an_attended_transfer() {
     world.hang_up(caller);
     assert_eq!(world.saved.len(), 2);
     assert!(world.sip.is_empty() && world.media.is_empty());
+}
+
+/// Guarded by the mutant `route-held-in-silence`.
+#[test]
+fn a_caller_on_hold_hears_music_and_is_recorded_on() {
+    let (mut world, caller, alice, recording) = talking();
+    world.from_media.push_back(MediaEvent::Held { leg: alice });
+    world.settle();
+    assert_eq!(world.playing(caller).as_deref(), Some("waiting"));
+    assert_eq!(world.media[&caller].tapped, Some((recording, 0)));
+    // A transfer that fails leaves the caller where it was: on hold.
+    world.transfer(alice, "8002", None);
+    world.ended(*world.dialled.last().unwrap(), Cause::UserBusy);
+    world.settle();
+    assert_eq!(world.media[&caller].bridged, Some(alice));
+    assert_eq!(world.playing(caller).as_deref(), Some("waiting"));
+    world.restart();
+    world.attach_sip();
+    world.attach_media();
+    world.settle();
+    assert_eq!(world.playing(caller).as_deref(), Some("waiting"));
+    world.from_media.push_back(MediaEvent::Resumed { leg: alice });
+    world.settle();
+    assert_eq!((world.playing(caller), world.media[&caller].bridged), (None, Some(alice)));
+    // What the caller itself holds is none of this.
+    world.from_media.push_back(MediaEvent::Held { leg: caller });
+    world.settle();
+    assert_eq!(world.playing(caller), None);
+    world.hang_up(caller);
+    let record = only(&world);
+    recorded_whole(record, recording, &[caller, alice]);
+    let held = record
+        .decisions
+        .iter()
+        .filter(|decision| decision.what.starts_with("call."))
+        .map(|d| d.what.as_str());
+    assert!(held.collect::<Vec<_>>().windows(2).any(|pair| pair == ["call.held", "call.restored"]));
 }

@@ -8,7 +8,7 @@
 use super::{PROMPT, Router};
 use crate::{
     calendar::{Opening, opening},
-    call::{Call, Comfort, Hears, Overflow, Playing, Purpose, Stage},
+    call::{Call, Comfort, Hears, Hold, Overflow, Playing, Purpose, Stage},
     flows::Position,
     plan,
 };
@@ -220,6 +220,7 @@ impl Router {
                     self.comfort(call, talk.queue.as_ref());
                 }
             }
+            Stage::Talking(talk) if talk.hold == Hold::Held => self.comfort(call, talk.queue.as_ref()),
             Stage::Arriving(_) | Stage::Talking(_) | Stage::Ending { .. } => {}
         }
     }

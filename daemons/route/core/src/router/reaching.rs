@@ -12,7 +12,7 @@
 use super::{Link, MEDIA, Router, SIGN};
 use crate::{
     agent::{Agent, Next, State},
-    call::{Call, OfferStep, Reach, Stage, Talk},
+    call::{Call, Hold, OfferStep, Reach, Stage, Talk},
     leg::{Leg, Line, Sound},
     memo,
 };
@@ -220,7 +220,7 @@ impl Router {
         if let Some(agent) = &agent {
             self.set_agent(agent, State::Talking { call: call.id, next });
         }
-        call.stage = Stage::Talking(Talk { agent, leg, queue, since: self.now.monotonic });
+        call.stage = Stage::Talking(Talk { agent, leg, queue, since: self.now.monotonic, hold: Hold::None });
         self.sound(MediaCommand::Bridge { leg: call.caller.id, with: leg });
         if let Some(before) = instead {
             self.tell(before.leg, TransferProgress::Done);
@@ -257,9 +257,8 @@ impl Router {
         let stays = |leg: &Leg| leg.line == Line::Established && leg.sound == Sound::Open;
         if call.leg(talk.leg).is_some_and(|leg| stays(leg)) && !mutant::mutant("route-transfer-loses-caller")
         {
-            let with = talk.leg;
             call.stage = Stage::Talking(talk);
-            return self.sound(MediaCommand::Bridge { leg: call.caller.id, with });
+            return self.rejoin(call);
         }
         match talk.queue.clone().filter(|_| !mutant::mutant("route-transfer-loses-caller")) {
             Some(queue) => {

@@ -11,7 +11,7 @@
 use super::{FULL, MEDIA, Router};
 use crate::{
     agent::{Next, State},
-    call::{Call, NotRecordedFor, OfferStep, Recording, Stage, Talk},
+    call::{Call, Hold, NotRecordedFor, OfferStep, Reach, Recording, Stage, Talk},
     ids::recording_of,
     input::{NotBegun, Output},
     leg::{Leg, Line, Sound, Track},
@@ -66,7 +66,8 @@ impl Router {
         self.set_agent(&offer.agent, State::Talking { call: call.id, next: Next::WrapUp { lasting: None } });
         call.decide(self.now.utc, "call.answered", format!("{} answered", offer.agent));
         let (agent, queue) = (Some(offer.agent), Some(queue));
-        call.stage = Stage::Talking(Talk { agent, leg: id, queue, since: self.now.monotonic });
+        call.stage =
+            Stage::Talking(Talk { agent, leg: id, queue, since: self.now.monotonic, hold: Hold::None });
         self.sound(MediaCommand::Bridge { leg: call.caller.id, with: id });
         self.tap(call);
     }
@@ -201,7 +202,7 @@ impl Router {
         if let Stage::Talking(talk) = &call.stage
             && bridged != Some(talk.leg)
         {
-            self.sound(MediaCommand::Bridge { leg: call.caller.id, with: talk.leg });
+            self.rejoin(call);
         }
         let Some(recording) = call.recording() else { return };
         for leg in call.legs() {
@@ -227,6 +228,41 @@ impl Router {
             call.decide(self.now.utc, "media.silent", format!("nothing came on leg {id}"));
             let disposition = self.disposition_of_loss(call, route_api::EndedBy::Failure);
             self.end(call, disposition, Cause::RecoveryOnTimerExpiry);
+        }
+    }
+
+    /// Caller and agent hear each other again; a caller on hold hears music.
+    pub(super) fn rejoin(&mut self, call: &mut Call) {
+        let Stage::Talking(talk) = &call.stage else { return };
+        let (with, hold, queue) = (talk.leg, talk.hold, talk.queue.clone());
+        self.sound(MediaCommand::Bridge { leg: call.caller.id, with });
+        if hold == Hold::Held {
+            self.comfort(call, queue.as_ref());
+        }
+    }
+
+    /// Who talks with the caller puts the call on hold, or takes it back. The recording goes on.
+    pub(super) fn held(&mut self, call: &mut Call, id: LegId, hold: Hold) {
+        let now = self.now.utc;
+        let (talk, talks) = match &mut call.stage {
+            Stage::Talking(talk) => (talk, true),
+            // The caller hears the music of the transfer already.
+            Stage::Reaching(Reach { instead: Some(talk), .. }) => (talk, false),
+            _ => return,
+        };
+        if talk.leg != id || talk.hold == hold {
+            return;
+        }
+        talk.hold = hold;
+        let queue = talk.queue.clone();
+        match hold {
+            Hold::Held => call.decide(now, "call.held", "the caller hears music"),
+            Hold::None => call.decide(now, "call.resumed", "both hear each other again"),
+        }
+        match hold {
+            Hold::Held if talks && !mutant("route-held-in-silence") => self.comfort(call, queue.as_ref()),
+            Hold::None if talks => self.sound(MediaCommand::Stop { leg: call.caller.id }),
+            Hold::Held | Hold::None => {}
         }
     }
 
