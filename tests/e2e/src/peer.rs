@@ -1,6 +1,6 @@
 //! The peers: SIPp in the place of the carrier, baresip in the place of the phone.
 
-use crate::{House, PHONE_PASSWORD, free_udp_port};
+use crate::{House, PHONES, free_udp_port};
 use std::{
     fs,
     io::Write,
@@ -31,9 +31,21 @@ impl Phone {
         Self::register_speaking(house, speech, Speaking::PLAIN)
     }
 
-    /// Registers 8001 at the house; what the phone hears is written to `baresip/dump-…-dec.wav`.
+    /// Registers 8001 at the house; what the phone hears is written to `baresip-8001/dump-…-dec.wav`.
     pub fn register_speaking(house: &House, speech: &Path, speaking: Speaking) -> Self {
-        let folder = house.folder.path().join("baresip");
+        let [(extension, password), _] = PHONES;
+        Self::register_as(house, extension, password, speech, speaking)
+    }
+
+    /// Registers another.
+    pub fn register_as(
+        house: &House,
+        extension: &str,
+        password: &str,
+        speech: &Path,
+        speaking: Speaking,
+    ) -> Self {
+        let folder = house.folder.path().join(format!("baresip-{extension}"));
         fs::create_dir_all(&folder).unwrap();
         let (codec_module, codec) = speaking.codec;
         // Accounts name their protection: its module comes before theirs.
@@ -56,7 +68,7 @@ impl Phone {
             name => format!(";mediaenc={name}"),
         };
         let account = format!(
-            "<sip:8001@127.0.0.1:{}>;auth_pass={PHONE_PASSWORD};answermode=auto;regint=60;audio_codecs={codec}{protection}\n",
+            "<sip:{extension}@127.0.0.1:{}>;auth_pass={password};answermode=auto;regint=60;audio_codecs={codec}{protection}\n",
             house.sip
         );
         fs::write(folder.join("accounts"), account).unwrap();
@@ -70,8 +82,27 @@ impl Phone {
 impl Phone {
     /// Hangs up, as a hand on the phone would: baresip's key `b`.
     pub fn hang_up(&mut self) {
-        let keys = self.0.stdin.as_mut().expect("its keyboard");
-        keys.write_all(b"b").and_then(|()| keys.flush()).expect("it takes keys");
+        self.press("b");
+    }
+
+    /// Puts the call on hold.
+    pub fn hold(&mut self) {
+        self.press("/hold\n");
+    }
+
+    /// Takes it back.
+    pub fn resume(&mut self) {
+        self.press("/resume\n");
+    }
+
+    /// Hands the call on (REFER).
+    pub fn transfer(&mut self, to: &str) {
+        self.press(&format!("/transfer {to}\n"));
+    }
+
+    fn press(&mut self, keys: &str) {
+        let keyboard = self.0.stdin.as_mut().expect("its keyboard");
+        keyboard.write_all(keys.as_bytes()).and_then(|()| keyboard.flush()).expect("it takes keys");
     }
 }
 

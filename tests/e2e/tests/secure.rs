@@ -59,7 +59,7 @@ fn a_law_in_the_clear_and_g722_in_srtp_hear_each_other() {
         .collect();
     let talk = heard.len() - 5 * 8000..heard.len() - 8000;
     assert!(purity(&heard[talk], PHONE_HERTZ, 8000.0) > 0.98, "what the carrier heard at the end");
-    let dump = fs::read_dir(folder.join("baresip"))
+    let dump = fs::read_dir(folder.join("baresip-8001"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .find(|path| path.to_string_lossy().ends_with("-dec.wav"))
