@@ -382,3 +382,15 @@ fn a_caller_on_hold_hears_music_and_is_recorded_on() {
         .map(|d| d.what.as_str());
     assert!(held.collect::<Vec<_>>().windows(2).any(|pair| pair == ["call.held", "call.restored"]));
 }
+
+#[test]
+fn a_transfer_that_is_asked_again_is_one_transfer() {
+    let (mut world, caller, alice, _) = talking();
+    world.transfer(alice, "8002", None);
+    world.transfer(alice, "8002", None);
+    assert_eq!(progress(&mut world, alice), [Accepted, Accepted]);
+    let bob = world.answer();
+    assert_eq!(world.media[&caller].bridged, Some(bob));
+    world.hang_up(caller);
+    assert_eq!(only(&world).legs.len(), 3);
+}

@@ -221,6 +221,7 @@ impl Core {
                 if presence == Presence::Attached {
                     self.tell_standings();
                 }
+                self.ask_again();
             }
             Input::Tick => {}
         }

@@ -35,6 +35,10 @@ impl Router {
                     None => self.send_on(call, talk, to),
                 }
             }
+            // Said again by an edge that has not heard that it is tried.
+            Stage::Reaching(Reach { instead: Some(talk), .. }) if talk.leg == id => {
+                return self.tell(id, TransferProgress::Accepted);
+            }
             // A carrier does not send our callers about, nor anybody who is not in a conversation.
             _ => Err((Cause::CallRejected, "only who talks with the caller hands it on")),
         };

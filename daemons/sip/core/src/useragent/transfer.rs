@@ -10,7 +10,7 @@
 use super::cause;
 use super::leg::{CHANGE_LIMIT, Established, Leg, State};
 use crate::{
-    Core,
+    Core, Presence,
     message::{Method, Name, NameAddr, Params, Request, Status, decode},
     transaction::TransactionId,
 };
@@ -32,6 +32,9 @@ const DECLINE: Status = Status(603);
 pub(super) struct Transfer {
     /// The REFER, while it has no answer.
     pub(super) asked: Option<Box<(TransactionId, Request)>>,
+    /// What was asked, for a route that may not have heard.
+    to: String,
+    replaces: Option<LegId>,
     /// Its number, by which our word of it is known (RFC 3515 §2.4.6).
     number: u32,
     told: Told,
@@ -97,8 +100,9 @@ impl Core {
         };
         let number = request.head.cseq.number;
         let until = now.plus(CHANGE_LIMIT);
-        established.transfer = Some(Transfer { asked: Some(Box::new((id, request))), number, told, until });
-        self.event(SignallingEvent::Transferring { leg, to, replaces });
+        let asked = Some(Box::new((id, request)));
+        self.event(SignallingEvent::Transferring { leg, to: to.clone(), replaces });
+        established.transfer = Some(Transfer { asked, to, replaces, number, told, until });
     }
 
     /// The leg of ours whose dialog a Replaces names (RFC 3891 §6.1), which is written for whom it is sent to:
@@ -108,6 +112,23 @@ impl Core {
         let params = Params::read(&value[end + 1..])?;
         let (ours, theirs) = (params.value("to-tag")?, params.value("from-tag")?);
         self.legs.named(value[..end].trim_ascii(), ours, theirs)
+    }
+
+    /// What route has not answered it may not have heard: it is said again when it attaches.
+    pub(crate) fn ask_again(&mut self) {
+        if self.presence() == Presence::Absent || mutant("sip-refer-said-once") {
+            return;
+        }
+        let asked = |(leg, state): (LegId, &Leg)| match &state.state {
+            State::Established(established) => {
+                let transfer = established.transfer.as_ref().filter(|transfer| transfer.asked.is_some())?;
+                let (to, replaces) = (transfer.to.clone(), transfer.replaces);
+                Some(SignallingEvent::Transferring { leg, to, replaces })
+            }
+            _ => None,
+        };
+        let again: Vec<_> = self.legs.iter().filter_map(asked).collect();
+        again.into_iter().for_each(|event| self.event(event));
     }
 
     /// Route says how it goes.
