@@ -2,7 +2,7 @@
 
 use super::cause;
 use super::leg::{Established, Kept, Leg, Offer, Offered, RING_LIMIT, State, Success};
-use super::{ALLOW, SDP, session_timer};
+use super::{ALLOW, SDP, identity, session_timer};
 use crate::{
     Core, Flow, Presence,
     dialog::{Dialog, Reach},
@@ -52,12 +52,12 @@ impl Core {
         let leg = self.random.leg();
         self.transactions.belongs(id, leg);
         self.counters.offered += 1;
-        let from = &request.head.from;
+        let (number, display) = identity::caller(&over, &request);
         let offer = Offer {
             at: now,
             over: over.clone(),
-            number: from.uri.number().map(|number| decode(&number)).unwrap_or_default(),
-            display: from.display(),
+            number,
+            display,
             dialled,
             description,
             reference: decode(&request.head.call_id),

@@ -7,6 +7,7 @@ mod attempt;
 mod cause;
 mod ended;
 mod errands;
+mod identity;
 mod inbound;
 mod leg;
 mod legs;
