@@ -38,7 +38,7 @@ fn a_caller_is_held_and_handed_on_in_one_recording() {
         live.as_array().unwrap().iter().all(with)
     });
     house.until("the caller has hung up", Duration::from_secs(40), |_| caller.ended().is_some());
-    assert_eq!(caller.ended(), Some(true), "SIPp is content");
+    assert_eq!(caller.ended(), Some(true), "SIPp is content: {:#}", house.call_record(1));
     let record = house.call_record(1);
     let wire = capture.end();
 

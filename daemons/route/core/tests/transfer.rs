@@ -394,3 +394,22 @@ fn a_transfer_that_is_asked_again_is_one_transfer() {
     world.hang_up(caller);
     assert_eq!(only(&world).legs.len(), 3);
 }
+
+#[test]
+fn a_transfer_that_is_asked_before_media_is_back_is_refused_and_recorded() {
+    let (mut world, caller, alice, _) = talking();
+    world.restart();
+    world.attach_sip();
+    world.transfer(alice, "8002", None);
+    assert_eq!(progress(&mut world, alice), [failed(Cause::TemporaryFailure)]);
+    world.attach_media();
+    world.settle();
+    world.transfer(alice, "8002", None);
+    world.answer();
+    assert_eq!(progress(&mut world, alice), [Accepted, Done]);
+    world.hang_up(caller);
+    assert_eq!(
+        decided(only(&world)),
+        ["transfer.asked", "transfer.refused", "transfer.asked", "transfer.done"]
+    );
+}

@@ -118,8 +118,8 @@ impl Core {
         }
         let taken = match leg.and_then(|leg| Some((leg, self.legs.take(leg)?))) {
             Some((leg_id, leg)) => match self.refreshed(now, id, leg_id, leg, &response) {
-                Ok(()) => return,
-                Err(leg) => Some((leg_id, leg)),
+                Some(leg) => Some((leg_id, leg)),
+                None => return,
             },
             None => None,
         };
@@ -245,7 +245,7 @@ impl Core {
             return;
         }
         let Some((id, leg)) = leg.and_then(|leg| Some((leg, self.legs.take(leg)?))) else { return };
-        let Err(leg) = self.refresh_unheard(now, transaction, id, leg) else { return };
+        let Some(leg) = self.refresh_unheard(now, transaction, id, leg) else { return };
         match leg.state {
             State::Dialing(_) => self.ended(now, id, leg.kept, Cause::NoUserResponding, EndedBy::Failure),
             State::Cancelling { .. } => {}

@@ -221,16 +221,16 @@ impl Core {
         id: LegId,
         mut leg: Leg,
         response: &Response,
-    ) -> Result<(), Leg> {
-        let State::Established(established) = &mut leg.state else { return Err(leg) };
+    ) -> Option<Leg> {
+        let State::Established(established) = &mut leg.state else { return Some(leg) };
         let Some(timer) = established.timer.as_mut().filter(|timer| timer.pending == Some(transaction))
         else {
-            return Err(leg);
+            return Some(leg);
         };
         let status = response.status;
         if status.is_provisional() {
             self.legs.put(id, leg);
-            return Ok(());
+            return None;
         }
         let (way, end) = (timer.way, timer.end);
         let asked = u32::try_from(timer.interval.as_secs()).unwrap_or(INTERVAL);
@@ -248,7 +248,7 @@ impl Core {
             timer.at = now.plus(GLARE + jitter).min(end);
         }
         self.legs.put(id, leg);
-        Ok(())
+        None
     }
 
     /// No response came to a request within a dialog; gives the leg back where it was no refresh of ours.
@@ -258,22 +258,22 @@ impl Core {
         transaction: TransactionId,
         id: LegId,
         leg: Leg,
-    ) -> Result<(), Leg> {
-        let State::Established(established) = &leg.state else { return Err(leg) };
+    ) -> Option<Leg> {
+        let State::Established(established) = &leg.state else { return Some(leg) };
         match &established.timer {
             Some(timer) if timer.pending == Some(transaction) => self.session_over(now, id, leg),
-            _ => Err(leg),
+            _ => Some(leg),
         }
     }
 
     /// The peer knows of no such dialog, or is not there (RFC 3261 §12.2.1.2).
-    fn session_over(&mut self, now: Monotonic, id: LegId, leg: Leg) -> Result<(), Leg> {
-        let State::Established(mut established) = leg.state else { return Ok(()) };
+    fn session_over(&mut self, now: Monotonic, id: LegId, leg: Leg) -> Option<Leg> {
+        let State::Established(mut established) = leg.state else { return None };
         let reason = cause::reason(Cause::RecoveryOnTimerExpiry);
         self.give_up_asked(now, established.change.take(), established.transfer.take());
         self.bye(now, &mut established.dialog, &reason);
         self.ended(now, id, leg.kept, Cause::RecoveryOnTimerExpiry, EndedBy::Failure);
-        Ok(())
+        None
     }
 }
 
