@@ -137,6 +137,24 @@ fn no_call_is_gone_with_route() {
     }
 }
 
+/// The same search, for callers who are handed on: `YANMEN_SEEDS=100..200 cargo test -p sim --test calls more_hands -- --ignored`.
+#[test]
+#[ignore = "as long as one likes"]
+fn more_hands() {
+    let seeds = std::env::var("YANMEN_SEEDS").unwrap_or_else(|_| "100..106".to_owned());
+    let (from, until) = seeds.split_once("..").unwrap();
+    let all = [Daemon::Sip, Daemon::Media, Daemon::Route];
+    for seed in from.parse::<u64>().unwrap()..until.parse().unwrap() {
+        let calls = Scenario::calls(seed, 80, Network::rough(3)).handing_on();
+        holds(match seed % 4 {
+            0 => calls.killing_often(&all[..1]),
+            1 => calls.killing_often(&all[2..]),
+            2 => calls.killing_often(&all),
+            _ => calls.vanishing(5),
+        });
+    }
+}
+
 /// For a search over more seeds: `YANMEN_SEEDS=100..200 cargo test -p sim --test calls more -- --ignored --nocapture`.
 #[test]
 #[ignore = "as long as one likes"]

@@ -13,7 +13,7 @@ use crate::{AttachMedia, AttachSignalling, Endpoint, LiveLeg, LiveMedia, Reachab
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Legs of a page: 16 memos of 4 KiB in which every octet has to be escaped take 400 KiB.
+/// Legs of a page: 16 memos of 8 KiB in which every octet has to be escaped take 800 KiB.
 const LEGS: usize = 16;
 /// Endpoints of a page.
 const ENDPOINTS: usize = 1_000;
@@ -101,7 +101,7 @@ mod tests {
     fn every_page_is_a_message_and_nothing_is_left_out() {
         let legs = (0..1_000_u128).map(|n| LegId(Uid(n.to_be_bytes())));
         // An octet that JSON writes in six.
-        let memo = Memo("\u{1}".repeat(4_096));
+        let memo = Memo("\u{1}".repeat(8_192));
         let legs: Vec<_> =
             legs.map(|leg| LiveLeg { leg, state: LegState::Established, memo: memo.clone() }).collect();
         let phone =

@@ -37,7 +37,7 @@ impl std::fmt::Debug for SessionDescription {
 }
 
 /// What route wants to find again after a restart: opaque to the edge, which returns the last one of each
-/// leg when it attaches. At most 4 KiB.
+/// leg when it attaches. At most 8 KiB.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Memo(pub String);

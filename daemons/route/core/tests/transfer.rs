@@ -413,3 +413,28 @@ fn a_transfer_that_is_asked_before_media_is_back_is_refused_and_recorded() {
         ["transfer.asked", "transfer.refused", "transfer.asked", "transfer.done"]
     );
 }
+
+/// A long history: what was decided goes from the memo first. Guarded by the mutant `route-memo-forgets-talks`.
+#[test]
+fn everybody_who_talked_is_in_the_record_of_a_call_that_was_handed_on_often() {
+    let (mut world, caller, alice, _) = talking();
+    let mut talked = vec![alice];
+    for n in 0..9 {
+        let with = *talked.last().unwrap();
+        for _ in 0..10 {
+            world.transfer(with, "4711", None);
+        }
+        world.transfer(with, if n % 2 == 0 { "8002" } else { "8001" }, None);
+        talked.push(world.answer());
+    }
+    world.restart();
+    world.attach_sip();
+    world.attach_media();
+    world.settle();
+    world.hang_up(caller);
+    let record = only(&world);
+    let legs: Vec<LegId> = record.legs.iter().map(|leg| leg.leg).collect();
+    assert_eq!(legs, [&[caller][..], &talked].concat());
+    assert!(record.legs.iter().all(|leg| leg.answered.is_some()));
+    assert_eq!(record.decisions[0].what, "decisions.lost");
+}
