@@ -7,10 +7,35 @@ use e2e::{
     reader::{read_independently, within},
     wire::{Capture, Rtp},
 };
-use std::{thread, time::Duration};
+use std::{
+    process::Command,
+    sync::{Mutex, PoisonError},
+    thread,
+    time::Duration,
+};
+
+/// One house at a time: those of one process have the same RTP ports.
+static PORTS: Mutex<()> = Mutex::new(());
 
 #[test]
 fn a_caller_is_held_and_handed_on_in_one_recording() {
+    held_and_handed_on(Route::Lives);
+}
+
+#[test]
+fn a_caller_is_handed_on_though_route_dies() {
+    held_and_handed_on(Route::Dies);
+}
+
+/// What becomes of route while the agent hands the caller on.
+#[derive(PartialEq)]
+enum Route {
+    Lives,
+    Dies,
+}
+
+fn held_and_handed_on(route: Route) {
+    let _alone = PORTS.lock().unwrap_or_else(PoisonError::into_inner);
     let house = House::start();
     house.people();
     let (caller_speech, phone_speech) = peer::speech(house.folder.path());
@@ -31,7 +56,15 @@ fn a_caller_is_held_and_handed_on_in_one_recording() {
     thread::sleep(Duration::from_secs(2));
     phone.resume();
     thread::sleep(Duration::from_secs(1));
+    let pid = house.daemon("route")["pid"].take();
     phone.transfer(extension);
+    if route == Route::Dies {
+        assert!(Command::new("kill").args(["-KILL", &pid.to_string()]).status().unwrap().success());
+        house.until("route is back", Duration::from_secs(15), |house| {
+            let now = house.daemon("route");
+            now["stage"] == "running" && now["pid"] != pid
+        });
+    }
     house.until("the caller talks with the other phone, or no more", Duration::from_secs(20), |house| {
         let live = house.ask_as("wang", &["calls", "live"])["calls"].take();
         let with = |call: &serde_json::Value| call["stage"] == "talking" && call["agent"].is_null();

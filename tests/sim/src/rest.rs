@@ -234,7 +234,8 @@ impl World {
         for record in self.ledger.records.values().filter(|r| r.disposition == Disposition::Answered) {
             // Who hung up before a word came has no line that is known, and has ended it.
             let unheard = |leg: &report_api::LegRecord| !self.ledger.line_of.contains_key(&leg.leg);
-            if record.legs.iter().any(|leg| leg.by == EndedBy::Peer && leg.answered.is_some() && unheard(leg)) {
+            if record.legs.iter().any(|leg| leg.by == EndedBy::Peer && leg.answered.is_some() && unheard(leg))
+            {
                 continue;
             }
             let lines =

@@ -46,7 +46,8 @@ pub fn of_call(call: &Call) -> Memo {
     if less.secrets == Secrets::Asked && !mutant("route-secret-digits-kept") {
         less.digits.forget();
     }
-    let talked: fn(&mut Call) -> bool = if mutant("route-memo-forgets-talks") { no_leg_over } else { |_| false };
+    let talked: fn(&mut Call) -> bool =
+        if mutant("route-memo-forgets-talks") { no_leg_over } else { |_| false };
     let forget: [fn(&mut Call) -> bool; 7] = [
         talked,
         |call| call.decisions.len() > NEWEST && fewer_decisions(call),

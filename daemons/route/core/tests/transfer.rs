@@ -8,7 +8,7 @@ use report_api::{CallRecord, Disposition, Recorded};
 use route_api::{
     AgentState, Cause, Endpoint, MediaEvent, Reachability, SignallingEvent, Stage, TransferProgress,
 };
-use route_core::{Edge, Input};
+use route_core::Input;
 use std::time::Duration;
 use support::World;
 use types::{LegId, RecordingId};
@@ -200,9 +200,6 @@ fn only_a_phone_that_talks_hands_a_caller_on() {
     world.give(Input::Signalling(lost));
     world.transfer(alice, "8009", None);
     assert_eq!(progress(&mut world, alice), [failed(Cause::DestinationOutOfOrder)]);
-    world.lose(Edge::Media);
-    world.transfer(alice, "8002", None);
-    assert_eq!(progress(&mut world, alice), [failed(Cause::TemporaryFailure)]);
     assert_eq!(world.router.live_calls()[0].stage, Stage::Talking);
 }
 
@@ -395,23 +392,42 @@ fn a_transfer_that_is_asked_again_is_one_transfer() {
     assert_eq!(only(&world).legs.len(), 3);
 }
 
+/// A phone says again what a route that died has not answered: as soon as sip is back, which is before media.
+/// Guarded by the mutants `route-transfer-needs-media` and `route-parted-before-media`.
 #[test]
-fn a_transfer_that_is_asked_before_media_is_back_is_refused_and_recorded() {
+fn a_transfer_that_is_asked_before_media_is_back_waits_for_it() {
+    let (mut world, caller, alice, recording) = talking();
+    world.restart();
+    world.attach_sip();
+    world.transfer(alice, "8002", None);
+    assert_eq!(progress(&mut world, alice), [Accepted]);
+    let dialled = world.dialled.len();
+    world.attach_media();
+    world.settle();
+    assert_eq!(world.dialled.len(), dialled + 1);
+    assert_eq!((world.media[&caller].bridged, world.playing(caller).as_deref()), (None, Some("waiting")));
+    let bob = world.answer();
+    assert_eq!(progress(&mut world, alice), [Done]);
+    assert_eq!(world.media[&caller].bridged, Some(bob));
+    world.hang_up(caller);
+    recorded_whole(only(&world), recording, &[caller, alice, bob]);
+    assert_eq!(decided(only(&world)), ["transfer.asked", "transfer.done"]);
+}
+
+#[test]
+fn a_caller_is_back_where_media_stays_away() {
     let (mut world, caller, alice, _) = talking();
     world.restart();
     world.attach_sip();
     world.transfer(alice, "8002", None);
-    assert_eq!(progress(&mut world, alice), [failed(Cause::TemporaryFailure)]);
+    world.pass(seconds(6));
+    assert_eq!(progress(&mut world, alice), [Accepted, failed(Cause::TemporaryFailure)]);
     world.attach_media();
     world.settle();
-    world.transfer(alice, "8002", None);
-    world.answer();
-    assert_eq!(progress(&mut world, alice), [Accepted, Done]);
+    assert_eq!(world.media[&caller].bridged, Some(alice));
+    assert_eq!(world.state("bob"), AgentState::Aux("tea".to_owned()));
     world.hang_up(caller);
-    assert_eq!(
-        decided(only(&world)),
-        ["transfer.asked", "transfer.refused", "transfer.asked", "transfer.done"]
-    );
+    assert_eq!(decided(only(&world)), ["transfer.asked", "transfer.failed"]);
 }
 
 /// A long history: what was decided goes from the memo first. Guarded by the mutant `route-memo-forgets-talks`.

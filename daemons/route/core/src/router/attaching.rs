@@ -293,9 +293,11 @@ impl Router {
             }
         }
         if self.media == Link::Attached {
+            let bridged = live.get(&call.caller.id).and_then(|leg| leg.bridged);
+            self.part_again(call, bridged);
             self.accept_again(call);
             self.sound_again(call);
-            self.join_again(call, live.get(&call.caller.id).and_then(|leg| leg.bridged));
+            self.join_again(call, bridged);
         }
     }
 
@@ -323,6 +325,14 @@ impl Router {
         silence(call, id);
         self.sound(MediaCommand::Close { leg: id });
         self.sound_lost(call, id);
+    }
+
+    /// Who was handed on while media was away is not heard any more by who did so.
+    fn part_again(&mut self, call: &Call, bridged: Option<LegId>) {
+        let talks = matches!(call.stage, Stage::Talking(_) | Stage::Ending { .. });
+        if bridged.is_some() && !talks && !mutant("route-parted-before-media") {
+            self.sound(MediaCommand::Part { leg: call.caller.id });
+        }
     }
 
     /// media may have died before it kept that it took an answer: it is told again.

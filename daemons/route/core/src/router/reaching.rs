@@ -9,7 +9,7 @@
 //! The caller of a transfer hears the queue's music meanwhile; the caller of a call from a phone hears that
 //! it rings, and is answered when the other is.
 
-use super::{Link, MEDIA, Router, SIGN};
+use super::{MEDIA, Router, SIGN};
 use crate::{
     agent::{Agent, Next, State},
     call::{Call, Hold, OfferStep, Reach, Stage, Talk},
@@ -310,11 +310,6 @@ impl Router {
     /// Tells who asked for a transfer how it goes.
     pub(super) fn tell(&mut self, leg: LegId, progress: TransferProgress) {
         self.signal(SignallingCommand::Transfer { leg, progress });
-    }
-
-    /// Whether a call can be made for somebody now.
-    pub(super) fn can_reach(&self) -> bool {
-        self.media == Link::Attached
     }
 
     /// Whether somebody is on a call of their own at this phone.

@@ -9,7 +9,7 @@
 //!  attended   A ═══ caller   A ═══ B                          caller ═══ B      both of A's legs are let go
 //! ```
 
-use super::{Router, reaching::Target};
+use super::{Link, Router, reaching::Target};
 use crate::{
     agent::{Agent, Next, State},
     call::{Call, OfferStep, Reach, Stage, Talk},
@@ -54,7 +54,8 @@ impl Router {
         let from = from.filter(|over| matches!(over, Endpoint::Phone(_)));
         let from = from.ok_or((Cause::CallRejected, "only a phone of the house hands a caller on"))?;
         let target = self.target(&to, &from).map_err(|cause| (cause, "it cannot be called"))?;
-        if !self.can_reach() {
+        // Media that is away opens the leg as it comes back: that a phone asks just then is no reason to refuse.
+        if self.media != Link::Attached && mutant::mutant("route-transfer-needs-media") {
             return Err((Cause::TemporaryFailure, "media is away"));
         }
         let (over, agent) = match target {
