@@ -130,6 +130,11 @@ impl Dialog {
         self.build(method, self.local_number, via)
     }
 
+    /// A request of ours went out with that number, other than by [`Self::request`]: later ones have higher ones.
+    pub fn sent(&mut self, number: u32) {
+        self.local_number = self.local_number.max(number);
+    }
+
     /// The ACK of a 2xx to the INVITE of that number (§13.2.2.4): a request of its own, along the route set.
     pub fn ack(&self, number: u32, via: Via) -> Request {
         self.build(Method::Ack, number, via)

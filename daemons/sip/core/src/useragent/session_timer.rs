@@ -3,6 +3,7 @@
 //!
 //! ```text
 //!   who refreshes    at half the interval: UPDATE, or a re-INVITE where the peer knows no UPDATE
+//!                    401, 407: again at once, with a proof
 //!                    refused for the moment (491, 500): again soon        481, 408, silence: the end
 //!   the other        a third of the interval, at most 32 s, before it is over: BYE
 //! ```
@@ -233,6 +234,16 @@ impl Core {
         };
         let status = response.status;
         if status.is_provisional() {
+            self.legs.put(id, leg);
+            return None;
+        }
+        if matches!(status, Status(401 | 407))
+            && !mutant("sip-refresh-unproved")
+            && let Some(again) = self.proved_again(now, transaction, Some(id), response)
+        {
+            // A carrier may want a proof with each request (RFC 3261 §22.2).
+            timer.pending = Some(again);
+            established.dialog.sent(response.head.cseq.number.saturating_add(1));
             self.legs.put(id, leg);
             return None;
         }
