@@ -19,6 +19,9 @@ use types::{AgentId, Extension, Name, QueueId};
 pub struct Route {
     /// How many calls may be alive at a time; one more is refused with 503.
     pub max_calls: u32,
+    /// Which numbers outside phones may call and callers may be transferred to, by how they begin; none where
+    /// it is empty.
+    pub outside: Vec<Dialled>,
     /// Dialled numbers and their flows. A number that stands here not is answered with 404.
     pub numbers: Vec<Number>,
     /// What a caller goes through.
@@ -38,6 +41,7 @@ impl Default for Route {
     fn default() -> Self {
         Self {
             max_calls: 1000,
+            outside: Vec::new(),
             numbers: Vec::new(),
             flows: Vec::new(),
             calendars: Vec::new(),

@@ -40,6 +40,8 @@ pub fn event(event: Event, now: Monotonic, utc: Utc) -> Option<MediaEvent> {
             },
         },
         Event::Digit { leg, digit, .. } => MediaEvent::Digit { leg, digit: digit.into() },
+        Event::Held { leg } => MediaEvent::Held { leg },
+        Event::Resumed { leg } => MediaEvent::Resumed { leg },
         Event::Silent { leg } => MediaEvent::Silent { leg },
         Event::TapEnded { .. } => return None,
         Event::TapLost { recording, batches } => {

@@ -7,7 +7,7 @@ use crate::{
 };
 use record_api::{Feed, Record};
 use route_api::{AttachMedia, Captured, Hear, MediaCommand, MediaEvent, Route};
-use service::Client;
+use service::{Client, Stream};
 use std::{os::fd::OwnedFd, time::Duration};
 use tokio::sync::mpsc;
 use types::RecordingId;
@@ -20,8 +20,8 @@ const OFFERS: u32 = 50;
 /// Attaches to route, and again whenever the stream ends; follows what comes.
 pub async fn attach(route: Client<Route>, worker: Handle, mut prompts: Prompts) {
     loop {
-        let legs = worker.legs().await;
-        match route.stream(AttachMedia { legs }).await {
+        let standing = AttachMedia { legs: worker.legs().await, ..AttachMedia::default() };
+        match open(&route, standing).await {
             Ok(mut commands) => loop {
                 match commands.next().await {
                     Ok(Some(command)) => {
@@ -41,6 +41,15 @@ pub async fn attach(route: Client<Route>, worker: Handle, mut prompts: Prompts) 
         }
         tokio::time::sleep(PAUSE).await;
     }
+}
+
+/// Lists what stands, and attaches with the last page of it.
+async fn open(route: &Client<Route>, standing: AttachMedia) -> Result<Stream<MediaCommand>, service::Error> {
+    let (pages, last) = standing.in_pages(service::clock::monotonic().0);
+    for page in pages {
+        route.call(page).await?;
+    }
+    route.stream(last).await
 }
 
 /// Passes on what the worker says, until it ends.

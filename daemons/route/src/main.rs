@@ -5,11 +5,13 @@
 //! disk, and never opens a connection to an edge: commands go out on the streams that the edges opened.
 //!
 //! ```text
-//!  sip ──── AttachSignalling, Signal ──► ┌────────┐ ── Begin, Join, Finish ──► record   [`recordings`]
-//!      ◄─── commands ─────────────────── │ switch │ ── Save ─────────────────► report   [`saving`]
-//!  media ── AttachMedia, Hear ─────────► │ (core) │ ── Append ───────────────► audit    [`desk`]
-//!      ◄─── commands ─────────────────── └────────┘ ── roster, flows ────────► memfd    [`kept`]
-//!  ctl, console ── live state, agents ──► desk ──┘
+//!  sip ── ListSignalling, ───────────► ┌────────┐ ── Begin, Join, Finish ──► record   [`recordings`]
+//!         AttachSignalling, Signal     │ switch │ ── Save ─────────────────► report   [`saving`]
+//!      ◄─ commands ─────────────────── │ (core) │ ── Append ───────────────► audit    [`desk`]
+//!  media ── ListMedia, AttachMedia, ─► │        │ ── roster, flows ────────► memfd    [`kept`]
+//!           Hear                       └────────┘
+//!        ◄─ commands ──────────────────┘   ▲
+//!  ctl, console ── live state, agents ──► desk
 //! ```
 //!
 //! A call record is sent to report until report has it, and a recording's end to record. Until both have
@@ -19,6 +21,7 @@
 mod captures;
 mod desk;
 mod kept;
+mod listed;
 mod recordings;
 mod saving;
 mod streams;

@@ -4,6 +4,7 @@ use crate::{
     captures::Captures,
     desk::{self, Desk},
     kept::Kept,
+    listed::Listed,
     now,
     recordings::Recordings,
     saving::Saving,
@@ -67,6 +68,7 @@ pub struct Switch {
     recordings: Recordings,
     saving: Saving,
     captures: Captures,
+    listed: Listed,
     signalling: Stream<SignallingCommand>,
     media: Stream<MediaCommand>,
     words: mpsc::Receiver<Word>,
@@ -90,6 +92,7 @@ impl Switch {
             recordings: Recordings::new(record, teller.clone()),
             saving: Saving::new(report, teller.clone()),
             captures: Captures::default(),
+            listed: Listed::default(),
             signalling: Stream::new(Edge::Signalling, teller.clone()),
             media: Stream::new(Edge::Media, teller.clone()),
             words,
@@ -167,16 +170,26 @@ impl Switch {
 
     fn call(&mut self, call: Call, descriptors: Vec<OwnedFd>) {
         match call {
-            Call::AttachSignalling(attach, replies) => {
-                tracing::info!(legs = attach.legs.len(), "the signalling edge attached");
-                self.signalling.attach(replies, SignallingCommand::Attached {});
-                self.give(Input::SignallingAttached(attach));
+            Call::ListSignalling(list, reply) => {
+                reply.send(self.listed.signalling(list).map(|()| Heard {}));
             }
-            Call::AttachMedia(attach, replies) => {
-                tracing::info!(legs = attach.legs.len(), "the media edge attached");
-                self.media.attach(replies, MediaCommand::Attached {});
-                self.give(Input::MediaAttached(attach));
-            }
+            Call::AttachSignalling(last, replies) => match self.listed.attach_signalling(last) {
+                Ok(attach) => {
+                    tracing::info!(legs = attach.legs.len(), "the signalling edge attached");
+                    self.signalling.attach(replies, SignallingCommand::Attached {});
+                    self.give(Input::SignallingAttached(attach));
+                }
+                Err(refusal) => replies.refuse(refusal),
+            },
+            Call::ListMedia(list, reply) => reply.send(self.listed.media(list).map(|()| Heard {})),
+            Call::AttachMedia(last, replies) => match self.listed.attach_media(last) {
+                Ok(attach) => {
+                    tracing::info!(legs = attach.legs.len(), "the media edge attached");
+                    self.media.attach(replies, MediaCommand::Attached {});
+                    self.give(Input::MediaAttached(attach));
+                }
+                Err(refusal) => replies.refuse(refusal),
+            },
             Call::Signal(signal, reply) => {
                 if let SignallingEvent::Reachable { endpoint, reachable: Reachability::Unreachable } =
                     &signal.event

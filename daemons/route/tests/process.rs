@@ -432,3 +432,48 @@ async fn a_capture_goes_on_with_legs_that_are_made_after_a_kill() {
     assert_eq!((new.capture, new.call, &new.legs[..]), (capture, call, &[next][..]));
     assert!((25..=30).contains(&new.seconds), "{}", new.seconds);
 }
+
+/// More than one message of the wire carries (1 MiB). Guarded by the mutant `edge-lists-at-once`.
+#[tokio::test]
+async fn two_thousand_live_legs_come_back_after_a_kill() {
+    let mut house = House::new();
+    house.start();
+    let mut sip = Sip::attach(&house, Vec::new()).await;
+    let mut media = Media::attach(&house, Vec::new()).await;
+    let (caller, agent, memo) = talking(&house, &mut sip, &mut media).await;
+    house.kill();
+    house.start();
+    // The one call of a thousand that route knows something of, amid memos of another version.
+    let alien = Memo("\"".repeat(4_096));
+    let others = (0..1_998_u128).map(|n| LegId(Uid((7 << 64 | n).to_be_bytes()))).collect::<Vec<_>>();
+    let leg = |leg, memo| LiveLeg { leg, state: LegState::Established, memo };
+    let side = |leg, bridged, memo| LiveMedia { leg, bridged, memo };
+    let mut lines: Vec<_> = others.iter().map(|id| leg(*id, alien.clone())).collect();
+    lines.splice(1_000..1_000, [leg(caller, memo), leg(agent, Memo::default())]);
+    let mut sounds: Vec<_> = others.iter().map(|id| side(*id, None, alien.clone())).collect();
+    sounds.push(side(caller, Some(agent), Memo::default()));
+    sounds.push(side(agent, Some(caller), Memo::default()));
+    let mut media = Media::attach(&house, sounds).await;
+    let mut sip = Sip::attach(&house, lines).await;
+    let ctl = house.client("ctl");
+    let live =
+        ctl.call(LiveCalls { assertion: house.assertion("wang", Role::Supervisor) }).await.unwrap().calls;
+    assert_eq!((live.len(), live[0].stage), (1, Stage::Talking));
+    // What nobody knows ends on both edges.
+    let mut left: std::collections::BTreeSet<_> = others.into_iter().collect();
+    let mut open = left.clone();
+    while !left.is_empty() {
+        let ended = sip.until(|command| match command {
+            SignallingCommand::HangUp { leg, .. } => Some(leg),
+            _ => None,
+        });
+        assert!(left.remove(&ended.await), "a leg of a call was ended");
+    }
+    while !open.is_empty() {
+        let closed = media.until(|command| match command {
+            MediaCommand::Close { leg } => Some(leg),
+            _ => None,
+        });
+        assert!(open.remove(&closed.await), "a leg of a call was closed");
+    }
+}

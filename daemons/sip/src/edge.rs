@@ -58,13 +58,20 @@ async fn attach(route: &Client<Route>, engine: &mpsc::Sender<Order>) -> Result<A
     engine.send(Order::Attach(ask)).await.map_err(|_| Over)?;
     let Standing { again, alive, events } = told.await.map_err(|_| Over)?;
     let (legs, said_again) = (alive.legs.len(), again.len());
+    let (pages, last) = alive.in_pages(service::clock::monotonic().0);
     for event in again {
         if let Err(error) = route.call(Signal { event }).await {
             tracing::debug!(%error, "waiting for route");
             return Ok(Attached::Never);
         }
     }
-    let mut commands = match route.stream(alive).await {
+    for page in pages {
+        if let Err(error) = route.call(page).await {
+            tracing::debug!(%error, "waiting for route");
+            return Ok(Attached::Never);
+        }
+    }
+    let mut commands = match route.stream(last).await {
         Ok(commands) => commands,
         Err(error) => {
             tracing::debug!(%error, "waiting for route");

@@ -11,6 +11,7 @@
 
 pub mod keys;
 pub mod peer;
+pub mod reader;
 pub mod survival;
 pub mod wire;
 
@@ -27,8 +28,8 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// The password of the phone 8001.
-pub const PHONE_PASSWORD: &str = "Geese-fly-North-1";
+/// The phones of the demonstration and their passwords.
+pub const PHONES: [(&str, &str); 2] = [("8001", "Geese-fly-North-1"), ("8002", "Geese-fly-South-2")];
 
 /// A house that is up.
 pub struct House {

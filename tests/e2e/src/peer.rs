@@ -1,6 +1,6 @@
 //! The peers: SIPp in the place of the carrier, baresip in the place of the phone.
 
-use crate::{House, PHONE_PASSWORD, free_udp_port};
+use crate::{House, PHONES, free_udp_port};
 use std::{
     fs,
     io::Write,
@@ -84,9 +84,10 @@ impl Phone {
             Answers::ByHand => "manual",
         };
         let account = format!(
-            "<sip:{extension}@127.0.0.1:{}>;auth_pass={PHONE_PASSWORD};answermode={mode};regint=60;\
+            "<sip:{extension}@127.0.0.1:{}>;auth_pass={};answermode={mode};regint=60;\
              audio_codecs={codec}{protection}\n",
-            house.sip
+            house.sip,
+            password(extension)
         );
         fs::write(folder.join("accounts"), account).unwrap();
         let log = fs::File::create(folder.join("log")).unwrap();
@@ -97,20 +98,40 @@ impl Phone {
 
     /// Takes the call that rings: baresip's key `a`.
     pub fn answer(&mut self) {
-        self.press(b"a");
+        self.press("a");
     }
 }
 
 impl Phone {
     /// Hangs up, as a hand on the phone would: baresip's key `b`.
     pub fn hang_up(&mut self) {
-        self.press(b"b");
+        self.press("b");
     }
 
-    fn press(&mut self, key: &[u8]) {
-        let keys = self.0.stdin.as_mut().expect("its keyboard");
-        keys.write_all(key).and_then(|()| keys.flush()).expect("it takes keys");
+    /// Puts the call on hold.
+    pub fn hold(&mut self) {
+        self.press("/hold\n");
     }
+
+    /// Takes it back.
+    pub fn resume(&mut self) {
+        self.press("/resume\n");
+    }
+
+    /// Hands the call on (REFER).
+    pub fn transfer(&mut self, to: &str) {
+        self.press(&format!("/transfer {to}\n"));
+    }
+
+    fn press(&mut self, keys: &str) {
+        let keyboard = self.0.stdin.as_mut().expect("its keyboard");
+        keyboard.write_all(keys.as_bytes()).and_then(|()| keyboard.flush()).expect("it takes keys");
+    }
+}
+
+/// The password that the demonstration's settings give a phone; the first one's for those of a test.
+fn password(extension: &str) -> &'static str {
+    PHONES.iter().find(|(number, _)| *number == extension).unwrap_or(&PHONES[0]).1
 }
 
 impl Drop for Phone {

@@ -64,6 +64,14 @@ impl Capture {
     }
 }
 
+impl Drop for Capture {
+    fn drop(&mut self) {
+        // Of a test that failed, it would go on and hold the test's output open; else it has ended.
+        self.tcpdump.kill().ok();
+        self.tcpdump.wait().ok();
+    }
+}
+
 /// The classic capture file of libpcap, microseconds, Ethernet frames as loopback makes them.
 fn packets(file: &[u8]) -> Vec<Rtp> {
     let word = |at: usize| u32::from_le_bytes(file[at..at + 4].try_into().unwrap());

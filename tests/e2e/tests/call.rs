@@ -5,12 +5,12 @@
 use e2e::{
     House,
     peer::{self, Caller, HangUp, Phone},
-    program, repository,
+    reader::{read_independently, within},
     wire::{Capture, Rtp},
 };
 use g711::Law;
 use serde_json::Value;
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{fs, time::Duration};
 
 #[test]
 fn a_call_is_announced_bridged_recorded_sealed_audited_listed_and_exported() {
@@ -39,7 +39,7 @@ fn a_call_is_announced_bridged_recorded_sealed_audited_listed_and_exported() {
     assert_eq!(about["lost"], 0, "{about:#}");
 
     // Sealed: the independent reader opens the file with its key, and with no other.
-    let tracks = read_independently(&house, recording);
+    let tracks: [Vec<u8>; 2] = read_independently(&house, recording);
     let to_house: Vec<&Rtp> = wire
         .iter()
         .filter(|packet| house.media.contains(&packet.to) && !house.media.contains(&packet.from))
@@ -135,52 +135,6 @@ fn looked_at(house: &House, call: &str) {
     assert_eq!(drawn.matches(&path).count(), 1, "said once, where it begins: {drawn}");
     assert!(!drawn.contains("13800138000") && !drawn.contains("Digest"), "{drawn}");
     std::io::Write::write_all(&mut std::io::stderr(), drawn.as_bytes()).unwrap();
-}
-
-/// Payloads of each track by the reader in Python, which shares no code with ours.
-fn read_independently(house: &House, recording: &str) -> [Vec<u8>; 2] {
-    let venv = program("ym").ancestors().nth(2).unwrap().join("readers-venv");
-    let readers = repository().join("tests/readers");
-    let python = venv.join("bin/python");
-    let run = |program: &Path, arguments: &[&str]| {
-        let output = Command::new(program).args(arguments).output().unwrap();
-        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    };
-    let text = |path: &Path| path.display().to_string();
-    if !python.is_file() {
-        run(Path::new("python3"), &["-m", "venv", &text(&venv)]);
-    }
-    run(
-        &python,
-        &["-m", "pip", "install", "--quiet", "--requirement", &text(&readers.join("requirements.txt"))],
-    );
-    let sealed = house.home().join(format!("record/recordings/{recording}/0.sealed"));
-    let (dek, out) = (house.data_key(recording, 0), house.folder.path().join("read"));
-    let reader = text(&readers.join("sealed_file.py"));
-    run(&python, &[&reader, &text(&sealed), &dek, &text(&out)]);
-    let wrong = dek.replace(|c: char| c.is_ascii_digit(), "0");
-    let refused = Command::new(&python).args([&reader, &text(&sealed), &wrong]).output().unwrap();
-    assert!(!refused.status.success(), "another key opens it");
-    [0, 1].map(|track| fs::read(out.join(format!("track-{track}.payload"))).unwrap())
-}
-
-/// The packets whose payloads, one after the other, are exactly the track.
-fn within<'a>(sent: &'a [Rtp], track: &[u8], which: &str) -> &'a [Rtp] {
-    assert!(!track.is_empty(), "{which} is empty");
-    let all: Vec<u8> = sent.iter().flat_map(|packet| packet.payload.clone()).collect();
-    let first = (0..sent.len()).find(|first| {
-        let skipped: usize = sent[..*first].iter().map(|packet| packet.payload.len()).sum();
-        all[skipped..].starts_with(track)
-    });
-    let first = first
-        .unwrap_or_else(|| panic!("{which}: {} bytes are not what {} packets held", track.len(), sent.len()));
-    let mut length = 0;
-    let count = sent[first..].iter().take_while(|packet| {
-        length += packet.payload.len();
-        length <= track.len()
-    });
-    let count = count.count();
-    &sent[first..first + count]
 }
 
 /// Where in a channel of the WAV the packets lie, sample by sample, each at its RTP timestamp.

@@ -281,7 +281,7 @@ impl World {
         self.sound.cut();
         self.sound.phase = Phase::Asked;
         let (epoch, at) = (self.sound.epoch, self.arrival(|conn| &mut conn.down, Daemon::Media));
-        self.at(at, Event::MediaAttaching(epoch, AttachMedia { legs }));
+        self.at(at, Event::MediaAttaching(epoch, AttachMedia { legs, ..AttachMedia::default() }));
     }
 
     pub(crate) fn media_attaching(&mut self, epoch: u64, attach: AttachMedia) {

@@ -60,6 +60,7 @@ enum Kind {
     Invite,
     Cancel,
     Bye,
+    Refer,
     Success,
     Refusal,
 }
@@ -113,6 +114,10 @@ pub struct Line {
     ack: Option<Vec<u8>>,
     /// The number of a re-INVITE that has no final response.
     changing: Option<u32>,
+    /// Whether the phone has put the other side on hold.
+    pub holds: bool,
+    /// The last word on the transfer that this phone asked for: a status, 0 while there is none.
+    pub transferred: Option<u16>,
     /// re-INVITEs that the house accepted.
     pub changes: u32,
 }
@@ -170,6 +175,8 @@ impl Line {
             last: None,
             ack: None,
             changing: None,
+            holds: false,
+            transferred: None,
             changes: 0,
         }
     }
@@ -227,6 +234,7 @@ impl Line {
             match kind {
                 // RFC 3261 §14.1: a re-INVITE without an answer changes nothing.
                 Kind::Invite if self.changing.take().is_some() => {}
+                Kind::Refer => self.transferred = Some(408),
                 Kind::Invite | Kind::Bye | Kind::Refusal => self.state = State::Over,
                 // RFC 3261 §9.1: without a 487 the INVITE counts as over.
                 Kind::Cancel if self.state == State::Cancelling => self.state = State::Over,
@@ -266,6 +274,18 @@ impl Line {
             let body = self.description();
             let invite = self.request("INVITE", self.numbers, &format!("i{}", self.numbers), &body);
             self.repeat(now, Kind::Invite, invite);
+        }
+    }
+
+    /// Asks to be replaced (REFER, RFC 3515).
+    pub fn transfer(&mut self, now: Monotonic, to: &str) {
+        if self.state == State::Talking && self.transferred.is_none_or(|status| status >= 200) {
+            self.transferred = Some(0);
+            self.numbers += 1;
+            let refer = self.request("REFER", self.numbers, &format!("r{}", self.numbers), "");
+            let refer = String::from_utf8_lossy(&refer).into_owned();
+            let target = format!("\r\nRefer-To: <sip:{to}@{}>\r\nContent-Length", self.house.ip());
+            self.repeat(now, Kind::Refer, refer.replacen("\r\nContent-Length", &target, 1).into_bytes());
         }
     }
 
@@ -345,6 +365,12 @@ impl Line {
                     self.state = State::Over;
                 }
             }
+            (Method::Refer, status) if !status.is_provisional() => {
+                self.stop(Kind::Refer);
+                if !status.is_success() {
+                    self.transferred = Some(status.0);
+                }
+            }
             // CANCEL: the 487 to the INVITE is what ends it.
             _ => {}
         }
@@ -407,6 +433,14 @@ impl Line {
                 self.ended_by_house |= self.state == State::Talking;
                 self.state = State::Over;
             }
+            Method::Notify => {
+                self.answer(request, 200);
+                let status = text(&request.body).split(' ').nth(1).and_then(|status| status.parse().ok());
+                // An earlier word that came late says nothing any more.
+                if self.transferred.is_some_and(|last| last < 200) {
+                    self.transferred = status;
+                }
+            }
             _ => self.answer(request, 501),
         }
     }
@@ -445,9 +479,10 @@ impl Line {
             (_, Law::Mu) => "0",
         };
         format!(
-            "v=0\r\no=- {} 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP {format}{}\r\n",
+            "v=0\r\no=- {} 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {port} RTP/AVP {format}{}\r\n{}",
             self.number,
             if self.keys { " 101\r\na=rtpmap:101 telephone-event/8000" } else { "" },
+            if self.holds { "a=sendonly\r\n" } else { "" },
         )
     }
 

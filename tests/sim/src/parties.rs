@@ -3,7 +3,7 @@
 use crate::{
     line::{Birth, Line, Offering, Side, State, stray},
     rest::amiss,
-    scenario::{Menus, Network},
+    scenario::{Agents, Menus, Network},
     world::{CARRIER, Event, World},
 };
 use media_core::g711::Law;
@@ -25,6 +25,10 @@ pub(crate) enum Act {
     Refuse(u16),
     /// A re-INVITE.
     Change,
+    /// A re-INVITE that puts the other side on hold, or takes it back.
+    Hold(bool),
+    /// REFER.
+    Transfer(&'static str),
     /// CANCEL, BYE or 603.
     HangUp,
     /// Falls silent for ever.
@@ -97,6 +101,11 @@ impl World {
             Act::Answer => line.respond(now, 200, true),
             Act::Refuse(status) => line.respond(now, status, false),
             Act::Change => line.change(now),
+            Act::Hold(holds) => {
+                line.holds = holds;
+                line.change(now);
+            }
+            Act::Transfer(to) => line.transfer(now, to),
             Act::HangUp => line.hang_up(now),
             Act::Vanish => line.vanish(),
             Act::Speak(more) => return self.speak(number, more),
@@ -152,6 +161,28 @@ impl World {
         }
     }
 
+    /// What an agent does with the caller: hold, a transfer, two, and the wrong moment for each.
+    fn plan_transfer(&mut self, number: u32) {
+        let mut at = self.fingers.millis(0, 5_000);
+        for _ in 0..1 + self.fingers.below(3) {
+            if self.fingers.percent(50) {
+                self.after(at, Event::Line(number, Act::Hold(true)));
+                at += self.fingers.millis(100, 20_000);
+                self.after(at, Event::Line(number, Act::Hold(false)));
+                at += self.fingers.millis(0, 2_000);
+            }
+            let to = ["8001", "8002", "8003", "8001", "8002", "8003", "service", "95555", "4711"]
+                [self.fingers.below(9) as usize];
+            self.after(at, Event::Line(number, Act::Transfer(to)));
+            if self.fingers.percent(25) {
+                // A phone that hangs up as soon as it has asked.
+                let pause = self.fingers.millis(5, 1_500);
+                self.after(at + pause, Event::Line(number, Act::HangUp));
+            }
+            at += self.fingers.millis(500, 9_000);
+        }
+    }
+
     fn speak(&mut self, number: u32, more: u64) {
         let Some(line) = self.lines.get_mut(&number).filter(|line| line.state == State::Talking) else {
             return;
@@ -187,6 +218,9 @@ impl World {
             self.after(VOICE, Event::Line(number, Act::Speak(10)));
             if side == Side::Caller && self.lines[&number].keys {
                 self.plan_keys(number);
+            }
+            if let (Side::Phone(_), Agents::HandOn) = (side, self.scenario.agents) {
+                self.plan_transfer(number);
             }
             for _ in 0..self.chance.below(3) {
                 let pause = self.chance.millis(0, 15_000);

@@ -52,6 +52,13 @@ impl World {
         decisions.filter(|decision| decision.what == "menu.chosen").count()
     }
 
+    /// Transfers that came to a good end, and those that did not.
+    pub fn transfers(&self) -> (usize, usize) {
+        let decisions = self.ledger.records.values().flat_map(|record| &record.decisions);
+        let count = |what: &str| decisions.clone().filter(|decision| decision.what == what).count();
+        (count("transfer.done"), count("transfer.failed"))
+    }
+
     /// What happened, in figures.
     pub fn summary(&self) -> String {
         let mut dispositions: BTreeMap<String, u32> = BTreeMap::new();
@@ -225,6 +232,12 @@ impl World {
     /// A conversation ends when one of the two ends it, whoever of the house died meanwhile.
     fn check_talks(&self, broken: &mut Vec<String>) {
         for record in self.ledger.records.values().filter(|r| r.disposition == Disposition::Answered) {
+            // Who hung up before a word came has no line that is known, and has ended it.
+            let unheard = |leg: &report_api::LegRecord| !self.ledger.line_of.contains_key(&leg.leg);
+            if record.legs.iter().any(|leg| leg.by == EndedBy::Peer && leg.answered.is_some() && unheard(leg))
+            {
+                continue;
+            }
             let lines =
                 record.legs.iter().filter_map(|leg| self.lines.get(self.ledger.line_of.get(&leg.leg)?));
             let talked: Vec<_> = lines.filter(|line| line.status == 200).collect();
@@ -270,14 +283,20 @@ impl World {
 pub fn amiss(route: &Router) -> Vec<String> {
     let busy = |state: &AgentState| matches!(state, AgentState::Offered | AgentState::Talking);
     let calls = route.live_calls();
-    let on_call = |agent| calls.iter().find(|call| call.agent.as_ref() == Some(agent)).map(|call| call.stage);
+    let on_call = |id| calls.iter().find(|call| Some(call.call) == id).map(|call| call.stage);
     let agents = route.agents();
-    let wrong = agents.iter().filter(|agent| match on_call(&agent.agent) {
+    let wrong = agents.iter().filter(|agent| match on_call(agent.call) {
         Some(Stage::Offering) => agent.state != AgentState::Offered,
         Some(Stage::Talking) => agent.state != AgentState::Talking,
-        _ => busy(&agent.state),
+        // One hands the caller on, another is called.
+        Some(Stage::Reaching) => !busy(&agent.state),
+        Some(_) => true,
+        None => busy(&agent.state) || agent.call.is_some(),
     });
+    let idle = |agent: &types::AgentId| agents.iter().all(|a| a.agent != *agent || a.call.is_none());
+    let forgotten = calls.iter().filter(|call| call.agent.as_ref().is_some_and(idle));
     wrong
-        .map(|a| format!("agent {} is {:?}, and on a call that is {:?}", a.agent, a.state, on_call(&a.agent)))
+        .map(|a| format!("agent {} is {:?}, and on a call that is {:?}", a.agent, a.state, on_call(a.call)))
+        .chain(forgotten.map(|call| format!("call {call:?} has an agent who knows nothing of it")))
         .collect()
 }

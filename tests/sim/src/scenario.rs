@@ -17,8 +17,19 @@ pub struct Scenario {
     pub vanish: u64,
     /// Who calls a number with a menu.
     pub menus: Menus,
+    /// What agents do with their callers.
+    pub agents: Agents,
     /// Kills of daemons.
     pub deaths: Option<Deaths>,
+}
+
+/// What agents do with their callers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Agents {
+    /// They talk.
+    Talk,
+    /// They hold them, and hand them on.
+    HandOn,
 }
 
 /// Who calls a number with a menu before the queue.
@@ -85,6 +96,7 @@ impl Scenario {
             network,
             vanish: 0,
             menus: Menus::Nobody,
+            agents: Agents::Talk,
             deaths: None,
         }
     }
@@ -99,6 +111,12 @@ impl Scenario {
     #[must_use]
     pub fn choosing(self) -> Self {
         Self { menus: Menus::Most, ..self }
+    }
+
+    /// The same, with callers who are held and handed on.
+    #[must_use]
+    pub fn handing_on(self) -> Self {
+        Self { agents: Agents::HandOn, ..self }
     }
 
     /// The same, with kills of these daemons.

@@ -100,6 +100,21 @@ fn callers_who_choose_while_daemons_are_killed() {
     assert!(choices > 20, "{choices}");
 }
 
+/// Agents hold their callers and hand them on, to each other, to the queue and to nobody. Guarded by the mutant
+/// `route-transfer-loses-caller`.
+#[test]
+fn callers_who_are_handed_on() {
+    let calm = holds(Scenario::calls(24, 120, Network::calm()).handing_on());
+    let rough = holds(Scenario::calls(25, 120, Network::rough(8)).vanishing(5).handing_on());
+    let all = [Daemon::Sip, Daemon::Media, Daemon::Route];
+    for (seed, of) in [(26, &all[2..]), (27, &all[..1]), (28, &all[..])] {
+        holds(Scenario::calls(seed, 80, Network::rough(3)).handing_on().killing_often(of));
+    }
+    for (done, failed) in [calm.transfers(), rough.transfers()] {
+        assert!(done > 20 && failed > 2, "{done} transfers, {failed} failed");
+    }
+}
+
 #[test]
 fn the_same_seed_gives_the_same_trace() {
     let all = [Daemon::Sip, Daemon::Media, Daemon::Route];
@@ -119,6 +134,24 @@ fn no_call_is_gone_with_route() {
     for seed in 60..66 {
         let often = |of: &[Daemon]| Scenario::calls(seed, 40, Network::rough(3)).killing_often(of);
         holds(if seed % 2 == 0 { often(&all[2..]) } else { often(&all) });
+    }
+}
+
+/// The same search, for callers who are handed on: `YANMEN_SEEDS=100..200 cargo test -p sim --test calls more_hands -- --ignored`.
+#[test]
+#[ignore = "as long as one likes"]
+fn more_hands() {
+    let seeds = std::env::var("YANMEN_SEEDS").unwrap_or_else(|_| "100..106".to_owned());
+    let (from, until) = seeds.split_once("..").unwrap();
+    let all = [Daemon::Sip, Daemon::Media, Daemon::Route];
+    for seed in from.parse::<u64>().unwrap()..until.parse().unwrap() {
+        let calls = Scenario::calls(seed, 80, Network::rough(3)).handing_on();
+        holds(match seed % 4 {
+            0 => calls.killing_often(&all[..1]),
+            1 => calls.killing_often(&all[2..]),
+            2 => calls.killing_often(&all),
+            _ => calls.vanishing(5),
+        });
     }
 }
 

@@ -6,14 +6,14 @@
 //! ```text
 //!  each attachment   Offered   of every leg that no memo came for     route may never have heard of it
 //!                    Ended     of every leg that is not forgotten     route may not have kept its end
-//!                    AttachSignalling, with every leg that is alive
+//!                    ListSignalling, AttachSignalling: every leg that is alive, in pages
 //!  from then on      events as they come; commands, each with a memo
 //! ```
 //!
-//! Both are said by [`Signal`], each after the one before was heard, and mean the same however often they are
-//! said.
+//! The ends are said by [`Signal`], each after the one before was heard, and mean the same however often they
+//! are said; the pages are those of [`crate::attaching`].
 
-use crate::{Ladder, TrunkStanding, capture::Copying};
+use crate::{Ladder, Page, TrunkStanding, capture::Copying};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use types::{Extension, LegId, Monotonic, Pii, TrunkId};
@@ -37,7 +37,7 @@ impl std::fmt::Debug for SessionDescription {
 }
 
 /// What route wants to find again after a restart: opaque to the edge, which returns the last one of each
-/// leg when it attaches. At most 4 KiB.
+/// leg when it attaches. At most 8 KiB.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Memo(pub String);
@@ -113,6 +113,17 @@ pub enum SignallingEvent {
         leg: LegId,
         /// The new offer.
         description: SessionDescription,
+    },
+    /// The far side asks that another takes its place in the conversation (SIP REFER, RFC 3515). Answered by
+    /// [`SignallingCommand::Transfer`]; what is not answered for 8 s is refused by the edge.
+    Transferring {
+        /// The leg of who asks.
+        leg: LegId,
+        /// Who shall take its place: a number, or the user part of an address.
+        to: String,
+        /// The leg of another conversation of who asks, whose other side it shall be (Replaces, RFC 3891).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        replaces: Option<LegId>,
     },
     /// A digit that came by signalling (SIP INFO, RFC 6086).
     Digit {
@@ -282,6 +293,13 @@ pub enum SignallingCommand {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         description: Option<SessionDescription>,
     },
+    /// Says how the transfer goes that the leg asked for. Without one it changes nothing.
+    Transfer {
+        /// The leg.
+        leg: LegId,
+        /// How it goes.
+        progress: TransferProgress,
+    },
     /// Keeps another memo, also of a leg that is over.
     Remember {
         /// The leg.
@@ -300,6 +318,23 @@ pub enum SignallingCommand {
     HangUp {
         /// The leg.
         leg: LegId,
+        /// Why.
+        cause: Cause,
+    },
+}
+
+/// How a transfer goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TransferProgress {
+    /// It is tried.
+    Accepted,
+    /// The other rings.
+    Ringing,
+    /// The other has taken the place: the last word.
+    Done,
+    /// It is refused, or came to nothing: the last word. The conversation is as it was.
+    Failed {
         /// Why.
         cause: Cause,
     },
@@ -326,12 +361,14 @@ pub enum LegState {
     Established,
 }
 
-/// Attaches a signalling edge.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// Attaches a signalling edge: the last page of what it has.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AttachSignalling {
-    /// Every leg that is alive now.
+    /// Which page.
+    pub page: Page,
+    /// Every leg that is alive now and stood on no page before.
     pub legs: Vec<LiveLeg>,
-    /// Every endpoint and whether it can be called now.
+    /// Every endpoint that stood on no page before, and whether it can be called now.
     pub endpoints: Vec<(Endpoint, Reachability)>,
 }
 

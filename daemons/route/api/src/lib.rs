@@ -1,8 +1,8 @@
 //! What route offers: the leg contract to its edges, the live state to people.
 //!
 //! An edge (sip, tdm, text, browser phones; media for what is heard) calls [`AttachSignalling`] or
-//! [`AttachMedia`] once, with every leg that is alive at that moment and the memo of each, and keeps that
-//! stream: commands come back on it. What happens on the edge goes down as [`Signal`] or [`Hear`], in order,
+//! [`AttachMedia`] once, with every leg that is alive at that moment and the memo of each (in pages, see
+//! [`attaching`]), and keeps that stream: commands come back on it. What happens on the edge goes down as [`Signal`] or [`Hear`], in order,
 //! one at a time. A leg is the same to route whatever carries it; route knows no SIP and no RTP.
 //!
 //! ```text
@@ -14,6 +14,7 @@
 //!
 //! Whatever the way, each leg ends with exactly one `Ended`, also one that was refused or never answered.
 
+pub mod attaching;
 pub mod capture;
 #[cfg(feature = "wire")]
 mod desk;
@@ -23,6 +24,7 @@ mod media;
 mod state;
 mod trunk;
 
+pub use attaching::{ListMedia, ListSignalling, Page};
 #[cfg(feature = "wire")]
 pub use capture::{Capture, Captured, Capturing};
 #[cfg(feature = "wire")]
@@ -37,10 +39,14 @@ pub use trunk::*;
 service::interface! {
     /// Live contacts, queues, agents and flows.
     pub interface Route = "route" {
+        /// Lists some of what a signalling edge has, before it attaches.
+        call ListSignalling -> Heard;
         /// Attaches a signalling edge: commands come back until either side ends.
         stream AttachSignalling -> SignallingCommand;
         /// Says what happened to a leg or an endpoint.
         call Signal -> Heard;
+        /// Lists some of what the media edge has, before it attaches.
+        call ListMedia -> Heard;
         /// Attaches the media edge: commands come back until either side ends.
         stream AttachMedia -> MediaCommand;
         /// Says what media heard, played or lost.

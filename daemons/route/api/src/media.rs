@@ -1,6 +1,6 @@
 //! The leg contract of media: what is opened, played, joined, tapped and heard.
 
-use crate::{Memo, SessionDescription, capture::Copying};
+use crate::{Memo, Page, SessionDescription, capture::Copying};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use types::{LegId, Name, RecordingId, Utc};
@@ -162,6 +162,16 @@ pub enum MediaEvent {
         /// 0-9, *, #, A-D.
         digit: char,
     },
+    /// The far side hears us no more: it has put the call on hold (RFC 3264 §8.4).
+    Held {
+        /// The leg.
+        leg: LegId,
+    },
+    /// The far side hears us again.
+    Resumed {
+        /// The leg.
+        leg: LegId,
+    },
     /// Nothing has come from the far side for the time that the settings give.
     Silent {
         /// The leg.
@@ -316,10 +326,12 @@ pub struct LiveMedia {
     pub memo: Memo,
 }
 
-/// Attaches the media edge.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// Attaches the media edge: the last page of what it has.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AttachMedia {
-    /// Every leg whose media stands now.
+    /// Which page.
+    pub page: Page,
+    /// Every leg whose media stands now and stood on no page before.
     pub legs: Vec<LiveMedia>,
 }
 

@@ -47,6 +47,8 @@ pub enum Stage {
     Waiting,
     /// An agent's phone rings.
     Offering,
+    /// Another is called for the caller: by a phone that dialled, or for a transfer.
+    Reaching,
     /// Talks.
     Talking,
     /// Ends.

@@ -1,6 +1,6 @@
 //! One call: everything that route knows of it, in one place, so that it can travel as a memo.
 
-use crate::{digits::Digits, flows::Position, leg::Leg};
+use crate::{agent::Next, digits::Digits, flows::Position, leg::Leg};
 use record_api::Consent;
 use report_api::{Decision, Disposition, NotRecorded, OfferRecord, Queued};
 use route_api::{Party, SessionDescription};
@@ -50,6 +50,7 @@ pub enum Stage {
     Choosing(Choosing),
     Waiting(Wait),
     Offering(Wait, Offer),
+    Reaching(Reach),
     Talking(Talk),
     Ending { disposition: Disposition, until: Monotonic },
 }
@@ -195,14 +196,42 @@ pub enum OfferStep {
     },
 }
 
+/// Somebody is called for the caller, other than by a queue.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reach {
+    /// What was dialled.
+    pub to: String,
+    pub leg: LegId,
+    /// Who sits there, and what they do afterwards.
+    pub agent: Option<AgentId>,
+    pub next: Next,
+    /// When it began to ring; before that, when it was wanted.
+    pub at: Utc,
+    pub step: OfferStep,
+    pub until: Monotonic,
+    /// The conversation whose place it takes; none in a call from a phone.
+    pub instead: Option<Talk>,
+}
+
 /// A conversation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Talk {
-    pub agent: AgentId,
+    /// Who talks with the caller; none at a phone where nobody is signed in, and outside.
+    pub agent: Option<AgentId>,
     pub leg: LegId,
-    pub queue: QueueId,
+    /// The queue by which the caller came; none in a call from a phone.
+    pub queue: Option<QueueId>,
     /// Since when.
     pub since: Monotonic,
+    pub hold: Hold,
+}
+
+/// Whether the caller is on hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Hold {
+    None,
+    /// The other side does not hear the caller, who hears music.
+    Held,
 }
 
 /// The recording of a call.
@@ -256,6 +285,7 @@ impl Call {
         let stage = match &self.stage {
             Stage::Waiting(wait) => Some(wait.entered),
             Stage::Offering(_, offer) => Some(offer.at),
+            Stage::Reaching(reach) => Some(reach.at),
             Stage::Arriving(_)
             | Stage::Playing(_)
             | Stage::Choosing(_)
@@ -279,6 +309,7 @@ impl Call {
             Stage::Waiting(wait) if wait.hold > now => wait.until.min(wait.word).min(wait.hold),
             Stage::Waiting(wait) => wait.until.min(wait.word),
             Stage::Offering(_, offer) => offer.until,
+            Stage::Reaching(reach) => reach.until,
             // Nobody is cut off for talking long: the line itself says when it is dead.
             Stage::Talking(_) => Monotonic(u64::MAX),
             Stage::Ending { until, .. } => *until,
@@ -289,7 +320,11 @@ impl Call {
     pub fn agent(&self) -> Option<&AgentId> {
         match &self.stage {
             Stage::Offering(_, offer) => Some(&offer.agent),
-            Stage::Talking(talk) => Some(&talk.agent),
+            Stage::Talking(talk) => talk.agent.as_ref(),
+            Stage::Reaching(reach) => {
+                let before = reach.instead.as_ref().and_then(|talk| talk.agent.as_ref());
+                before.or(reach.agent.as_ref())
+            }
             Stage::Arriving(_)
             | Stage::Playing(_)
             | Stage::Choosing(_)

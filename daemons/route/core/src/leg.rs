@@ -32,6 +32,9 @@ pub struct Leg {
     /// is kept, and says it again with the end.
     #[serde(skip)]
     pub ladder: Ladder,
+    /// Our answer to its offer, while it is not answered because another is called first.
+    #[serde(skip)]
+    pub early: Option<SessionDescription>,
 }
 
 /// The signalling side.
@@ -103,6 +106,7 @@ impl Leg {
             negotiation: Negotiation::Settled,
             answer: None,
             ladder: Ladder::default(),
+            early: None,
         }
     }
 

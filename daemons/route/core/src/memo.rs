@@ -1,15 +1,20 @@
 //! The memo: what an edge keeps of a leg for route's next life. The caller's leg carries its whole call, the
 //! other legs only whose they are.
 
-use crate::call::{Call, Secrets};
+use crate::{
+    call::{Call, Secrets, Stage},
+    leg::Leg,
+};
 use mutant::mutant;
 use report_api::Decision;
 use route_api::Memo;
 use serde::{Deserialize, Serialize};
-use types::CallId;
+use types::{CallId, Utc};
 
 /// The longest memo, in bytes: the edges take no longer one.
-pub const MOST: usize = 4096;
+pub const MOST: usize = 8192;
+/// Decisions that stay as long as anything else can go.
+const NEWEST: usize = 8;
 
 /// What a memo says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,66 +38,91 @@ pub fn part_of(call: CallId) -> Memo {
     text(&Memory::PartOf(call))
 }
 
-/// The memo of the caller's leg, at most [`MOST`] bytes: what is only for the call record goes first, the
-/// older decisions, then legs that are over, then offers that came to nothing.
+/// The memo of the caller's leg, at most [`MOST`] bytes. Of a history that is longer the older decisions go
+/// first, then calls to people who did not answer, and last the legs of people who talked with the caller: who
+/// did is what a call record is for.
 pub fn of_call(call: &Call) -> Memo {
     let mut less = call.clone();
     if less.secrets == Secrets::Asked && !mutant("route-secret-digits-kept") {
         less.digits.forget();
     }
-    let whole = text(&Memory::Call(Box::new(less.clone())));
-    if whole.0.len() <= MOST {
-        return whole;
-    }
-    let fits =
-        |call: &Call| Some(text(&Memory::Call(Box::new(call.clone())))).filter(|memo| memo.0.len() <= MOST);
-    while fewer_decisions(&mut less) {
-        if let Some(memo) = fits(&less) {
+    let talked: fn(&mut Call) -> bool =
+        if mutant("route-memo-forgets-talks") { no_leg_over } else { |_| false };
+    let forget: [fn(&mut Call) -> bool; 7] = [
+        talked,
+        |call| call.decisions.len() > NEWEST && fewer_decisions(call),
+        no_leg_unanswered,
+        no_offers,
+        fewer_decisions,
+        no_display,
+        no_leg_over,
+    ];
+    let mut forget = forget.into_iter().peekable();
+    loop {
+        let memo = text(&Memory::Call(Box::new(less.clone())));
+        if memo.0.len() <= MOST {
             return memo;
         }
-    }
-    for forget in [no_ended_legs, no_offers, no_display] {
-        forget(&mut less);
-        if let Some(memo) = fits(&less) {
-            return memo;
+        while let Some(step) = forget.peek()
+            && !step(&mut less)
+        {
+            forget.next();
+        }
+        if forget.peek().is_none() {
+            // Not reached: what is left is bounded by the lengths of names and of what `Router` takes from
+            // the edge.
+            return part_of(call.id);
         }
     }
-    // Not reached: what is left is bounded by the lengths of names and of what `Router` takes from the edge.
-    part_of(call.id)
 }
 
 /// Forgets the older half of what was decided, and says so to whoever reads the call record after a restart;
 /// `false` where nothing is left to forget.
 fn fewer_decisions(call: &mut Call) -> bool {
-    const LOST: &str = "decisions.lost";
     let before = call.decisions.iter().filter(|decision| decision.what != LOST).count();
     if before == 0 {
-        call.decisions.clear();
         return false;
     }
     let rest = call.decisions.split_off(call.decisions.len() - before / 2);
     if let Some(last) = call.decisions.pop() {
-        let why = "earlier ones were not kept over a restart of route".to_owned();
-        let lost = Decision { at: last.at, what: LOST.to_owned(), why };
-        call.decisions = std::iter::once(lost).chain(rest).collect();
+        call.decisions = std::iter::once(lost(last.at)).chain(rest).collect();
     }
     true
 }
 
-fn no_ended_legs(call: &mut Call) {
-    call.agents.retain(|leg| !leg.over());
+const LOST: &str = "decisions.lost";
+
+fn lost(at: Utc) -> Decision {
+    let why = "earlier ones were not kept over a restart of route".to_owned();
+    Decision { at, what: LOST.to_owned(), why }
 }
 
-fn no_offers(call: &mut Call) {
-    use crate::call::Stage;
+/// Forgets those whom nobody answered on, at once.
+fn no_leg_unanswered(call: &mut Call) -> bool {
+    let before = call.agents.len();
+    call.agents.retain(|leg| !leg.over() || leg.answered.is_some());
+    call.agents.len() < before
+}
+
+/// Forgets the oldest that is over.
+fn no_leg_over(call: &mut Call) -> bool {
+    let Some(at) = call.agents.iter().position(Leg::over) else { return false };
+    call.agents.remove(at);
+    true
+}
+
+fn no_offers(call: &mut Call) -> bool {
+    let mut forgot = !call.queued.is_empty();
     call.queued.clear();
     if let Stage::Waiting(wait) | Stage::Offering(wait, _) = &mut call.stage {
+        forgot |= !wait.offers.is_empty();
         wait.offers.clear();
     }
+    forgot
 }
 
-fn no_display(call: &mut Call) {
-    call.from.display = None;
+fn no_display(call: &mut Call) -> bool {
+    call.from.display.take().is_some()
 }
 
 fn text(memory: &Memory) -> Memo {

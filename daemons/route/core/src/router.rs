@@ -10,13 +10,15 @@ mod live;
 mod offering;
 mod planning;
 mod queueing;
+mod reaching;
 mod settling;
 mod staffing;
 mod talking;
+mod transferring;
 
 use crate::{
     agent::Roster,
-    call::{Call, Place, Stage},
+    call::{Call, Hold, Place, Stage},
     digits::Source,
     estimate::Pace,
     flows::Flows,
@@ -259,6 +261,9 @@ impl Router {
             SignallingEvent::Changing { leg, description } => {
                 self.with_leg(leg, |router, call, leg| router.changing(call, leg, description));
             }
+            SignallingEvent::Transferring { leg, to, replaces } => {
+                self.with_leg(leg, |router, call, leg| router.transferring(call, leg, to, replaces));
+            }
             SignallingEvent::Ended { leg, at, cause, by, memo, ladder } => {
                 self.left(leg, Left { at, cause, by, memo, ladder });
             }
@@ -301,6 +306,12 @@ impl Router {
             }
             MediaEvent::NotPlayed { leg, play, detail, .. } => {
                 self.with_leg(leg, |router, call, _| router.not_played(call, play, &detail));
+            }
+            MediaEvent::Held { leg } => {
+                self.with_leg(leg, |router, call, leg| router.held(call, leg, Hold::Held));
+            }
+            MediaEvent::Resumed { leg } => {
+                self.with_leg(leg, |router, call, leg| router.held(call, leg, Hold::None));
             }
             MediaEvent::Silent { leg } => self.with_leg(leg, Self::silent),
             MediaEvent::Closed { leg, quality } => {

@@ -109,8 +109,8 @@ struct Theatre {
 
 impl Theatre {
     fn begin(&mut self, trunk: TrunkId) {
-        self.give(Input::SignallingAttached(AttachSignalling { legs: Vec::new(), endpoints: Vec::new() }));
-        self.give(Input::MediaAttached(AttachMedia { legs: Vec::new() }));
+        self.give(Input::SignallingAttached(AttachSignalling::default()));
+        self.give(Input::MediaAttached(AttachMedia::default()));
         self.give(Input::Signalling(SignallingEvent::Offered {
             leg: CALLER,
             at: self.now.monotonic,

@@ -33,6 +33,8 @@ enum Act {
     MediaCloses(u8),
     Silent(u8),
     Change(u8),
+    Transfer(u8, u8),
+    Consult(u8, u8),
     RepeatSip,
     RepeatMedia,
     State(bool, u8),
@@ -66,6 +68,8 @@ fn act(restarts: bool) -> impl Strategy<Value = Act> {
         1 => any8.prop_map(Act::MediaCloses),
         1 => any8.prop_map(Act::Silent),
         2 => any8.prop_map(Act::Change),
+        6 => (any8, any8).prop_map(|(leg, to)| Act::Transfer(leg, to)),
+        4 => (any8, any8).prop_map(|(phone, to)| Act::Consult(phone, to)),
         3 => Just(Act::RepeatSip),
         3 => Just(Act::RepeatMedia),
         8 => (any::<bool>(), any8).prop_map(|(who, state)| Act::State(who, state)),
@@ -141,6 +145,7 @@ music = "#
     )
 }
 
+const TARGETS: [&str; 7] = ["8001", "8002", "8009", "service", "95555", "01012345678", "no-one"];
 const NAMES: [(&str, &str); 2] = [("alice", "8001"), ("bob", "8002")];
 
 impl Life {
@@ -236,6 +241,18 @@ impl Life {
                     world.from_sip.push_back(SignallingEvent::Changing { leg, description: sdp("again") });
                 }
             }
+            Act::Transfer(at, to) => {
+                let Some(leg) = pick(world.sip.keys().copied(), at) else { return };
+                let replaces = pick(world.sip.keys().copied(), to).filter(|_| to % 2 == 0);
+                let to = TARGETS[usize::from(to) % TARGETS.len()].to_owned();
+                world.from_sip.push_back(SignallingEvent::Transferring { leg, to, replaces });
+            }
+            Act::Consult(phone, to) if world.sip_attached => {
+                let phone = ["8001", "8002", "8009"][usize::from(phone) % 3];
+                let to = TARGETS[usize::from(to) % TARGETS.len()];
+                self.offered.insert(world.call_from(Endpoint::Phone(phone.parse().unwrap()), to));
+            }
+            Act::Consult(..) => {}
             Act::RepeatSip => {
                 if let (true, Some(event)) = (world.sip_attached, self.last_sip.clone()) {
                     if let SignallingEvent::Offered { leg, .. } = &event {
@@ -351,6 +368,10 @@ impl Life {
             assert_eq!(busy, entry.call.is_some(), "{entry:?}");
             if let Some(id) = entry.call {
                 let call = calls.get(&id).unwrap_or_else(|| panic!("{entry:?} without a live call"));
+                if call.stage == Stage::Reaching {
+                    // Both who hands the caller on and who is called for it are on this call.
+                    continue;
+                }
                 assert_eq!(call.agent.as_ref(), Some(&entry.agent), "{call:?}");
                 let stage = if entry.state == AgentState::Offered { Stage::Offering } else { Stage::Talking };
                 assert_eq!(call.stage, stage, "{entry:?}");

@@ -5,7 +5,7 @@
 mod support;
 
 use report_api::{Disposition, Recorded};
-use route_api::{AgentState, Cause, EndedBy, SignallingEvent, Stage};
+use route_api::{AgentState, Cause, EndedBy, Endpoint, SignallingEvent, Stage};
 use route_core::{Edge, Input};
 use std::time::Duration;
 use support::World;
@@ -267,7 +267,7 @@ fn a_call_whose_offer_died_with_route_is_offered_again() {
     let (alive, over) = (world.call("95555"), world.call("95555"));
     // The memos were on their way.
     for leg in [alive, over] {
-        let offered = world.offered(leg, "95555");
+        let offered = world.offered(leg, Endpoint::Trunk("carrier".parse().unwrap()), "95555");
         world.unheard.insert(leg, offered);
         world.sip.get_mut(&leg).unwrap().memo = route_api::Memo::default();
     }

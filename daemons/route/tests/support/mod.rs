@@ -142,7 +142,12 @@ impl Sip {
     pub async fn attach(house: &House, legs: Vec<LiveLeg>) -> Self {
         let client = house.client("sip");
         let endpoints = vec![(Endpoint::Phone("8001".parse().unwrap()), Reachability::Reachable)];
-        let mut commands = client.stream(AttachSignalling { legs, endpoints }).await.unwrap();
+        let standing = AttachSignalling { legs, endpoints, ..Default::default() };
+        let (pages, last) = standing.in_pages(1);
+        for page in pages {
+            client.call(page).await.unwrap();
+        }
+        let mut commands = client.stream(last).await.unwrap();
         let first = next(&mut commands).await;
         assert_eq!(first, SignallingCommand::Attached {});
         Self { client, commands }
@@ -176,7 +181,11 @@ pub struct Media {
 impl Media {
     pub async fn attach(house: &House, legs: Vec<LiveMedia>) -> Self {
         let client = house.client("media");
-        let mut commands = client.stream(AttachMedia { legs }).await.unwrap();
+        let (pages, last) = AttachMedia { legs, ..Default::default() }.in_pages(1);
+        for page in pages {
+            client.call(page).await.unwrap();
+        }
+        let mut commands = client.stream(last).await.unwrap();
         assert_eq!(next(&mut commands).await, MediaCommand::Attached {});
         Self { client, commands }
     }

@@ -247,6 +247,7 @@ impl Core {
                 if presence == Presence::Attached {
                     self.tell_standings();
                 }
+                self.ask_again();
             }
             Input::Tick => {}
         }
@@ -333,7 +334,11 @@ impl Core {
             };
             (Endpoint::Phone(phone.extension.clone()), reachable)
         });
-        AttachSignalling { legs: live.collect(), endpoints: trunks.chain(phones).collect() }
+        AttachSignalling {
+            legs: live.collect(),
+            endpoints: trunks.chain(phones).collect(),
+            ..AttachSignalling::default()
+        }
     }
 
     /// The sources that are slowed at the moment.

@@ -213,3 +213,31 @@ fn nobody_rings_for_ever() {
     assert_eq!(house.statuses(), [480]);
     assert_eq!(house.ends(), [(leg, Cause::NoAnswer, EndedBy::Failure)]);
 }
+
+/// Guarded by the mutant `sip-privacy-ignored`.
+#[test]
+fn who_calls_is_what_the_carrier_vouches_for_unless_it_is_withheld() {
+    let asserted =
+        "P-Asserted-Identity: \"Wang\" <sip:01088886666@carrier.example>, <tel:+8601088886666>\r\n";
+    for (headers, number, display) in [
+        ("", "13800138000", Some("Li")),
+        (asserted, "01088886666", Some("Wang")),
+        ("P-Asserted-Identity: <tel:+86-10-8888>\r\n", "+86108888", Some("Li")),
+        (&format!("{asserted}Privacy: id\r\n"), "", None),
+        (&format!("{asserted}Privacy: header;User\r\n"), "", None),
+        (&format!("{asserted}Privacy: none\r\n"), "01088886666", Some("Wang")),
+        ("P-Asserted-Identity: <sip:carrier.example>\r\n", "13800138000", Some("Li")),
+        ("P-Asserted-Identity: \"\r\n", "13800138000", Some("Li")),
+    ] {
+        let mut house = House::new();
+        let invite = house.invite("c1", headers);
+        house.datagram(CARRIER, &invite);
+        match house.events().pop() {
+            Some(SignallingEvent::Offered { from, .. }) => {
+                let shown = from.display.map(|display| display.reveal().clone());
+                assert_eq!((from.number.reveal().as_str(), shown.as_deref()), (number, display), "{headers}");
+            }
+            other => panic!("{other:?}: {headers}"),
+        }
+    }
+}

@@ -389,6 +389,18 @@ fn a_carrier_that_wants_a_proof_of_each_request_gets_it() {
     let ack = of(&mut house, &Method::Ack);
     assert_eq!(ack.head.cseq.number, 2);
     house.events();
+    // The refreshes of its session too (guarded by the mutant `sip-refresh-unproved`): no call ends by them.
+    for _ in 0..3 {
+        house.pass(Duration::from_secs(900));
+        let refresh = of(&mut house, &Method::Invite);
+        answer(&mut house, &refresh, 407, &[(Name::ProxyAuthenticate, value)]);
+        let sent = house.sent();
+        let Some(Message::Request(again)) = sent.last() else { panic!("{sent:?}") };
+        assert_eq!(again.head.cseq.number, refresh.head.cseq.number + 1);
+        house.datagram(FIRST, &answered(&again.clone()).to_bytes());
+        assert_eq!(of(&mut house, &Method::Ack).head.cseq.number, again.head.cseq.number);
+        assert!(house.events().is_empty());
+    }
     house.command(SignallingCommand::HangUp { leg: leg(1), cause: Cause::NormalClearing });
     let bye = of(&mut house, &Method::Bye);
     answer(&mut house, &bye, 401, &[(Name::WwwAuthenticate, "Digest realm=\"r\", nonce=\"b\"")]);

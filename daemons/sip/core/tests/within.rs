@@ -121,7 +121,7 @@ fn the_rest_is_answered_too() {
     let mut number = 1;
     for (method, status) in [
         ("OPTIONS", 200),
-        ("REFER", 405),
+        ("REFER", 400),
         ("MESSAGE", 405),
         ("PRACK", 405),
         ("NOTIFY", 405),

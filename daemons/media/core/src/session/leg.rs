@@ -227,6 +227,11 @@ impl Leg {
         }
     }
 
+    /// Whether the party hears us: one that has put the call on hold does not.
+    pub fn listens(&self) -> bool {
+        self.agreed().is_none_or(|agreed| agreed.direction.sends())
+    }
+
     pub fn agreed(&self) -> Option<&Agreed> {
         match &self.negotiation {
             Negotiation::Offering => None,

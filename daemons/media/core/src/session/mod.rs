@@ -181,19 +181,25 @@ impl Core {
         let beside =
             self.legs.get(&leg).and_then(|open| open.bridge).map(|(with, _)| with).or(opening.beside);
         let beside = beside.and_then(|with| self.spoken(with));
-        let description = if let Some(open) = self.legs.get_mut(&leg) {
-            open.reopen(now, opening.offer, beside)?
-        } else {
-            if self.legs.len() >= self.limits.legs {
-                return Err(Error::Full(self.limits.legs));
+        if let Some(open) = self.legs.get_mut(&leg) {
+            let listened = open.listens();
+            let description = open.reopen(now, opening.offer, beside)?;
+            match (listened, open.listens()) {
+                (true, false) => self.outbox.event(Event::Held { leg }),
+                (false, true) => self.outbox.event(Event::Resumed { leg }),
+                _ => {}
             }
-            if !opening.address.port().is_multiple_of(2) || opening.address.port() == 0 {
-                return Err(Error::OddPort(opening.address));
-            }
-            let (opened, description) = Leg::open(now, leg, &opening, beside)?;
-            self.legs.insert(leg, opened);
-            description
-        };
+            self.outbox.event(Event::Opened { leg, description });
+            return Ok(());
+        }
+        if self.legs.len() >= self.limits.legs {
+            return Err(Error::Full(self.limits.legs));
+        }
+        if !opening.address.port().is_multiple_of(2) || opening.address.port() == 0 {
+            return Err(Error::OddPort(opening.address));
+        }
+        let (opened, description) = Leg::open(now, leg, &opening, beside)?;
+        self.legs.insert(leg, opened);
         self.outbox.event(Event::Opened { leg, description });
         Ok(())
     }

@@ -70,6 +70,16 @@ pub enum Event {
         /// For how long.
         held: Duration,
     },
+    /// The party hears us no more: it has put the call on hold (RFC 3264 §8.4).
+    Held {
+        /// The leg.
+        leg: LegId,
+    },
+    /// The party hears us again.
+    Resumed {
+        /// The leg.
+        leg: LegId,
+    },
     /// Nothing came from the party for the time that [`super::Limits`] give; told once, until something comes.
     Silent {
         /// The leg.

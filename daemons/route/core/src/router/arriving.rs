@@ -75,24 +75,29 @@ impl Router {
         };
         self.legs.insert(leg, call.id);
         let live = self.calls.values().filter(|call| !matches!(call.stage, Stage::Ending { .. })).count();
+        // A phone of the house calls another, or out.
+        let dials = flow.is_none() && matches!(call.caller.over, Endpoint::Phone(_));
         match flow {
-            None => {
+            None if !dials => {
                 let why = format!("no flow stands behind {}", call.dialled);
                 self.refuse(&mut call, Disposition::Refused, Cause::UnallocatedNumber, why);
             }
-            Some(_) if live >= self.plan.max_calls() => {
+            _ if live >= self.plan.max_calls() => {
                 let why = format!("{live} calls are alive, {} may be", self.plan.max_calls());
                 self.refuse(&mut call, Disposition::Refused, Cause::NoCircuitAvailable, why);
             }
-            Some(_)
-                if now.monotonic < self.full_until && self.plan.rule.on_disk_full == OnDiskFull::EndCalls =>
-            {
+            _ if now.monotonic < self.full_until && self.plan.rule.on_disk_full == OnDiskFull::EndCalls => {
                 let why = "no recording can be kept, and no unrecorded call is wanted".to_owned();
                 self.refuse(&mut call, Disposition::Refused, Cause::NoCircuitAvailable, why);
             }
-            Some(_) if self.media != Link::Attached => {
+            _ if self.media != Link::Attached => {
                 let why = "media is away".to_owned();
                 self.refuse(&mut call, Disposition::Failed, Cause::TemporaryFailure, why);
+            }
+            None => {
+                call.caller.sound = Sound::Opening;
+                let memo = memo::part_of(call.id);
+                self.sound(MediaCommand::Open { leg, offer: description, memo, beside: None });
             }
             Some((Position { flow, version, .. }, _)) => {
                 let why = format!("{} leads to {flow}, version {version}", call.dialled);
@@ -115,6 +120,11 @@ impl Router {
             && let Stage::Arriving(Arrival::Opening { offerer, .. }) = call.stage
         {
             call.caller.sound = Sound::Open;
+            if call.position.is_none() && offerer == Offerer::Caller {
+                // Answered when the other side is.
+                call.caller.early = Some(description);
+                return self.reach_dialled(call);
+            }
             call.caller.answered = Some(now.utc);
             call.stage = Stage::Arriving(Arrival::Answering {
                 description: Some(description.clone()),
@@ -124,7 +134,7 @@ impl Router {
             self.answer(call, description);
             return;
         }
-        if self.offer_opened(call, id, &description) {
+        if self.offer_opened(call, id, &description) || self.reach_opened(call, id, &description) {
             return;
         }
         let Some(leg) = call.leg(id) else { return };
@@ -144,10 +154,13 @@ impl Router {
     }
 
     pub(super) fn confirmed(&mut self, call: &mut Call, id: LegId, answer: Option<SessionDescription>) {
-        let Stage::Arriving(Arrival::Answering { offerer, .. }) = call.stage else { return };
         if id != call.caller.id {
             return;
         }
+        if matches!(call.stage, Stage::Talking(_)) && call.caller.line == Line::Ringing {
+            (call.caller.line, call.caller.early) = (Line::Established, None);
+        }
+        let Stage::Arriving(Arrival::Answering { offerer, .. }) = call.stage else { return };
         call.caller.line = Line::Established;
         match (offerer, answer) {
             (Offerer::Caller, _) => self.begin_flow(call),
@@ -244,6 +257,7 @@ impl Router {
             // The hold is over: the dispatcher looks at it now.
             Stage::Waiting(_) => {}
             Stage::Offering(..) => self.offer_overdue(call),
+            Stage::Reaching(_) => self.reach_overdue(call),
             Stage::Talking(_) | Stage::Ending { .. } => {}
         }
     }

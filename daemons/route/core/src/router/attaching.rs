@@ -12,12 +12,13 @@
 use super::{Link, RETURN, Router, Staffing, Timer};
 use crate::{
     agent::{Agent, Next, State},
-    call::{Arrival, Call, OfferStep, Offerer, Recording, Stage},
+    call::{Arrival, Call, OfferStep, Offerer, Reach, Recording, Stage},
     input::Edge,
     leg::{Leg, Line, Negotiation, Sound},
     memo::{self, Memory},
 };
 use mutant::mutant;
+use report_api::Disposition;
 use route_api::{
     AttachMedia, AttachSignalling, Cause, EndedBy, Endpoint, LegState, LiveLeg, LiveMedia, MediaCommand,
     SignallingCommand,
@@ -111,6 +112,10 @@ impl Router {
     /// Takes a call of an earlier life back.
     fn restore(&mut self, mut call: Call, holder: LegId, live: &BTreeMap<LegId, LiveLeg>) {
         let known = self.calls.contains_key(&call.id) || self.is_over(call.id);
+        Self::disown(&mut call, |leg| match Memory::read(&live.get(&leg)?.memo)? {
+            Memory::PartOf(owner) => Some(owner),
+            Memory::Call(_) => None,
+        });
         let taken = call.legs().any(|leg| self.legs.contains_key(&leg.id));
         if known || taken || call.caller.id != holder {
             return;
@@ -125,16 +130,20 @@ impl Router {
             Stage::Arriving(_)
             | Stage::Playing(_)
             | Stage::Choosing(_)
+            | Stage::Reaching(_)
             | Stage::Talking(_)
             | Stage::Ending { .. } => {}
         }
-        self.reclaim_agent(&mut call);
+        self.reclaim_agents(&mut call);
         if !matches!(call.recording, Recording::None | Recording::Failed(_)) {
             self.ask_record_again(&call);
         }
         self.end_left(&mut call);
         call.decide(self.now.utc, "call.restored", "route began anew, the edge had kept the call");
         self.reconcile_lines(&mut call, live);
+        if Self::is_bereft(&mut call) {
+            self.end(&mut call, Disposition::Answered, Cause::NormalClearing);
+        }
         if matches!(call.stage, Stage::Ending { .. }) {
             self.finish_unknown_recording(&mut call);
         }
@@ -149,22 +158,32 @@ impl Router {
         self.put_back(call);
     }
 
-    /// The agent of a call that came back is on it again.
-    fn reclaim_agent(&mut self, call: &mut Call) {
-        let (id, leg, state) = match &call.stage {
-            Stage::Offering(_, offer) => (offer.agent.clone(), offer.leg, State::Offered { call: call.id }),
-            Stage::Talking(talk) => (
-                talk.agent.clone(),
-                talk.leg,
-                State::Talking { call: call.id, next: Next::WrapUp { lasting: None } },
-            ),
+    /// The agents of a call that came back are on it again.
+    fn reclaim_agents(&mut self, call: &mut Call) {
+        let offered = State::Offered { call: call.id };
+        let talking = State::Talking { call: call.id, next: Next::WrapUp { lasting: None } };
+        let seats = match &call.stage {
+            Stage::Offering(_, offer) => vec![(Some(offer.agent.clone()), offer.leg, offered)],
+            Stage::Talking(talk) => vec![(talk.agent.clone(), talk.leg, talking)],
+            Stage::Reaching(reach) => {
+                let before = reach.instead.as_ref().map(|talk| (talk.agent.clone(), talk.leg, talking));
+                before.into_iter().chain([(reach.agent.clone(), reach.leg, offered)]).collect()
+            }
             Stage::Arriving(_)
             | Stage::Playing(_)
             | Stage::Choosing(_)
             | Stage::Waiting(_)
             | Stage::Ending { .. } => return,
         };
-        if self.roster.0.get(&id).is_some_and(|agent| agent.call().is_some()) {
+        for (id, leg, state) in seats {
+            if let Some(id) = id {
+                self.reclaim_agent(call, &id, leg, state);
+            }
+        }
+    }
+
+    fn reclaim_agent(&mut self, call: &mut Call, id: &AgentId, leg: LegId, state: State) {
+        if self.roster.0.get(id).is_some_and(|agent| agent.call().is_some()) {
             // Two calls claim one agent: an older memo is wrong, and its leg ends.
             if let Some(leg) = call.leg(leg) {
                 self.hang_up_leg(leg, Cause::TemporaryFailure);
@@ -172,8 +191,8 @@ impl Router {
             return;
         }
         let phone = call.leg(leg).and_then(|leg| phone_of(leg));
-        self.set_agent(&id, state);
-        self.seat(&id, phone);
+        self.set_agent(id, state);
+        self.seat(id, phone);
     }
 
     fn seat(&mut self, id: &AgentId, phone: Option<Extension>) {
@@ -236,6 +255,18 @@ impl Router {
             }
             // The phone's answer came while nobody listened.
             (Stage::Offering(_, offer), LegState::Established) if offer.leg == id => self.line_lost(call, id),
+            (Stage::Reaching(reach), LegState::Established) if reach.leg == id => self.line_lost(call, id),
+            // A phone that called another: whether it has our answer is known by its state.
+            (Stage::Talking(_), LegState::Established) if id == call.caller.id => {
+                (call.caller.line, call.caller.early) = (Line::Established, None);
+            }
+            (Stage::Talking(_) | Stage::Reaching(_), LegState::Ringing) if id == call.caller.id => {
+                match (&call.stage, call.caller.early.clone()) {
+                    (_, None) => self.line_lost(call, id),
+                    (Stage::Talking(_), Some(description)) => self.answer(call, description),
+                    (_, Some(_)) => {}
+                }
+            }
             _ => {}
         }
     }
@@ -262,9 +293,11 @@ impl Router {
             }
         }
         if self.media == Link::Attached {
+            let bridged = live.get(&call.caller.id).and_then(|leg| leg.bridged);
+            self.part_again(call, bridged);
             self.accept_again(call);
             self.sound_again(call);
-            self.join_again(call, live.get(&call.caller.id).and_then(|leg| leg.bridged));
+            self.join_again(call, bridged);
         }
     }
 
@@ -294,6 +327,14 @@ impl Router {
         self.sound_lost(call, id);
     }
 
+    /// Who was handed on while media was away is not heard any more by who did so.
+    fn part_again(&mut self, call: &Call, bridged: Option<LegId>) {
+        let talks = matches!(call.stage, Stage::Talking(_) | Stage::Ending { .. });
+        if bridged.is_some() && !talks && !mutant("route-parted-before-media") {
+            self.sound(MediaCommand::Part { leg: call.caller.id });
+        }
+    }
+
     /// media may have died before it kept that it took an answer: it is told again.
     fn accept_again(&mut self, call: &mut Call) {
         for leg in call.legs().filter(|leg| leg.sound == Sound::Open) {
@@ -307,6 +348,9 @@ impl Router {
                 OfferStep::Connecting { answer } => (offer.leg, answer.clone()),
                 OfferStep::Opening | OfferStep::Dialling | OfferStep::Ringing => return,
             },
+            Stage::Reaching(Reach { leg, step: OfferStep::Connecting { answer }, .. }) => {
+                (*leg, answer.clone())
+            }
             _ => return,
         };
         if answer.is_none() {

@@ -148,6 +148,7 @@ impl Router {
     fn withdraw(&mut self, call: CallId) {
         self.with_call(call, |router, call| {
             let cause = Cause::NormalClearing;
+            router.reach_failed(call, Cause::CallRejected, "taken back");
             router.offer_failed(call, OfferOutcome::Failed, Fate::Aux("withdrawn"), cause, "taken back");
         });
     }
@@ -165,6 +166,7 @@ impl Router {
             call.decide(router.now.utc, "call.hung-up", "a person ended it");
             let disposition = match call.stage {
                 Stage::Talking(_) => Disposition::Answered,
+                Stage::Reaching(ref reach) if reach.instead.is_some() => Disposition::Answered,
                 _ => Disposition::Refused,
             };
             router.end(call, disposition, Cause::NormalClearing);
@@ -175,7 +177,7 @@ impl Router {
 
     /// Whether this agent talks on this call.
     pub fn talks(&self, agent: &AgentId, call: CallId) -> bool {
-        matches!(self.calls.get(&call).map(|call| &call.stage), Some(Stage::Talking(talk)) if talk.agent == *agent)
+        matches!(self.calls.get(&call).map(|call| &call.stage), Some(Stage::Talking(talk)) if talk.agent.as_ref() == Some(agent))
     }
 }
 

@@ -49,6 +49,12 @@ impl Router {
         }
         match &call.stage {
             Stage::Offering(_, offer) if offer.leg == id => self.offer_ended(call, cause, by),
+            Stage::Reaching(reach) if reach.leg == id => {
+                self.reach_failed(call, cause, &format!("the leg ended, cause {}", cause.q850()));
+            }
+            Stage::Reaching(reach) if reach.instead.as_ref().is_some_and(|talk| talk.leg == id) => {
+                self.transferor_gone(call);
+            }
             Stage::Talking(talk) if talk.leg == id => {
                 self.end(call, Disposition::Answered, Cause::NormalClearing);
             }
@@ -60,12 +66,15 @@ impl Router {
     pub(super) fn disposition_of_loss(&self, call: &Call, by: EndedBy) -> Disposition {
         match &call.stage {
             Stage::Talking(_) => Disposition::Answered,
+            Stage::Reaching(reach) if reach.instead.is_some() => Disposition::Answered,
             _ if by == EndedBy::Failure => Disposition::Failed,
             Stage::Waiting(_) | Stage::Offering(..) => Disposition::Abandoned,
-            Stage::Arriving(_) | Stage::Playing(_) | Stage::Choosing(_) => match call.overflow {
-                Overflow::None => Disposition::EndedInFlow,
-                Overflow::Happened => Disposition::Refused,
-            },
+            Stage::Arriving(_) | Stage::Playing(_) | Stage::Choosing(_) | Stage::Reaching(_) => {
+                match call.overflow {
+                    Overflow::None => Disposition::EndedInFlow,
+                    Overflow::Happened => Disposition::Refused,
+                }
+            }
             Stage::Ending { disposition, .. } => *disposition,
         }
     }
@@ -83,7 +92,11 @@ impl Router {
                     self.release(&offer.agent);
                 }
             }
-            Stage::Talking(talk) => self.after_talk(&talk.agent, &talk),
+            Stage::Reaching(reach) => {
+                self.give_up_reach(call, &reach, Cause::NormalClearing);
+                reach.instead.iter().for_each(|talk| self.after_talk(talk));
+            }
+            Stage::Talking(talk) => self.after_talk(&talk),
             Stage::Arriving(_) | Stage::Playing(_) | Stage::Choosing(_) => {}
         }
         call.stage = Stage::Ending { disposition, until: self.closing_time() };

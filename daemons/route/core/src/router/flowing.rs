@@ -8,7 +8,7 @@
 use super::{PROMPT, Router};
 use crate::{
     calendar::{Opening, opening},
-    call::{Call, Comfort, Hears, Overflow, Playing, Purpose, Stage},
+    call::{Call, Comfort, Hears, Hold, Overflow, Playing, Purpose, Stage},
     flows::Position,
     plan,
 };
@@ -39,6 +39,9 @@ enum Found {
 impl Router {
     /// Begins the flow.
     pub(super) fn begin_flow(&mut self, call: &mut Call) {
+        if call.position.is_none() {
+            return self.reach_dialled(call);
+        }
         self.go_on(call, Where::Step(0));
     }
 
@@ -212,6 +215,12 @@ impl Router {
                 }
             }
             Stage::Waiting(_) | Stage::Offering(..) => self.play_music(call),
+            Stage::Reaching(reach) => {
+                if let Some(talk) = reach.instead {
+                    self.comfort(call, talk.queue.as_ref());
+                }
+            }
+            Stage::Talking(talk) if talk.hold == Hold::Held => self.comfort(call, talk.queue.as_ref()),
             Stage::Arriving(_) | Stage::Talking(_) | Stage::Ending { .. } => {}
         }
     }

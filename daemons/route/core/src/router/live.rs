@@ -120,7 +120,10 @@ impl Router {
             Stage::Choosing(_) => (Shown::Choosing, None),
             Stage::Waiting(wait) => (Shown::Waiting, Some(wait.queue.clone())),
             Stage::Offering(wait, _) => (Shown::Offering, Some(wait.queue.clone())),
-            Stage::Talking(talk) => (Shown::Talking, Some(talk.queue.clone())),
+            Stage::Reaching(reach) => {
+                (Shown::Reaching, reach.instead.as_ref().and_then(|talk| talk.queue.clone()))
+            }
+            Stage::Talking(talk) => (Shown::Talking, talk.queue.clone()),
             Stage::Ending { .. } => (Shown::Ending, call.queued.last().map(|stay| stay.queue.clone())),
         };
         LiveCall {

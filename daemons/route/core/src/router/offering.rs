@@ -89,6 +89,9 @@ impl Router {
             .filter_map(|(id, agent)| {
                 let phone = agent.phone.clone()?;
                 let reachable = self.endpoints.get(&Endpoint::Phone(phone.clone()));
+                if self.is_dialling(&phone) {
+                    return None;
+                }
                 if reachable != Some(&Reachability::Reachable) {
                     return None;
                 }
@@ -181,6 +184,7 @@ impl Router {
     }
 
     pub(super) fn rings(&mut self, call: &mut Call, id: LegId) {
+        self.reach_rings(call, id);
         let ring = self.ring(&call.stage);
         if let Stage::Offering(_, offer) = &mut call.stage
             && offer.leg == id
@@ -243,6 +247,9 @@ impl Router {
         cause: Cause,
         why: &str,
     ) {
+        if matches!(&call.stage, Stage::Reaching(reach) if reach.leg == id) {
+            return self.reach_failed(call, cause, why);
+        }
         let Stage::Offering(_, offer) = &call.stage else { return };
         if offer.leg != id {
             return;

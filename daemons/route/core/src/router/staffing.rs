@@ -58,12 +58,15 @@ impl Router {
     }
 
     /// The conversation is over.
-    pub(super) fn after_talk(&mut self, id: &AgentId, talk: &Talk) {
-        let queue = &talk.queue;
+    pub(super) fn after_talk(&mut self, talk: &Talk) {
+        let Some(id) = &talk.agent else { return };
         let Some(Agent { state: State::Talking { next, .. }, .. }) = self.roster.0.get(id) else { return };
-        let wrap_up = self.plan.queue(queue).map_or(Duration::ZERO, |queue| queue.wrap_up.duration());
-        let talked = self.now.monotonic.since(talk.since);
-        self.paces.entry(queue.clone()).or_default().took(talked + wrap_up);
+        let queue = talk.queue.as_ref().and_then(|queue| self.plan.queue(queue));
+        let wrap_up = queue.map_or(Duration::ZERO, |queue| queue.wrap_up.duration());
+        if let Some(queue) = &talk.queue {
+            let talked = self.now.monotonic.since(talk.since);
+            self.paces.entry(queue.clone()).or_default().took(talked + wrap_up);
+        }
         let wrap_up = match next {
             Next::WrapUp { lasting: Some(lasting) } => *lasting,
             _ => wrap_up,
@@ -119,7 +122,11 @@ impl Router {
             State::SignedOut | State::Aux { .. } => {}
             State::Ready | State::WrapUp { .. } => self.set_agent(&id, aux()),
             State::Offered { call } => self.with_call(call, |router, call| {
-                if matches!(call.stage, Stage::Offering(..)) {
+                if matches!(call.stage, Stage::Reaching(_)) {
+                    let why = format!("phone {phone} cannot be reached any more");
+                    router.reach_failed(call, Cause::DestinationOutOfOrder, &why);
+                    router.set_agent(&id, aux());
+                } else if matches!(call.stage, Stage::Offering(..)) {
                     let why = format!("phone {phone} cannot be reached any more");
                     let cause = Cause::DestinationOutOfOrder;
                     router.offer_failed(call, OfferOutcome::Failed, Fate::Aux(PHONE_LOST), cause, &why);

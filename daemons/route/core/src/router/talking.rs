@@ -11,7 +11,7 @@
 use super::{FULL, MEDIA, Router};
 use crate::{
     agent::{Next, State},
-    call::{Call, NotRecordedFor, OfferStep, Recording, Stage, Talk},
+    call::{Call, Hold, NotRecordedFor, OfferStep, Reach, Recording, Stage, Talk},
     ids::recording_of,
     input::{NotBegun, Output},
     leg::{Leg, Line, Sound, Track},
@@ -26,6 +26,9 @@ use types::{LegId, RecordingId};
 impl Router {
     pub(super) fn answered(&mut self, call: &mut Call, id: LegId, answer: SessionDescription) {
         let now = self.now;
+        if matches!(call.stage, Stage::Reaching(_)) {
+            return self.reach_answered(call, id, answer);
+        }
         let Stage::Offering(_, offer) = &mut call.stage else { return };
         if offer.leg != id || !matches!(offer.step, OfferStep::Dialling | OfferStep::Ringing) {
             return;
@@ -43,6 +46,9 @@ impl Router {
 
     /// media took the agent's answer: they talk.
     pub(super) fn connected(&mut self, call: &mut Call, id: LegId) {
+        if matches!(call.stage, Stage::Reaching(_)) {
+            return self.reach_connected(call, id);
+        }
         let Stage::Offering(wait, offer) = &call.stage else { return };
         if offer.leg != id || !matches!(offer.step, OfferStep::Connecting { .. }) {
             return;
@@ -59,7 +65,9 @@ impl Router {
         self.leave(call, wait);
         self.set_agent(&offer.agent, State::Talking { call: call.id, next: Next::WrapUp { lasting: None } });
         call.decide(self.now.utc, "call.answered", format!("{} answered", offer.agent));
-        call.stage = Stage::Talking(Talk { agent: offer.agent, leg: id, queue, since: self.now.monotonic });
+        let (agent, queue) = (Some(offer.agent), Some(queue));
+        call.stage =
+            Stage::Talking(Talk { agent, leg: id, queue, since: self.now.monotonic, hold: Hold::None });
         self.sound(MediaCommand::Bridge { leg: call.caller.id, with: id });
         self.tap(call);
     }
@@ -83,7 +91,7 @@ impl Router {
         self.output.push_back(Output::RecordBegin(Begin { recording, call: call.id, tracks: vec![track] }));
     }
 
-    fn join_recording(&mut self, call: &mut Call, id: LegId) {
+    pub(super) fn join_recording(&mut self, call: &mut Call, id: LegId) {
         let (Recording::Asked(recording) | Recording::Begun(recording)) = call.recording else { return };
         let Some(number) = call.tracks.checked_add(1) else { return };
         call.tracks = number;
@@ -176,7 +184,7 @@ impl Router {
     }
 
     /// Taps each party of the conversation for whom record is ready.
-    fn tap(&mut self, call: &mut Call) {
+    pub(super) fn tap(&mut self, call: &mut Call) {
         let (Stage::Talking(talk), Recording::Begun(recording)) = (&call.stage, call.recording) else {
             return;
         };
@@ -191,10 +199,10 @@ impl Router {
 
     /// Sets bridge and taps again after media was away; what still stands is not disturbed.
     pub(super) fn join_again(&mut self, call: &mut Call, bridged: Option<LegId>) {
-        let Stage::Talking(talk) = &call.stage else { return };
-        let with = talk.leg;
-        if bridged != Some(with) {
-            self.sound(MediaCommand::Bridge { leg: call.caller.id, with });
+        if let Stage::Talking(talk) = &call.stage
+            && bridged != Some(talk.leg)
+        {
+            self.rejoin(call);
         }
         let Some(recording) = call.recording() else { return };
         for leg in call.legs() {
@@ -209,15 +217,52 @@ impl Router {
     pub(super) fn silent(&mut self, call: &mut Call, id: LegId) {
         let concerned = match &call.stage {
             Stage::Talking(talk) => id == call.caller.id || id == talk.leg,
-            Stage::Playing(_) | Stage::Choosing(_) | Stage::Waiting(_) | Stage::Offering(..) => {
-                id == call.caller.id
-            }
+            Stage::Playing(_)
+            | Stage::Choosing(_)
+            | Stage::Waiting(_)
+            | Stage::Offering(..)
+            | Stage::Reaching(_) => id == call.caller.id,
             Stage::Arriving(_) | Stage::Ending { .. } => false,
         };
         if concerned {
             call.decide(self.now.utc, "media.silent", format!("nothing came on leg {id}"));
             let disposition = self.disposition_of_loss(call, route_api::EndedBy::Failure);
             self.end(call, disposition, Cause::RecoveryOnTimerExpiry);
+        }
+    }
+
+    /// Caller and agent hear each other again; a caller on hold hears music.
+    pub(super) fn rejoin(&mut self, call: &mut Call) {
+        let Stage::Talking(talk) = &call.stage else { return };
+        let (with, hold, queue) = (talk.leg, talk.hold, talk.queue.clone());
+        self.sound(MediaCommand::Bridge { leg: call.caller.id, with });
+        if hold == Hold::Held {
+            self.comfort(call, queue.as_ref());
+        }
+    }
+
+    /// Who talks with the caller puts the call on hold, or takes it back. The recording goes on.
+    pub(super) fn held(&mut self, call: &mut Call, id: LegId, hold: Hold) {
+        let now = self.now.utc;
+        let (talk, talks) = match &mut call.stage {
+            Stage::Talking(talk) => (talk, true),
+            // The caller hears the music of the transfer already.
+            Stage::Reaching(Reach { instead: Some(talk), .. }) => (talk, false),
+            _ => return,
+        };
+        if talk.leg != id || talk.hold == hold {
+            return;
+        }
+        talk.hold = hold;
+        let queue = talk.queue.clone();
+        match hold {
+            Hold::Held => call.decide(now, "call.held", "the caller hears music"),
+            Hold::None => call.decide(now, "call.resumed", "both hear each other again"),
+        }
+        match hold {
+            Hold::Held if talks && !mutant("route-held-in-silence") => self.comfort(call, queue.as_ref()),
+            Hold::None if talks => self.sound(MediaCommand::Stop { leg: call.caller.id }),
+            Hold::Held | Hold::None => {}
         }
     }
 

@@ -11,7 +11,7 @@ use report_api::CallRecord;
 use route_api::{
     AgentEntry, AgentState, AttachMedia, AttachSignalling, Cause, EndedBy, Endpoint, Extent, Ladder,
     LegState, LiveLeg, LiveMedia, MediaCommand, MediaEvent, Memo, Party, Path, PlayedPrompt, Quality,
-    Reachability, SessionDescription, SignallingCommand, SignallingEvent, Step, Way,
+    Reachability, SessionDescription, SignallingCommand, SignallingEvent, Step, TransferProgress, Way,
 };
 use route_core::{Edge, Flows, Input, MEMO_MOST, Moment, Output, Roster, Router};
 use settings::{Settings, record::Record, route::Route};
@@ -28,6 +28,8 @@ password = "Geese-fly-North-1"
 [[sip.phones]]
 extension = "8002"
 password = "Geese-fly-South-2"
+[route]
+outside = ["010"]
 [[route.numbers]]
 dialled = "95555"
 flow = "service"
@@ -91,6 +93,8 @@ pub struct World {
     pub unsaved: Option<Vec<CallRecord>>,
     pub dialled: Vec<LegId>,
     pub hung_up: Vec<(LegId, Cause)>,
+    /// How transfers went, as who asked for them was told.
+    pub told: Vec<(LegId, TransferProgress)>,
     pub commands: Vec<String>,
     /// Whether what was kept of flows is gone when route begins anew.
     pub flows_are_lost: bool,
@@ -136,6 +140,7 @@ impl World {
             unsaved: None,
             dialled: Vec::new(),
             hung_up: Vec::new(),
+            told: Vec::new(),
             commands: Vec::new(),
             flows_are_lost: false,
             legs: 0,
@@ -222,6 +227,7 @@ impl World {
                 self.hung_up.push((leg, cause));
                 self.over(leg, cause, EndedBy::House);
             }
+            SignallingCommand::Transfer { leg, progress } => self.told.push((leg, progress)),
             SignallingCommand::Attached {}
             | SignallingCommand::Capture(_)
             | SignallingCommand::Ring { .. }
@@ -253,10 +259,26 @@ impl World {
             }
             MediaCommand::Bridge { leg, with } => {
                 for (one, other) in [(leg, with), (with, leg)] {
+                    let before = self.media.get_mut(&one).and_then(|side| side.bridged.take());
+                    let before = before.filter(|before| *before != other);
+                    if let Some(side) = before.and_then(|before| self.media.get_mut(&before)) {
+                        side.bridged = None;
+                    }
                     if let Some(side) = self.media.get_mut(&one) {
                         side.bridged = Some(other);
                         side.playing = None;
                     }
+                }
+            }
+            MediaCommand::Part { leg } => {
+                let with = self.media.get_mut(&leg).and_then(|side| side.bridged.take());
+                if let Some(side) = with.and_then(|with| self.media.get_mut(&with)) {
+                    side.bridged = None;
+                }
+            }
+            MediaCommand::Remember { leg, memo } => {
+                if let Some(side) = self.media.get_mut(&leg) {
+                    side.memo = memo;
                 }
             }
             MediaCommand::Tap { leg, recording, track } => {
@@ -292,8 +314,9 @@ impl World {
             .map(|(leg, side)| LiveLeg { leg: *leg, state: side.state, memo: side.memo.clone() })
             .collect();
         let phone = |number: &str| (Endpoint::Phone(number.parse().unwrap()), Reachability::Reachable);
-        let endpoints = vec![phone("8001"), phone("8002")];
-        self.give(Input::SignallingAttached(AttachSignalling { legs, endpoints }));
+        let carrier = (Endpoint::Trunk("carrier".parse().unwrap()), Reachability::Unknown);
+        let endpoints = vec![phone("8001"), phone("8002"), phone("8009"), carrier];
+        self.give(Input::SignallingAttached(AttachSignalling { legs, endpoints, ..Default::default() }));
     }
 
     pub fn attach_media(&mut self) {
@@ -303,7 +326,7 @@ impl World {
             .iter()
             .map(|(leg, side)| LiveMedia { leg: *leg, bridged: side.bridged, memo: side.memo.clone() })
             .collect();
-        self.give(Input::MediaAttached(AttachMedia { legs }));
+        self.give(Input::MediaAttached(AttachMedia { legs, ..Default::default() }));
     }
 
     /// The stream breaks; what the edge had not said yet is lost.
@@ -345,6 +368,17 @@ impl World {
 
     /// A caller dials.
     pub fn call(&mut self, dialled: &str) -> LegId {
+        self.call_from(Endpoint::Trunk("carrier".parse().unwrap()), dialled)
+    }
+
+    /// Somebody at a phone of the house dials.
+    pub fn call_from_phone(&mut self, phone: &str, dialled: &str) -> LegId {
+        let leg = self.call_from(Endpoint::Phone(phone.parse().unwrap()), dialled);
+        self.settle();
+        leg
+    }
+
+    pub fn call_from(&mut self, from: Endpoint, dialled: &str) -> LegId {
         self.legs += 1;
         let leg = LegId(Uid(self.legs.to_be_bytes()));
         if self.sip_attached {
@@ -355,18 +389,18 @@ impl World {
                 answered_by_us: false,
             };
             self.sip.insert(leg, side);
-            let offered = self.offered(leg, dialled);
+            let offered = self.offered(leg, from, dialled);
             self.unheard.insert(leg, offered.clone());
             self.give(Input::Signalling(offered));
         }
         leg
     }
 
-    pub fn offered(&self, leg: LegId, dialled: &str) -> SignallingEvent {
+    pub fn offered(&self, leg: LegId, over: Endpoint, dialled: &str) -> SignallingEvent {
         SignallingEvent::Offered {
             leg,
             at: self.now.monotonic,
-            over: Endpoint::Trunk("carrier".parse().unwrap()),
+            over,
             from: Party { number: Pii::new("13800138000".to_owned()), display: None },
             dialled: dialled.to_owned(),
             description: Some(sdp("theirs")),
@@ -486,6 +520,12 @@ impl World {
 
     pub fn entry(&self, name: &str) -> AgentEntry {
         self.router.agents().into_iter().find(|entry| entry.agent == agent(name)).unwrap()
+    }
+
+    /// The phone of a leg asks for a transfer.
+    pub fn transfer(&mut self, leg: LegId, to: &str, replaces: Option<LegId>) {
+        self.from_sip.push_back(SignallingEvent::Transferring { leg, to: to.to_owned(), replaces });
+        self.settle();
     }
 
     /// The phone that rings last answers.

@@ -97,6 +97,11 @@ impl Dialog {
             && head.from.tag() == self.remote.tag()
     }
 
+    /// Whether a peer names this dialog (RFC 3891 §3): our tag is how it was found.
+    pub fn is_named(&self, call_id: &[u8], remote_tag: &[u8]) -> bool {
+        self.call_id == call_id && self.remote.tag() == Some(remote_tag)
+    }
+
     /// Whether a 2xx to our INVITE is of this dialog and not of a fork.
     pub fn is_made_by(&self, success: &Response) -> bool {
         success.head.call_id == self.call_id && success.head.to.tag() == self.remote.tag()
@@ -123,6 +128,11 @@ impl Dialog {
     pub fn request(&mut self, method: Method, via: Via) -> Request {
         self.local_number = self.local_number.saturating_add(1);
         self.build(method, self.local_number, via)
+    }
+
+    /// A request of ours went out with that number, other than by [`Self::request`]: later ones have higher ones.
+    pub fn sent(&mut self, number: u32) {
+        self.local_number = self.local_number.max(number);
     }
 
     /// The ACK of a 2xx to the INVITE of that number (§13.2.2.4): a request of its own, along the route set.

@@ -109,6 +109,11 @@ impl Params {
         Ok(Self(params))
     }
 
+    /// The parameters of a value that came escaped within another; `None` where they are malformed.
+    pub(crate) fn read(list: &[u8]) -> Option<Self> {
+        Self::parse(list).ok()
+    }
+
     /// Whether a parameter of that name is there. Names compare without case.
     pub fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(known, _)| known.eq_ignore_ascii_case(name.as_bytes()))

@@ -59,6 +59,15 @@ names! {
     Reason = "Reason";
     RetryAfter = "Retry-After";
     Warning = "Warning";
+    ReferTo = "Refer-To" / "r";
+    ReferSub = "Refer-Sub";
+    Event = "Event" / "o";
+    SubscriptionState = "Subscription-State";
+    Replaces = "Replaces";
+    SessionExpires = "Session-Expires" / "x";
+    MinSe = "Min-SE";
+    AssertedIdentity = "P-Asserted-Identity";
+    Privacy = "Privacy";
     Date = "Date";
     Subject = "Subject" / "s";
     UserAgent = "User-Agent";

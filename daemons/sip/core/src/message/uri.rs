@@ -90,6 +90,16 @@ impl Uri {
         }
     }
 
+    /// A header field that the URI carries (RFC 3261 §19.1.1), escapes resolved.
+    pub fn header(&self, name: &str) -> Option<Vec<u8>> {
+        let Self::Sip(SipUri { headers: Some(headers), .. }) = self else { return None };
+        headers.split(|b| *b == b'&').find_map(|field| {
+            let equals = field.iter().position(|b| *b == b'=')?;
+            let is = unescape(&field[..equals]).eq_ignore_ascii_case(name.as_bytes());
+            is.then(|| unescape(&field[equals + 1..]))
+        })
+    }
+
     /// Where the URI points without a look-up: its address, if it is written as one.
     pub fn socket_addr(&self) -> Option<SocketAddr> {
         let Self::Sip(uri) = self else { return None };
@@ -313,6 +323,9 @@ mod tests {
     fn numbers_and_addresses() {
         let uri = Uri::parse(b"sip:%2B861088:secret@192.0.2.1").unwrap();
         assert_eq!(uri.number().unwrap(), b"+861088");
+        let refer_to = Uri::parse(b"sip:8002@h?a=b&replaces=c%40h%3Bto-tag%3D1").unwrap();
+        assert_eq!(refer_to.header("Replaces").unwrap(), b"c@h;to-tag=1");
+        assert!(refer_to.header("b").is_none());
         assert_eq!(uri.socket_addr(), Some("192.0.2.1:5060".parse().unwrap()));
         assert_eq!(Uri::parse(b"tel:+86-(10)-88").unwrap().number().unwrap(), b"+861088");
         assert_eq!(Uri::at(Some(b"#31"), "[::1]:5060".parse().unwrap()).to_bytes(), b"sip:%2331@[::1]:5060");

@@ -2,7 +2,7 @@
 
 use super::cause;
 use super::leg::{Established, Kept, Leg, Offer, Offered, RING_LIMIT, State, Success};
-use super::{ALLOW, SDP};
+use super::{ALLOW, SDP, identity, session_timer};
 use crate::{
     Core, Flow, Presence,
     dialog::{Dialog, Reach},
@@ -26,6 +26,9 @@ impl Core {
             },
         };
         let Some(description) = self.examine(now, id, &request) else { return };
+        if session_timer::agree(now, &request, None).is_err() {
+            return self.too_small(now, id, &request);
+        }
         let Some(dialled) = request.uri.number().map(|number| decode(&number)) else {
             return self.answer(now, id, &request, 484);
         };
@@ -51,12 +54,12 @@ impl Core {
         self.respond(now, id, &request.respond(Status(100)));
         self.transactions.belongs(id, leg);
         self.counters.offered += 1;
-        let from = &request.head.from;
+        let (number, display) = identity::caller(&over, &request);
         let offer = Offer {
             at: now,
             over: over.clone(),
-            number: from.uri.number().map(|number| decode(&number)).unwrap_or_default(),
-            display: from.display(),
+            number,
+            display,
             dialled,
             description,
             reference: decode(&request.head.call_id),
@@ -87,10 +90,14 @@ impl Core {
             return self.ended(now, id, leg.kept, Cause::Interworking, EndedBy::Failure);
         };
         let mut response = self.dialog_making(&offered, Status(200)).with(Name::ContentType, SDP);
+        let (timer, fields) = session_timer::agree(now, invite, None).unwrap_or_default();
+        for (name, value) in fields.iter() {
+            response = response.with(name.clone(), value);
+        }
         response.body = description.0.clone().into_bytes();
         self.respond(now, *transaction, &response);
         let success = Some(self.success(now, invite, *flow, &response, true));
-        let state = Established { dialog, description, success, change: None };
+        let state = Established { success, timer, ..Established::new(dialog, description) };
         self.legs.put(id, Leg { state: State::Established(Box::new(state)), ..leg });
     }
 

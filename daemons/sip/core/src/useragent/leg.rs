@@ -14,7 +14,7 @@
 //!
 //! Route has had its `Ended` when a leg is Leaving or Cancelling: what is left is good manners to the peer.
 
-use super::attempt::Attempt;
+use super::{attempt::Attempt, session_timer::SessionTimer, transfer::Transfer};
 use crate::{
     Flow,
     dialog::Dialog,
@@ -101,6 +101,10 @@ pub(super) struct Established {
     pub(super) success: Option<Success>,
     /// The peer's new offer, while route thinks.
     pub(super) change: Option<Change>,
+    /// How long the session lasts without a refresh.
+    pub(super) timer: Option<SessionTimer>,
+    /// What the peer wants to be replaced by.
+    pub(super) transfer: Option<Transfer>,
 }
 
 /// A 2xx that is repeated until its ACK comes (RFC 3261 §13.3.1.4).
@@ -123,6 +127,13 @@ pub(super) struct Change {
     pub(super) request: Request,
     pub(super) flow: Flow,
     pub(super) until: Monotonic,
+}
+
+impl Established {
+    /// Where nothing is open.
+    pub(super) fn new(dialog: Dialog, description: SessionDescription) -> Self {
+        Self { dialog, description, success: None, change: None, timer: None, transfer: None }
+    }
 }
 
 impl Kept {
@@ -201,7 +212,9 @@ impl Leg {
             State::Established(established) => {
                 let success = established.success.as_ref().map(Success::deadline);
                 let change = established.change.as_ref().map(|change| change.until);
-                success.into_iter().chain(change).min()
+                let transfer = established.transfer.as_ref().map(|transfer| transfer.until);
+                let timer = established.timer.as_ref().map(|timer| timer.at);
+                [success, change, timer, transfer].into_iter().flatten().min()
             }
             State::Leaving { success, .. } => Some(success.deadline()),
         }

@@ -67,6 +67,12 @@ impl Legs {
         same.then_some(id)
     }
 
+    /// The leg whose dialog a peer names by Call-ID, our tag and its tag (RFC 3891 §3).
+    pub(crate) fn named(&self, call_id: &[u8], ours: &[u8], theirs: &[u8]) -> Option<LegId> {
+        let id = *self.by_tag.get(ours)?;
+        self.live.get(&id)?.is_named(call_id, theirs).then_some(id)
+    }
+
     /// Whether an INVITE is one of ours come by another way (RFC 3261 §8.2.2.2).
     pub(crate) fn is_merged(&self, request: &Request) -> bool {
         let (head, tag) = (&request.head, request.head.from.tag());

@@ -7,6 +7,7 @@ mod attempt;
 mod cause;
 mod ended;
 mod errands;
+mod identity;
 mod inbound;
 mod leg;
 mod legs;
@@ -14,6 +15,8 @@ mod outbound;
 mod outside;
 mod parting;
 mod prove;
+mod session_timer;
+mod transfer;
 mod within;
 
 pub(crate) use ended::EndedLegs;
@@ -28,12 +31,13 @@ use crate::{
     message::{Headers, Method, Name, Request},
     transaction::TransactionId,
 };
-use leg::{Established, Kept, State, Success};
+use leg::{Change, Established, Kept, State, Success};
 use route_api::{Cause, EndedBy, Ladder, Memo, SessionDescription, SignallingCommand};
+use transfer::Transfer;
 use types::{LegId, Monotonic};
 
 /// The methods that we take (RFC 3261 §20.5).
-const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE, REGISTER";
+const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE, REFER, REGISTER";
 /// The media type of a session description.
 const SDP: &str = "application/sdp";
 
@@ -61,6 +65,7 @@ impl Core {
                 self.dial(now, leg, outbound::Call { over, number, from, description, memo });
             }
             SignallingCommand::Change { leg, description } => self.answer_change(now, leg, description),
+            SignallingCommand::Transfer { leg, progress } => self.transfer_goes(now, leg, progress),
             SignallingCommand::Remember { leg, memo } => self.remember(leg, memo),
             SignallingCommand::Forget { leg } if self.ended_legs.contains(leg) => {
                 self.ended_legs.forget(leg);
@@ -138,10 +143,8 @@ impl Core {
         established: Established,
         cause: Cause,
     ) {
-        let Established { mut dialog, success, change, .. } = established;
-        if let Some(change) = change {
-            self.answer(now, change.transaction, &change.request, 487);
-        }
+        let Established { mut dialog, success, change, transfer, .. } = established;
+        self.give_up_asked(now, change, transfer);
         match success {
             Some(success) if success.first => {
                 let state =
@@ -153,12 +156,37 @@ impl Core {
     }
 
     fn bye(&mut self, now: Monotonic, dialog: &mut Dialog, reason: &[u8]) {
+        // Without room for a transaction the peer finds out by its own timers; the leg is over all the same.
+        let _no_room = self.ask(now, dialog, Method::Bye, None, |bye| {
+            bye.head.headers.push(Name::Reason, reason);
+        });
+    }
+
+    /// A request of ours within a dialog; `None` where there is no room for its transaction.
+    fn ask(
+        &mut self,
+        now: Monotonic,
+        dialog: &mut Dialog,
+        method: Method,
+        leg: Option<LegId>,
+        fill: impl FnOnce(&mut Request),
+    ) -> Option<TransactionId> {
         let hop = dialog.next_hop();
         let via = self.via(hop);
-        let mut bye = dialog.request(Method::Bye, via);
-        bye.head.headers.push(Name::Reason, reason);
-        // Without room for a transaction the peer finds out by its own timers; the leg is over all the same.
-        self.counters.no_room += u64::from(self.transactions.request(now, bye, hop, None).is_none());
+        let mut request = dialog.request(method, via);
+        fill(&mut request);
+        let transaction = self.transactions.request(now, request, hop, leg);
+        self.counters.no_room += u64::from(transaction.is_none());
+        transaction
+    }
+
+    /// The dialog is over: what the peer asked within it comes to nothing.
+    fn give_up_asked(&mut self, now: Monotonic, change: Option<Change>, transfer: Option<Transfer>) {
+        let change = change.map(|change| (change.transaction, change.request));
+        let refer = transfer.and_then(|transfer| transfer.asked);
+        for (transaction, request) in change.into_iter().chain(refer.map(|asked| *asked)) {
+            self.answer(now, transaction, &request, 487);
+        }
     }
 
     /// A leg's own time has come.
@@ -188,6 +216,14 @@ impl Core {
             State::Established(established) => {
                 if let Some(change) = established.change.take_if(|change| change.until <= now) {
                     self.answer(now, change.transaction, &change.request, 488);
+                }
+                if established.transfer.as_ref().is_some_and(|transfer| transfer.until <= now) {
+                    self.transfer_overdue(now, established);
+                }
+                if !self.session_due(now, id, established) {
+                    let (change, transfer) = (established.change.take(), established.transfer.take());
+                    self.give_up_asked(now, change, transfer);
+                    return self.ended(now, id, leg.kept, Cause::RecoveryOnTimerExpiry, EndedBy::Failure);
                 }
                 if let Some(success) = &mut established.success
                     && self.repeat(now, success) == Patience::Over
@@ -254,7 +290,10 @@ impl Core {
         id: TransactionId,
         request: &Request,
     ) -> Option<Option<SessionDescription>> {
-        let required = request.head.headers.tokens(&Name::Require);
+        let mut required = request.head.headers.tokens(&Name::Require);
+        required.retain(|option| {
+            option != b"timer" || !matches!(request.method, Method::Invite | Method::Update)
+        });
         if !required.is_empty() {
             let list = required.join(&b", "[..]);
             let response = request.respond(crate::message::Status(420)).with(Name::Unsupported, list);

@@ -4,7 +4,7 @@ use super::attempt::Attempt;
 use super::cause;
 use super::inbound::reach;
 use super::leg::{Dialing, Established, Kept, Leg, RING_LIMIT, State};
-use super::{ALLOW, SDP};
+use super::{ALLOW, SDP, session_timer};
 use crate::{
     Core, Flow,
     dialog::Dialog,
@@ -62,10 +62,11 @@ impl Core {
         for route in self.service_route(&call.over) {
             headers.push(Name::Route, route);
         }
-        let headers = headers
+        let mut headers = headers
             .with(Name::Contact, self.contact(flow))
             .with(Name::Allow, ALLOW)
             .with(Name::ContentType, SDP);
+        session_timer::ask(&mut headers);
         let head = Head {
             vias: vec![self.via(flow)],
             from: from.tagged(&self.random.tag()),
@@ -116,14 +117,24 @@ impl Core {
         if leg.is_none() && self.errand_answered(now, id, &response) {
             return;
         }
+        let taken = match leg.and_then(|leg| Some((leg, self.legs.take(leg)?))) {
+            Some((leg_id, leg)) => match self.refreshed(now, id, leg_id, leg, &response) {
+                Some(leg) => Some((leg_id, leg)),
+                None => return,
+            },
+            None => None,
+        };
         if response.head.cseq.method != Method::Invite {
+            if let Some((leg_id, leg)) = taken {
+                self.legs.put(leg_id, leg);
+            }
             // A carrier may want a proof with each request: a BYE without one would leave its side talking.
             if matches!(response.status.0, 401 | 407) {
                 self.proved_again(now, id, None, &response);
             }
             return;
         }
-        let Some((leg_id, leg)) = leg.and_then(|leg| Some((leg, self.legs.take(leg)?))) else {
+        let Some((leg_id, leg)) = taken else {
             if response.status.is_success() {
                 self.stray(now, id, &response);
             } else if response.status.is_provisional() {
@@ -198,8 +209,8 @@ impl Core {
         match super::description(&response.head.headers, &response.body) {
             Ok(description) => {
                 self.event(SignallingEvent::Answered { leg: id, description });
-                let state =
-                    Established { dialog, description: dialing.description, success: None, change: None };
+                let timer = Some(session_timer::agreed(now, response));
+                let state = Established { timer, ..Established::new(dialog, dialing.description) };
                 self.legs.put(id, Leg { over, kept, state: State::Established(Box::new(state)) });
             }
             Err(_) => {
@@ -210,7 +221,7 @@ impl Core {
     }
 
     /// ACK of a 2xx: by the route set, on no transaction (§13.2.2.4).
-    fn acknowledge(&mut self, dialog: &Dialog, number: u32) {
+    pub(super) fn acknowledge(&mut self, dialog: &Dialog, number: u32) {
         let hop = dialog.next_hop();
         let via = self.via(hop);
         let ack = dialog.ack(number, via);
@@ -235,6 +246,7 @@ impl Core {
             return;
         }
         let Some((id, leg)) = leg.and_then(|leg| Some((leg, self.legs.take(leg)?))) else { return };
+        let Some(leg) = self.refresh_unheard(now, transaction, id, leg) else { return };
         match leg.state {
             State::Dialing(_) => self.ended(now, id, leg.kept, Cause::NoUserResponding, EndedBy::Failure),
             State::Cancelling { .. } => {}

@@ -2,7 +2,7 @@
 
 use super::cause;
 use super::leg::{CHANGE_LIMIT, Change, Established, Kept, Leg, State};
-use super::{ALLOW, SDP};
+use super::{ALLOW, SDP, session_timer};
 use crate::{
     Core, Flow,
     dialog::Order,
@@ -62,9 +62,7 @@ impl Core {
         bye: &Request,
     ) {
         self.answer(now, id, bye, 200);
-        if let Some(change) = established.change {
-            self.answer(now, change.transaction, &change.request, 487);
-        }
+        self.give_up_asked(now, established.change, established.transfer);
         let cause = cause::of_reason(&bye.head.headers).unwrap_or(Cause::NormalClearing);
         self.ended(now, leg, kept, cause, EndedBy::Peer);
     }
@@ -80,6 +78,7 @@ impl Core {
     ) {
         match request.method {
             Method::Invite | Method::Update => self.changing(now, id, leg, source, established, request),
+            Method::Refer => self.referred(now, id, leg, established, request),
             Method::Info => self.informed(now, id, leg, &request),
             Method::Options => self.options(now, id, &request),
             Method::Other(_) => self.unknown(now, id, &request, 501),
@@ -105,8 +104,15 @@ impl Core {
             return self.answer(now, id, &request, 491);
         }
         let Some(offer) = self.examine(now, id, &request) else { return };
-        let until = now.plus(CHANGE_LIMIT);
         let is_invite = request.method == Method::Invite;
+        if Self::is_refreshing(established) && (is_invite || offer.is_some()) {
+            // Glare with a re-INVITE of ours (RFC 3261 §14.2, RFC 3311 §5.2).
+            return self.answer(now, id, &request, 491);
+        }
+        if session_timer::agree(now, &request, established.timer.as_ref()).is_err() {
+            return self.too_small(now, id, &request);
+        }
+        let until = now.plus(CHANGE_LIMIT);
         let change = Change { transaction: id, request, flow: source, until };
         match offer {
             Some(description) => {
@@ -157,6 +163,12 @@ impl Core {
         established.dialog.refresh(request);
         let contact = self.contact(established.dialog.flow());
         let mut response = request.respond(Status(200)).with(Name::Contact, contact).with(Name::Allow, ALLOW);
+        if let Ok((timer, fields)) = session_timer::agree(now, request, established.timer.as_ref()) {
+            established.timer = timer;
+            for (name, value) in fields.iter() {
+                response = response.with(name.clone(), value);
+            }
+        }
         if let Some(description) = description {
             response = response.with(Name::ContentType, SDP);
             response.body = description.0.into_bytes();
@@ -165,6 +177,13 @@ impl Core {
         if request.method == Method::Invite {
             established.success = Some(self.success(now, request, change.flow, &response, false));
         }
+    }
+
+    /// 422, with the least that we take (RFC 4028 §5).
+    pub(super) fn too_small(&mut self, now: Monotonic, id: TransactionId, request: &Request) {
+        let response = request.respond(Status(422)).with(Name::MinSe, session_timer::MIN_SE.to_string());
+        let response = self.tagged(response);
+        self.respond(now, id, &response);
     }
 
     /// A digit by INFO: `application/dtmf-relay` or `application/dtmf`.
@@ -187,7 +206,7 @@ impl Core {
     }
 
     /// Refuses for the moment: the peer may ask again after so many seconds.
-    fn not_now(&mut self, now: Monotonic, id: TransactionId, request: &Request, status: u16) {
+    pub(super) fn not_now(&mut self, now: Monotonic, id: TransactionId, request: &Request, status: u16) {
         let after = self.random.bytes()[0] % 10;
         let response = request.respond(Status(status)).with(Name::RetryAfter, after.to_string());
         let response = self.tagged(response);
