@@ -9,8 +9,12 @@
     reason = "a test fixture: what fails here fails the test"
 )]
 
+pub mod floor;
 pub mod keys;
+pub mod message;
 pub mod peer;
+pub mod ua;
+pub mod voice;
 pub mod wire;
 
 use serde_json::Value;
@@ -55,24 +59,30 @@ impl House {
 
     /// Starts a house with these lines more in its section `[media]`.
     pub fn start_with(media_lines: &str) -> Self {
+        Self::start_as(50, |_, settings| settings.replace("[media]\n", &format!("[media]\n{media_lines}\n")))
+    }
+
+    /// Starts a house with so many ports for RTP, whose settings are those of the demonstration as changed here; the
+    /// folder has the prompts in `prompts`.
+    pub fn start_as(ports: u16, change: impl FnOnce(&Path, String) -> String) -> Self {
         let folder = TempDir::new().unwrap();
         // Daemons of other users walk through it to their own directories.
         fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let prompts = repository().join("configs/demo/prompts");
+        let status =
+            Command::new("cp").arg("-rL").arg(&prompts).arg(folder.path().join("prompts")).status().unwrap();
+        assert!(status.success());
         let (sip, trunk, console) = (free_udp_port(), free_udp_port(), free_udp_port());
         let first = 20_000 + u16::try_from(std::process::id() % 200).unwrap() * 50;
-        let media = first..=first + 49;
+        let media = first..=first + ports - 1;
         let settings = fs::read_to_string(repository().join("configs/demo/appliance.toml"))
             .unwrap()
             .replace("127.0.0.1:5060", &format!("127.0.0.1:{sip}"))
             .replace("127.0.0.1:5070", &format!("127.0.0.1:{trunk}"))
             .replace("127.0.0.1:8443", &format!("127.0.0.1:{console}"))
-            .replace("20000-20999", &format!("{}-{}", media.start(), media.end()))
-            .replace("[media]\n", &format!("[media]\n{media_lines}\n"));
+            .replace("20000-20999", &format!("{}-{}", media.start(), media.end()));
+        let settings = change(folder.path(), settings);
         fs::write(folder.path().join("appliance.toml"), settings).unwrap();
-        let prompts = repository().join("configs/demo/prompts");
-        let status =
-            Command::new("cp").arg("-rL").arg(&prompts).arg(folder.path().join("prompts")).status().unwrap();
-        assert!(status.success());
         let mut house = Self { folder, sip, trunk, media, supervisor: None };
         house.up();
         house
@@ -90,8 +100,16 @@ impl House {
         });
     }
 
-    /// Names officers and makes an agent (张三, phone 8001's) and a supervisor, each with their own log-in.
+    /// Names officers and makes an agent (alice) and a supervisor, each with their own log-in.
     pub fn people(&self) {
+        self.officers();
+        for (name, role) in [("alice", "agent"), ("wang", "supervisor")] {
+            self.person(name, role);
+        }
+    }
+
+    /// Names the officers, each with their own log-in.
+    pub fn officers(&self) {
         let set_up = fs::read_to_string(self.home().join("auth/set-up-password")).unwrap();
         self.ym_as(
             "officers",
@@ -103,13 +121,13 @@ impl House {
         {
             self.change_password(name, first);
         }
-        for (name, role) in [("alice", "agent"), ("wang", "supervisor")] {
-            let created: Value =
-                serde_json::from_str(&self.ym_as("sysadmin", &["--json", "accounts", "create", name], ""))
-                    .unwrap();
-            self.ym_as("secadmin", &["accounts", "grant", name, role], "");
-            self.change_password(name, created["password"].as_str().unwrap());
-        }
+    }
+
+    /// Makes a person with this role, with their own log-in.
+    pub fn person(&self, name: &str, role: &str) {
+        let created = self.ask_as("sysadmin", &["accounts", "create", name]);
+        self.ym_as("secadmin", &["accounts", "grant", name, role], "");
+        self.change_password(name, created["password"].as_str().unwrap());
     }
 
     /// Waits until phone 8001 can be rung, signs alice in there, and makes her ready.
