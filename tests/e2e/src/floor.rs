@@ -88,6 +88,14 @@ impl Floor {
         });
     }
 
+    /// Waits until the agent of a seat has no call any more.
+    pub fn until_settled(&self, queue: u8, seat: u8) {
+        self.house.until(&format!("agent {queue}/{seat} is free"), crate::ua::PATIENCE, |_| {
+            let state = self.state(queue, seat);
+            state == "ready" || state["aux"].is_string()
+        });
+    }
+
     /// Waits until the call to this queue is at this stage.
     pub fn until_stage(&self, queue: u8, stage: &str) {
         let number = number(queue);

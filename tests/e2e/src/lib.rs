@@ -94,10 +94,13 @@ impl House {
         let mut command = self.ym_command();
         command.arg("up").arg("--verbose").arg("--config").arg(self.folder.path().join("appliance.toml"));
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
-        self.supervisor = Some(command.spawn().unwrap());
+        let mut supervisor = command.spawn().unwrap();
         self.until("every daemon serves", Duration::from_secs(60), |house| {
+            let over = supervisor.try_wait().unwrap();
+            assert!(over.is_none(), "{}", fs::read_to_string(house.folder.path().join("log")).unwrap());
             house.ym_command().arg("status").output().unwrap().status.success()
         });
+        self.supervisor = Some(supervisor);
     }
 
     /// Names officers and makes an agent (alice) and a supervisor, each with their own log-in.

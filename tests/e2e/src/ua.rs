@@ -212,7 +212,7 @@ impl Dialog {
     pub fn answered(&mut self) -> Message {
         let answer = self.last("INVITE");
         assert_eq!(answer.status, Some(200), "{answer:?}");
-        self.take(&answer);
+        self.taken(&answer);
         answer
     }
 
@@ -223,7 +223,8 @@ impl Dialog {
         answer.body
     }
 
-    fn take(&mut self, answer: &Message) {
+    /// Takes tag and Contact of the house from its answer.
+    pub fn taken(&mut self, answer: &Message) {
         answer.header("To").unwrap().clone_into(&mut self.remote);
         answer.contact().unwrap().clone_into(&mut self.target);
     }
@@ -318,6 +319,11 @@ impl Dialog {
         let bye = self.asked("BYE");
         self.reply(&bye, 200, "");
         bye
+    }
+
+    /// The test has seen enough: what comes is passed over.
+    pub fn let_go(&mut self) {
+        self.inbox = mpsc::channel().1;
     }
 
     fn send(&self, method: &str, number: u32, branch: &str, headers: &str, sdp: &str) {
