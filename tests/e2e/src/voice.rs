@@ -30,6 +30,16 @@ impl Stamp {
         [a, b, c, d]
     }
 
+    /// A packet that says so.
+    pub fn packet(self) -> Vec<u8> {
+        let mut packet = vec![0x80, 8];
+        packet.extend(self.number.to_be_bytes());
+        packet.extend((u32::from(self.number) * SAMPLES as u32).to_be_bytes());
+        packet.extend(u32::from(self.who).to_be_bytes());
+        packet.extend(self.quad().repeat(SAMPLES / 4));
+        packet
+    }
+
     const fn of(quad: [u8; 4]) -> Self {
         let [a, b, c, d] = quad;
         Self { who: u16::from_be_bytes([a, b]), number: u16::from_be_bytes([c, d]) }
@@ -201,13 +211,8 @@ impl Singer {
         }
         let (Some(to), false) = (self.to, self.mute) else { return };
         let stamp = Stamp { who: self.who, number: self.sequence };
-        let mut packet = vec![0x80, 8];
-        packet.extend(self.sequence.to_be_bytes());
-        packet.extend((u32::from(self.sequence) * SAMPLES as u32).to_be_bytes());
-        packet.extend(u32::from(self.who).to_be_bytes());
-        packet.extend(stamp.quad().repeat(SAMPLES / 4));
         self.sequence = self.sequence.wrapping_add(1);
-        let _gone = self.socket.send_to(&packet, to);
+        let _gone = self.socket.send_to(&stamp.packet(), to);
     }
 }
 
