@@ -11,6 +11,7 @@
 
 pub mod floor;
 pub mod keys;
+pub mod linphone;
 pub mod message;
 pub mod peer;
 pub mod ua;

@@ -59,14 +59,14 @@ impl Line {
     /// # Panics
     /// It is not taken.
     pub fn phone(house: &House, extension: &str, password: &str) -> Self {
-        let line = Self::on(UdpSocket::bind("127.0.0.1:0").unwrap(), house, extension);
-        assert_eq!(line.register(password), 200, "{extension} registers");
+        let line = Self::unregistered(house, extension, "127.0.0.1");
+        assert_eq!(line.register(password, PATIENCE), Some(200), "{extension} registers");
         line
     }
 
-    /// A line of a phone that has not registered.
-    pub fn unregistered(house: &House, extension: &str) -> Self {
-        Self::on(UdpSocket::bind("127.0.0.1:0").unwrap(), house, extension)
+    /// A phone at this address that has not registered.
+    pub fn unregistered(house: &House, extension: &str, address: &str) -> Self {
+        Self::on(UdpSocket::bind((address, 0)).unwrap(), house, extension)
     }
 
     fn on(socket: UdpSocket, house: &House, user: &str) -> Self {
@@ -85,14 +85,15 @@ impl Line {
         }
     }
 
-    /// Registers, proves the password when asked, and gives the last status.
-    pub fn register(&self, password: &str) -> u16 {
+    /// Registers, proves the password when asked, and gives the last status; nothing where the house says nothing
+    /// for so long.
+    pub fn register(&self, password: &str, patience: Duration) -> Option<u16> {
         let Self { house, user, .. } = self;
         let mut dialog = self.dialog(format!("<sip:{user}@{house}>"), format!("sip:{house}"));
         dialog.ask_with("REGISTER", "Expires: 300\r\n", "");
-        let challenged = dialog.last("REGISTER");
+        let challenged = dialog.final_within(patience)?;
         if challenged.status != Some(401) {
-            return challenged.status.unwrap_or(0);
+            return challenged.status;
         }
         let challenge = challenged.header("WWW-Authenticate").unwrap();
         let of = |name: &str| {
@@ -109,7 +110,7 @@ impl Line {
              nc=00000001, cnonce=\"c\", algorithm=MD5, response=\"{response}\"\r\nExpires: 300\r\n"
         );
         dialog.ask_with("REGISTER", &proof, "");
-        dialog.last("REGISTER").status.unwrap_or(0)
+        dialog.final_within(patience)?.status
     }
 
     /// Calls a number with this session description; none makes it a late offer.
@@ -248,6 +249,12 @@ impl Dialog {
                 && message.of() == method
                 && message.number() == number
         })
+    }
+
+    fn final_within(&self, patience: Duration) -> Option<Message> {
+        let message = self.inbox.recv_timeout(patience).ok()?;
+        message.status.filter(|status| *status >= 200)?;
+        Some(message)
     }
 
     /// Waits for a request of the house; retransmissions of responses are passed over.
