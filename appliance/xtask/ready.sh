@@ -34,6 +34,7 @@ if [ "$1" = test ]; then
     lacks kamailio command -v kamailio
     lacks kamailio-tls-modules sh -c 'ls /usr/lib/*/kamailio/modules/tls.so'
     lacks tcpdump command -v tcpdump
+    lacks iproute2 command -v ip
     lacks espeak-ng command -v espeak-ng
     lacks sox command -v sox
 fi

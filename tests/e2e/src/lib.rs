@@ -13,11 +13,13 @@ pub mod floor;
 pub mod keys;
 pub mod linphone;
 pub mod message;
+pub mod network;
 pub mod peer;
 pub mod ua;
 pub mod voice;
 pub mod wire;
 
+use network::{Network, Place};
 use serde_json::Value;
 use std::{
     env, fs,
@@ -44,6 +46,10 @@ pub struct House {
     pub trunk: u16,
     /// Where the house receives RTP.
     pub media: RangeInclusive<u16>,
+    /// Where the house lives.
+    pub place: Place,
+    /// Where its peers live.
+    pub peers: Place,
     supervisor: Option<Child>,
 }
 
@@ -66,6 +72,28 @@ impl House {
     /// Starts a house with so many ports for RTP, whose settings are those of the demonstration as changed here; the
     /// folder has the prompts in `prompts`.
     pub fn start_as(ports: u16, change: impl FnOnce(&Path, String) -> String) -> Self {
+        Self::start_at([Place::here(), Place::here()], ports, change)
+    }
+
+    /// Starts a house at the end of a line, its peers at the other.
+    pub fn start_beyond(line: &Network) -> Self {
+        let [house, peers] = line.ends();
+        let (here, there) = (house.address.clone(), peers.address.clone());
+        Self::start_at([house, peers], 50, |_, settings| {
+            let trunk = settings.find("address = \"127.0.0.1").expect("the trunk");
+            let (before, after) = settings.split_at(trunk);
+            let after = after.replacen("127.0.0.1", &there, 1);
+            let after =
+                after.replace("[media]\nbind = \"127.0.0.1\"", &format!("[media]\nbind = \"{here}\""));
+            before.replace("bind = [\"127.0.0.1", &format!("bind = [\"{here}")) + &after
+        })
+    }
+
+    fn start_at(
+        [place, peers]: [Place; 2],
+        ports: u16,
+        change: impl FnOnce(&Path, String) -> String,
+    ) -> Self {
         let folder = TempDir::new().unwrap();
         // Daemons of other users walk through it to their own directories.
         fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
@@ -84,7 +112,7 @@ impl House {
             .replace("20000-20999", &format!("{}-{}", media.start(), media.end()));
         let settings = change(folder.path(), settings);
         fs::write(folder.path().join("appliance.toml"), settings).unwrap();
-        let mut house = Self { folder, sip, trunk, media, supervisor: None };
+        let mut house = Self { folder, sip, trunk, media, place, peers, supervisor: None };
         house.up();
         house
     }
@@ -92,7 +120,8 @@ impl House {
     /// Starts the supervisor and waits until every daemon serves.
     pub fn up(&mut self) {
         let log = fs::File::options().create(true).append(true).open(self.folder.path().join("log")).unwrap();
-        let mut command = self.ym_command();
+        let mut command = self.place.command(program("ym"));
+        command.arg("--home").arg(self.home()).env("LC_ALL", "C.UTF-8");
         command.arg("up").arg("--verbose").arg("--config").arg(self.folder.path().join("appliance.toml"));
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         let mut supervisor = command.spawn().unwrap();

@@ -45,8 +45,9 @@ impl Phone {
                 .collect::<String>();
         // aufile is a source only; what the phone hears goes into a bridge that nobody listens to.
         let config = format!(
-            "module_path /usr/lib/baresip/modules\nsip_listen 127.0.0.1:0\naudio_source aufile,{}\n\
+            "module_path /usr/lib/baresip/modules\nsip_listen {}:0\naudio_source aufile,{}\n\
              audio_player aubridge,heard\naudio_alert aubridge,alert\nsnd_path {}\n{modules}",
+            house.peers.address,
             speech.display(),
             folder.display()
         );
@@ -56,12 +57,12 @@ impl Phone {
             name => format!(";mediaenc={name}"),
         };
         let account = format!(
-            "<sip:8001@127.0.0.1:{}>;auth_pass={PHONE_PASSWORD};answermode=auto;regint=60;audio_codecs={codec}{protection}\n",
-            house.sip
+            "<sip:8001@{}:{}>;auth_pass={PHONE_PASSWORD};answermode=auto;regint=60;audio_codecs={codec}{protection}\n",
+            house.place.address, house.sip
         );
         fs::write(folder.join("accounts"), account).unwrap();
         let log = fs::File::create(folder.join("log")).unwrap();
-        let mut command = Command::new("baresip");
+        let mut command = house.peers.command("baresip");
         command.arg("-f").arg(&folder).stdin(Stdio::piped()).stdout(log.try_clone().unwrap()).stderr(log);
         Self(command.spawn().expect("baresip: apt-get install baresip"))
     }
@@ -119,7 +120,7 @@ impl Caller {
             .replace("<!-- ENDING -->", &ending);
         fs::write(folder.join("caller.xml"), scenario).unwrap();
         let log = fs::File::create(folder.join("log")).unwrap();
-        let mut command = Command::new("sipp");
+        let mut command = house.peers.command("sipp");
         command
             .current_dir(&folder)
             .args([
@@ -128,14 +129,14 @@ impl Caller {
                 "-m",
                 "1",
                 "-i",
-                "127.0.0.1",
+                &house.peers.address,
                 "-nostdin",
                 "-trace_err",
                 "-recv_timeout",
                 "120000",
             ])
             .args(["-p", &house.trunk.to_string(), "-mp", &media.to_string()])
-            .arg(format!("127.0.0.1:{}", house.sip))
+            .arg(format!("{}:{}", house.place.address, house.sip))
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log);

@@ -1,5 +1,6 @@
 //! What was really on the wire: RTP packets out of a capture of loopback.
 
+use crate::network::Place;
 use g711::Law;
 use std::{
     fs,
@@ -37,12 +38,18 @@ pub struct Rtp {
 impl Capture {
     /// Begins; returns once tcpdump listens.
     pub fn begin(folder: &Path) -> Self {
+        Self::begin_at(&Place::here(), folder)
+    }
+
+    /// Begins where the line comes in.
+    pub fn begin_at(place: &Place, folder: &Path) -> Self {
         let file = folder.join("wire.pcap");
         let log = folder.join("tcpdump.log");
-        let tcpdump = Command::new("tcpdump")
-            .args(["-i", "lo", "--immediate-mode", "-U", "-n", "-B", "16384", "-s", "0", "-w"])
+        let tcpdump = place
+            .command("tcpdump")
+            .args(["-i", &place.interface, "--immediate-mode", "-U", "-n", "-B", "16384", "-s", "0", "-w"])
             .arg(&file)
-            .arg("udp")
+            .args(["-Q", if place.namespace.is_some() { "in" } else { "inout" }, "udp"])
             .stdin(Stdio::null())
             .stderr(fs::File::create(&log).unwrap())
             .spawn()
