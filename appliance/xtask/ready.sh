@@ -30,9 +30,11 @@ if [ "$1" = test ]; then
     lacks python3-venv python3 -c 'import ensurepip, venv'
     lacks sip-tester command -v sipp
     lacks baresip command -v baresip
+    lacks linphone-cli command -v linphonec
     lacks kamailio command -v kamailio
     lacks kamailio-tls-modules sh -c 'ls /usr/lib/*/kamailio/modules/tls.so'
     lacks tcpdump command -v tcpdump
+    lacks iproute2 command -v ip
     lacks espeak-ng command -v espeak-ng
     lacks sox command -v sox
 fi

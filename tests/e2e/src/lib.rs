@@ -9,12 +9,19 @@
     reason = "a test fixture: what fails here fails the test"
 )]
 
+pub mod floor;
 pub mod keys;
+pub mod linphone;
+pub mod message;
+pub mod network;
 pub mod peer;
 pub mod reader;
 pub mod survival;
+pub mod ua;
+pub mod voice;
 pub mod wire;
 
+use network::{Network, Place};
 use serde_json::Value;
 use std::{
     env, fs,
@@ -41,7 +48,20 @@ pub struct House {
     pub trunk: u16,
     /// Where the house receives RTP.
     pub media: RangeInclusive<u16>,
+    /// Where the house lives.
+    pub place: Place,
+    /// Where its peers live.
+    pub peers: Place,
     supervisor: Option<Child>,
+}
+
+/// The settings of the demonstration, with names where ports stand.
+fn demonstration() -> String {
+    fs::read_to_string(repository().join("configs/demo/appliance.toml"))
+        .unwrap()
+        .replace("127.0.0.1:5060", "127.0.0.1:SIP")
+        .replace("127.0.0.1:8443", "127.0.0.1:CONSOLE")
+        .replace("20000-20999", "MEDIA")
 }
 
 /// A port that nobody has, now.
@@ -57,38 +77,62 @@ impl House {
 
     /// Starts it with these lines more in its section `[media]`.
     pub fn start_with(media_lines: &str) -> Self {
-        let demo = fs::read_to_string(repository().join("configs/demo/appliance.toml")).unwrap();
-        Self::with(
-            &demo
-                .replace("127.0.0.1:5060", "127.0.0.1:SIP")
-                .replace("127.0.0.1:8443", "127.0.0.1:CONSOLE")
-                .replace("20000-20999", "MEDIA")
-                .replace("[media]\n", &format!("[media]\n{media_lines}\n")),
-            |_| (),
-        )
+        Self::start_as(50, |_, settings| settings.replace("[media]\n", &format!("[media]\n{media_lines}\n")))
     }
 
     /// Starts a house of these settings, in which `SIP`, `CONSOLE` and `MEDIA` stand for ports and 5070 for
     /// that of the trunk; `prepare` may add prompts to its folder. Waits until every daemon serves.
     pub fn with(settings: &str, prepare: impl FnOnce(&Path)) -> Self {
+        Self::start_at([Place::here(), Place::here()], 50, settings, |folder, settings| {
+            prepare(folder);
+            settings
+        })
+    }
+
+    /// Starts a house with so many ports for RTP, whose settings are those of the demonstration as changed here; the
+    /// folder has the prompts in `prompts`.
+    pub fn start_as(ports: u16, change: impl FnOnce(&Path, String) -> String) -> Self {
+        Self::start_at([Place::here(), Place::here()], ports, &demonstration(), change)
+    }
+
+    /// Starts a house at the end of a line, its peers at the other.
+    pub fn start_beyond(line: &Network) -> Self {
+        let [house, peers] = line.ends();
+        let (here, there) = (house.address.clone(), peers.address.clone());
+        Self::start_at([house, peers], 50, &demonstration(), |_, settings| {
+            let trunk = settings.find("address = \"127.0.0.1").expect("the trunk");
+            let (before, after) = settings.split_at(trunk);
+            let after = after.replacen("127.0.0.1", &there, 1);
+            let after =
+                after.replace("[media]\nbind = \"127.0.0.1\"", &format!("[media]\nbind = \"{here}\""));
+            before.replace("bind = [\"127.0.0.1", &format!("bind = [\"{here}")) + &after
+        })
+    }
+
+    fn start_at(
+        [place, peers]: [Place; 2],
+        ports: u16,
+        settings: &str,
+        change: impl FnOnce(&Path, String) -> String,
+    ) -> Self {
         let folder = TempDir::new().unwrap();
         // Daemons of other users walk through it to their own directories.
         fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let prompts = repository().join("configs/demo/prompts");
+        let status =
+            Command::new("cp").arg("-rL").arg(&prompts).arg(folder.path().join("prompts")).status().unwrap();
+        assert!(status.success());
         let (sip, trunk, console) = (free_udp_port(), free_udp_port(), free_udp_port());
         let first = 20_000 + u16::try_from(std::process::id() % 200).unwrap() * 50;
-        let media = first..=first + 49;
+        let media = first..=first + ports - 1;
         let settings = settings
             .replace("127.0.0.1:SIP", &format!("127.0.0.1:{sip}"))
             .replace("127.0.0.1:5070", &format!("127.0.0.1:{trunk}"))
             .replace("127.0.0.1:CONSOLE", &format!("127.0.0.1:{console}"))
             .replace("MEDIA", &format!("{}-{}", media.start(), media.end()));
+        let settings = change(folder.path(), settings);
         fs::write(folder.path().join("appliance.toml"), settings).unwrap();
-        let prompts = repository().join("configs/demo/prompts");
-        let status =
-            Command::new("cp").arg("-rL").arg(&prompts).arg(folder.path().join("prompts")).status().unwrap();
-        assert!(status.success());
-        prepare(folder.path());
-        let mut house = Self { folder, sip, trunk, media, supervisor: None };
+        let mut house = Self { folder, sip, trunk, media, place, peers, supervisor: None };
         house.up();
         house
     }
@@ -96,22 +140,34 @@ impl House {
     /// Starts the supervisor and waits until every daemon serves.
     pub fn up(&mut self) {
         let log = fs::File::options().create(true).append(true).open(self.folder.path().join("log")).unwrap();
-        let mut command = self.ym_command();
+        let mut command = self.place.command(program("ym"));
+        command.arg("--home").arg(self.home()).env("LC_ALL", "C.UTF-8");
         command.arg("up").arg("--verbose").arg("--config").arg(self.folder.path().join("appliance.toml"));
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
-        self.supervisor = Some(command.spawn().unwrap());
+        let mut supervisor = command.spawn().unwrap();
         self.until("every daemon serves", Duration::from_secs(60), |house| {
+            let over = supervisor.try_wait().unwrap();
+            assert!(over.is_none(), "{}", fs::read_to_string(house.folder.path().join("log")).unwrap());
             house.ym_command().arg("status").output().unwrap().status.success()
         });
+        self.supervisor = Some(supervisor);
     }
 
-    /// Names officers and makes an agent (phone 8001's) and a supervisor, each with their own log-in.
+    /// Names officers and makes an agent (alice) and a supervisor, each with their own log-in.
     pub fn people(&self) {
         self.people_named(&[("alice", "agent"), ("wang", "supervisor")]);
     }
 
     /// Names officers and makes these people with their roles, each with their own log-in.
     pub fn people_named(&self, people: &[(&str, &str)]) {
+        self.officers();
+        for (name, role) in people {
+            self.person(name, role);
+        }
+    }
+
+    /// Names the officers, each with their own log-in.
+    pub fn officers(&self) {
         let set_up = fs::read_to_string(self.home().join("auth/set-up-password")).unwrap();
         self.ym_as(
             "officers",
@@ -123,13 +179,13 @@ impl House {
         {
             self.change_password(name, first);
         }
-        for (name, role) in people {
-            let created: Value =
-                serde_json::from_str(&self.ym_as("sysadmin", &["--json", "accounts", "create", name], ""))
-                    .unwrap();
-            self.ym_as("secadmin", &["accounts", "grant", name, role], "");
-            self.change_password(name, created["password"].as_str().unwrap());
-        }
+    }
+
+    /// Makes a person with this role, with their own log-in.
+    pub fn person(&self, name: &str, role: &str) {
+        let created = self.ask_as("sysadmin", &["accounts", "create", name]);
+        self.ym_as("secadmin", &["accounts", "grant", name, role], "");
+        self.change_password(name, created["password"].as_str().unwrap());
     }
 
     /// Waits until phone 8001 can be rung, signs alice in there, and makes her ready.

@@ -69,8 +69,9 @@ impl Phone {
             media.map_or_else(String::new, |first| format!("rtp_ports {first}-{}\n", first + PORTS - 1));
         // aufile is a source only; what the phone hears goes into a bridge that nobody listens to.
         let config = format!(
-            "module_path /usr/lib/baresip/modules\nsip_listen 127.0.0.1:0\naudio_source aufile,{}\n\
+            "module_path /usr/lib/baresip/modules\nsip_listen {}:0\naudio_source aufile,{}\n\
              audio_player aubridge,heard\naudio_alert aubridge,alert\nsnd_path {}\n{ports}{modules}",
+            house.peers.address,
             speech.display(),
             folder.display()
         );
@@ -84,14 +85,15 @@ impl Phone {
             Answers::ByHand => "manual",
         };
         let account = format!(
-            "<sip:{extension}@127.0.0.1:{}>;auth_pass={};answermode={mode};regint=60;\
+            "<sip:{extension}@{}:{}>;auth_pass={};answermode={mode};regint=60;\
              audio_codecs={codec}{protection}\n",
+            house.place.address,
             house.sip,
             password(extension)
         );
         fs::write(folder.join("accounts"), account).unwrap();
         let log = fs::File::create(folder.join("log")).unwrap();
-        let mut command = Command::new("baresip");
+        let mut command = house.peers.command("baresip");
         command.arg("-f").arg(&folder).stdin(Stdio::piped()).stdout(log.try_clone().unwrap()).stderr(log);
         Self(command.spawn().expect("baresip: apt-get install baresip"))
     }
@@ -198,12 +200,12 @@ impl Caller {
             .replace("95555", line.dialled);
         fs::write(folder.join("caller.xml"), scenario).unwrap();
         let log = fs::File::create(folder.join("log")).unwrap();
-        let mut command = Command::new("sipp");
+        let mut command = house.peers.command("sipp");
         command
             .current_dir(&folder)
-            .args(["-sf", "caller.xml", "-m", "1", "-i", "127.0.0.1", "-nostdin", "-trace_err"])
+            .args(["-sf", "caller.xml", "-m", "1", "-i", &house.peers.address, "-nostdin", "-trace_err"])
             .args(["-recv_timeout", "120000", "-p", &line.trunk.to_string(), "-mp", &line.media.to_string()])
-            .arg(format!("127.0.0.1:{}", house.sip))
+            .arg(format!("{}:{}", house.place.address, house.sip))
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log);

@@ -1,5 +1,7 @@
 //! What was really on the wire: RTP packets out of a capture of loopback.
 
+use crate::network::Place;
+use g711::Law;
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -36,12 +38,18 @@ pub struct Rtp {
 impl Capture {
     /// Begins; returns once tcpdump listens.
     pub fn begin(folder: &Path) -> Self {
+        Self::begin_at(&Place::here(), folder)
+    }
+
+    /// Begins where the line comes in.
+    pub fn begin_at(place: &Place, folder: &Path) -> Self {
         let file = folder.join("wire.pcap");
         let log = folder.join("tcpdump.log");
-        let tcpdump = Command::new("tcpdump")
-            .args(["-i", "lo", "--immediate-mode", "-U", "-n", "-B", "16384", "-s", "0", "-w"])
+        let tcpdump = place
+            .command("tcpdump")
+            .args(["-i", &place.interface, "--immediate-mode", "-U", "-n", "-B", "16384", "-s", "0", "-w"])
             .arg(&file)
-            .arg("udp")
+            .args(["-Q", if place.namespace.is_some() { "in" } else { "inout" }, "udp"])
             .stdin(Stdio::null())
             .stderr(fs::File::create(&log).unwrap())
             .spawn()
@@ -70,6 +78,29 @@ impl Drop for Capture {
         self.tcpdump.kill().ok();
         self.tcpdump.wait().ok();
     }
+}
+
+/// Where in a channel of an exported WAV packets of A-law lie, sample by sample, each at its RTP timestamp.
+///
+/// # Panics
+/// They do not lie there.
+pub fn aligned(wav: &[u8], channel: usize, packets: &[Rtp]) -> usize {
+    let samples: Vec<i16> = wav[44..]
+        .chunks_exact(4)
+        .map(|pair| i16::from_le_bytes([pair[2 * channel], pair[2 * channel + 1]]))
+        .collect();
+    let expected: Vec<(usize, i16)> = packets
+        .iter()
+        .flat_map(|packet| {
+            let begin = packet.timestamp.wrapping_sub(packets[0].timestamp) as usize;
+            packet.payload.iter().enumerate().map(move |(n, octet)| (begin + n, Law::A.expand(*octet)))
+        })
+        .collect();
+    let last = expected.iter().map(|(at, _)| *at).max().unwrap();
+    let fits = |start: usize| expected.iter().all(|(at, sample)| samples[start + at] == *sample);
+    (0..samples.len().saturating_sub(last)).find(|start| fits(*start)).unwrap_or_else(|| {
+        panic!("channel {channel}: {} packets are nowhere in {} samples", packets.len(), samples.len())
+    })
 }
 
 /// The classic capture file of libpcap, microseconds, Ethernet frames as loopback makes them.

@@ -6,9 +6,8 @@ use e2e::{
     House,
     peer::{self, Caller, HangUp, Phone},
     reader::{read_independently, within},
-    wire::{Capture, Rtp},
+    wire::{Capture, Rtp, aligned},
 };
-use g711::Law;
 use serde_json::Value;
 use std::{fs, time::Duration};
 
@@ -135,24 +134,4 @@ fn looked_at(house: &House, call: &str) {
     assert_eq!(drawn.matches(&path).count(), 1, "said once, where it begins: {drawn}");
     assert!(!drawn.contains("13800138000") && !drawn.contains("Digest"), "{drawn}");
     std::io::Write::write_all(&mut std::io::stderr(), drawn.as_bytes()).unwrap();
-}
-
-/// Where in a channel of the WAV the packets lie, sample by sample, each at its RTP timestamp.
-fn aligned(wav: &[u8], channel: usize, packets: &[Rtp]) -> usize {
-    let samples: Vec<i16> = wav[44..]
-        .chunks_exact(4)
-        .map(|pair| i16::from_le_bytes([pair[2 * channel], pair[2 * channel + 1]]))
-        .collect();
-    let expected: Vec<(usize, i16)> = packets
-        .iter()
-        .flat_map(|packet| {
-            let begin = packet.timestamp.wrapping_sub(packets[0].timestamp) as usize;
-            packet.payload.iter().enumerate().map(move |(n, octet)| (begin + n, Law::A.expand(*octet)))
-        })
-        .collect();
-    let last = expected.iter().map(|(at, _)| *at).max().unwrap();
-    let fits = |start: usize| expected.iter().all(|(at, sample)| samples[start + at] == *sample);
-    (0..samples.len().saturating_sub(last)).find(|start| fits(*start)).unwrap_or_else(|| {
-        panic!("channel {channel}: {} packets are nowhere in {} samples", packets.len(), samples.len())
-    })
 }
