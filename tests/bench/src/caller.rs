@@ -11,6 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// When a request is sent again (RFC 3261 Timer A and E, without their doubling).
+const AGAIN: Duration = Duration::from_millis(500);
 /// How long the last reply is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -47,7 +49,8 @@ struct Call {
     dialog: Option<(String, String, String)>,
     dialled: String,
     end: Option<UdpSocket>,
-    over: bool,
+    /// What is not answered yet, and when it was sent.
+    pending: Option<(String, Instant)>,
 }
 
 impl Caller {
@@ -93,6 +96,7 @@ impl Caller {
             while let Some((_, number)) = hang_ups.pop_front_if(|(due, _)| *due <= now) {
                 self.bye(number)?;
             }
+            self.send_again(now)?;
             let next_call = (placed < calls).then(|| began + Duration::from_secs(1) / rate * placed);
             let next_end = hang_ups.front().map(|(due, _)| *due);
             let due = next_call.into_iter().chain(next_end).min().unwrap_or(now + Duration::from_millis(100));
@@ -138,6 +142,7 @@ impl Caller {
         }
         let deadline = Instant::now() + PATIENCE;
         while !left.is_empty() && Instant::now() < deadline {
+            self.send_again(Instant::now())?;
             if let Some(Heard::Over(number)) = self.hear(Instant::now() + Duration::from_millis(100))? {
                 left.retain(|other| *other != number);
             }
@@ -166,18 +171,35 @@ impl Caller {
             dialog: None,
             dialled: dialled.to_owned(),
             end: own,
-            over: false,
+            pending: Some((request.clone(), Instant::now())),
         };
         self.live.insert(number, call);
         self.socket.send_to(request.as_bytes(), to)?;
         Ok(())
     }
 
-    fn bye(&self, number: u32) -> Result<(), Failure> {
-        let Some(call) = self.live.get(&number) else { return Ok(()) };
-        let Some((target, routes, far)) = &call.dialog else { return Ok(()) };
+    fn bye(&mut self, number: u32) -> Result<(), Failure> {
+        let Some(Call { dialog: Some((target, routes, far)), to, .. }) = self.live.get(&number) else {
+            return Ok(());
+        };
         let head = self.head("BYE", number, target, far)?;
-        self.socket.send_to(format!("{head}{routes}Content-Length: 0\r\n\r\n").as_bytes(), call.to)?;
+        let request = format!("{head}{routes}Content-Length: 0\r\n\r\n");
+        self.socket.send_to(request.as_bytes(), *to)?;
+        if let Some(call) = self.live.get_mut(&number) {
+            call.pending = Some((request, Instant::now()));
+        }
+        Ok(())
+    }
+
+    fn send_again(&mut self, now: Instant) -> Result<(), Failure> {
+        for call in self.live.values_mut() {
+            if let Some((request, sent)) = &mut call.pending
+                && now.saturating_duration_since(*sent) > AGAIN
+            {
+                self.socket.send_to(request.as_bytes(), call.to)?;
+                *sent = now;
+            }
+        }
         Ok(())
     }
 
@@ -205,10 +227,12 @@ impl Caller {
             // The other side ends it.
             let reply = message.reply("200 OK", "c", "Content-Length: 0\r\n\r\n");
             self.socket.send_to(reply.as_bytes(), from)?;
-            return Ok(message.asks("BYE").then_some(Heard::Over(number)));
+            let known = message.asks("BYE") && self.live.remove(&number).is_some();
+            return Ok(known.then_some(Heard::Over(number)));
         };
         let answers_invite = message.one("CSeq").ends_with("INVITE");
         let Some(call) = self.live.get_mut(&number) else { return Ok(None) };
+        call.pending = None;
         match status {
             200 if answers_invite => {
                 let again = call.dialog.is_some();
@@ -228,15 +252,14 @@ impl Caller {
             300.. if answers_invite => {
                 let (to, target) = (call.to, format!("sip:{}@{}", call.dialled, call.to));
                 let far = message.one("To").to_owned();
-                call.over = true;
                 let request = self.head("ACK", number, &target, &far)?.replace("z9hG4bKACK", "z9hG4bKINVITE");
                 self.socket.send_to(format!("{request}Content-Length: 0\r\n\r\n").as_bytes(), to)?;
                 self.live.remove(&number);
                 Ok(Some(Heard::Refused(number)))
             }
             200.. if !answers_invite => {
-                let over = std::mem::replace(&mut call.over, true);
-                Ok((!over).then_some(Heard::Over(number)))
+                self.live.remove(&number);
+                Ok(Some(Heard::Over(number)))
             }
             _ => Ok(None),
         }
