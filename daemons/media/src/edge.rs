@@ -6,13 +6,15 @@ use crate::{
     worker::{Handle, Order, Word},
 };
 use record_api::{Feed, Record};
-use route_api::{AttachMedia, Hear, MediaCommand, MediaEvent, Route};
+use route_api::{AttachMedia, Hear, MediaCommand, Route};
 use service::Client;
 use std::{os::fd::OwnedFd, time::Duration};
 use tokio::sync::mpsc;
 use types::RecordingId;
 
 const PAUSE: Duration = Duration::from_millis(200);
+/// Events that route is told at once.
+const TOGETHER: usize = 64;
 /// How often a feed is offered to a record side that is away. Then its end is closed, and the worker, which
 /// notices, makes another.
 const OFFERS: u32 = 50;
@@ -43,29 +45,35 @@ pub async fn attach(route: Client<Route>, worker: Handle, mut prompts: Prompts) 
     }
 }
 
-/// Passes on what the worker says, until it ends.
+/// Passes on what the worker says, until it ends: what waits for route together.
 pub async fn listen(mut words: mpsc::Receiver<Word>, route: Client<Route>, record: Client<Record>) {
-    while let Some(word) = words.recv().await {
-        match word {
-            Word::Event(event) => tell(&route, event).await,
-            Word::Feed(recording, descriptor) => {
-                tokio::spawn(hand_over(record.clone(), recording, descriptor));
+    let mut waiting = Vec::with_capacity(TOGETHER);
+    while words.recv_many(&mut waiting, TOGETHER).await > 0 {
+        let mut events = Vec::new();
+        for word in waiting.drain(..) {
+            match word {
+                Word::Event(event) => events.push(Hear { event }),
+                Word::Feed(recording, descriptor) => {
+                    tokio::spawn(hand_over(record.clone(), recording, descriptor));
+                }
             }
         }
+        tell(&route, &events).await;
     }
 }
 
-async fn tell(route: &Client<Route>, event: MediaEvent) {
-    loop {
-        match route.call(Hear { event: event.clone() }).await {
-            Ok(_) => return,
-            Err(service::Error::Refused(refusal)) => {
-                tracing::error!(%refusal, "route refused an event");
-                return;
-            }
-            Err(error) => tracing::warn!(%error, "route is away: the event waits"),
+/// In order, and again until each is heard.
+async fn tell(route: &Client<Route>, mut events: &[Hear]) {
+    while !events.is_empty() {
+        let (heard, broken) = route.call_all(events).await;
+        for refusal in heard.iter().filter_map(|heard| heard.as_ref().err()) {
+            tracing::error!(%refusal, "route refused an event");
         }
-        tokio::time::sleep(PAUSE).await;
+        events = events.get(heard.len()..).unwrap_or_default();
+        if let Some(error) = broken {
+            tracing::warn!(%error, "route is away: events wait");
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 }
 

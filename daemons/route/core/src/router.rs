@@ -208,6 +208,11 @@ impl Router {
         &self.roster
     }
 
+    /// The agents, where one may have changed since this was last asked.
+    pub fn touched_roster(&mut self) -> Option<&Roster> {
+        self.roster.0.take_touched().then_some(&self.roster)
+    }
+
     /// The section `[route]` in force.
     pub fn settings(&self) -> &Route {
         &self.plan.route
