@@ -215,7 +215,12 @@ impl Called {
         Self { daemon: I::DAEMON, method: M::NAME }
     }
 
-    fn queue(self, connection: &mut Connection, parameters: &impl Serialize, more: bool) -> Result<(), Error> {
+    fn queue(
+        self,
+        connection: &mut Connection,
+        parameters: &impl Serialize,
+        more: bool,
+    ) -> Result<(), Error> {
         let method = format!("cn.yanmen.{}.{}", self.daemon, self.method);
         connection.queue(&Ask { method: &method, parameters, more }).map_err(|error| self.broken(error))
     }

@@ -130,8 +130,8 @@ macro_rules! interface {
 /// What [`interface!`](crate::interface!) expands to needs; no one else.
 #[doc(hidden)]
 pub mod private {
-    pub use schemars::Schema;
     pub use super::Decoded;
+    pub use schemars::Schema;
     pub use serde_json::from_str;
 
     pub fn schema_for<T: schemars::JsonSchema>() -> Schema {

@@ -239,10 +239,12 @@ impl<I: Interface> Session<I> {
         }
         match I::decode(method, parameters, answer) {
             Decoded::NoMethod(answer) => {
-                answer.refuse(Refusal::not_found("house.no-method", format!("{} has no {method}", I::DAEMON)));
+                answer
+                    .refuse(Refusal::not_found("house.no-method", format!("{} has no {method}", I::DAEMON)));
             }
             Decoded::Malformed(error, answer) => {
-                answer.refuse(Refusal::invalid("house.parameters", format!("parameters of {method}: {error}")));
+                answer
+                    .refuse(Refusal::invalid("house.parameters", format!("parameters of {method}: {error}")));
             }
             Decoded::Call(decoded) => {
                 let request = Request { peer: self.peer.clone(), descriptors, call: decoded };
@@ -333,7 +335,9 @@ async fn put<I: Interface>(
 fn reply(outcome: Result<Box<RawValue>, Refusal>) -> WireReply {
     let refusal = match outcome {
         // Varlink's parameters are an object; `()` is null in JSON.
-        Ok(reply) if reply.get() == "null" => return WireReply { parameters: encode(&json!({})).ok(), ..WireReply::default() },
+        Ok(reply) if reply.get() == "null" => {
+            return WireReply { parameters: encode(&json!({})).ok(), ..WireReply::default() };
+        }
         Ok(reply) => return WireReply { parameters: Some(reply), ..WireReply::default() },
         Err(refusal) => refusal,
     };

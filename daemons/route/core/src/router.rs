@@ -369,7 +369,7 @@ impl Router {
     /// Renews the memo of the caller's leg where the call has changed.
     fn remember(&mut self, call: &mut Call) {
         let memo = memo::of_call(call);
-        if memo.0 != call.remembered {
+        if memo.0 != call.remembered || mutant::mutant("route-remembers-unchanged") {
             call.remembered.clone_from(&memo.0);
             self.signal(SignallingCommand::Remember { leg: call.caller.id, memo });
         }
