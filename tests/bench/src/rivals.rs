@@ -47,6 +47,8 @@ impl Rival {
         let log = fs::File::create(folder.path().join("log"))?;
         let child = Command::new(path)
             .args(arguments)
+            // Where rtpengine leaves a core when it is told to stop.
+            .current_dir(folder.path())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
