@@ -24,6 +24,8 @@ PATH=$PATH:/usr/sbin:/sbin
 if [ "$1" = bench ]; then
     lacks sip-tester command -v sipp
     lacks openssl command -v openssl
+    lacks kamailio command -v kamailio
+    lacks rtpengine-daemon command -v rtpengine
 fi
 if [ "$1" = test ]; then
     lacks e2fsprogs command -v mke2fs

@@ -38,6 +38,8 @@ use tokio::{
 
 /// How long the supervisor sleeps where nothing is due.
 const IDLE: Duration = Duration::from_secs(10);
+/// The longest time that the kept descriptors in the status may be old.
+const SHOW: Duration = Duration::from_millis(250);
 
 /// How late the supervisor may wake before it blames itself for what it has not heard.
 const LATE: Duration = Duration::from_secs(2);
@@ -140,16 +142,15 @@ async fn supervise(home: &Home, terms: Terms, settings: &settings::Settings) -> 
         for child in &mut children {
             child.advance(now);
         }
-        let status = Status::of(&children);
-        shown.write(home, &status);
-        told.tell(home, &status);
-        wake = children.iter().filter_map(Child::due).min().unwrap_or_else(|| Instant::now() + IDLE);
+        if shown.is_due(&mut children) {
+            let status = Status::of(&children);
+            shown.write(home, &status);
+            told.tell(home, &status);
+        }
+        let due = children.iter().filter_map(Child::due).chain(shown.due()).min();
+        wake = due.unwrap_or_else(|| Instant::now() + IDLE);
         tokio::select! {
-            Some((daemon, change)) = changes.recv() => {
-                for child in children.iter_mut().filter(|child| child.daemon().name == daemon) {
-                    child.heard(&change);
-                }
-            }
+            Some(change) = changes.recv() => hear(&mut children, change, &mut changes),
             () = tokio::time::sleep_until(wake) => {}
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
@@ -158,6 +159,21 @@ async fn supervise(home: &Home, terms: Terms, settings: &settings::Settings) -> 
     told.say(&text("ym.stops", &[]));
     stop_by_floor(home, &mut children, &mut changes, &mut shown).await;
     Ok(())
+}
+
+/// Takes in what daemons said: all that waits, since the kept descriptors of calls come and go in numbers.
+fn hear(
+    children: &mut [Child],
+    first: (&'static str, child::News),
+    others: &mut mpsc::Receiver<(&'static str, child::News)>,
+) {
+    let mut next = Some(first);
+    while let Some((daemon, change)) = next {
+        if let Some(child) = children.iter_mut().find(|child| child.daemon().name == daemon) {
+            child.heard(change);
+        }
+        next = others.try_recv().ok();
+    }
 }
 
 /// Ends the floors from the most exposed to the most trusted, so that each daemon can still ask those below
@@ -174,11 +190,7 @@ async fn stop_by_floor(
         children.iter_mut().filter(here).for_each(|child| child.stop(Signal::SIGTERM));
         while children.iter().any(|child| child.daemon().floor == *floor && child.lives()) {
             tokio::select! {
-                Some((daemon, change)) = changes.recv() => {
-                    for child in children.iter_mut().filter(|child| child.daemon().name == daemon) {
-                        child.heard(&change);
-                    }
-                }
+                Some(change) = changes.recv() => hear(children, change, changes),
                 () = tokio::time::sleep_until(deadline) => {
                     children.iter_mut().filter(here).for_each(|child| child.stop(Signal::SIGKILL));
                     deadline = Instant::now() + STOP;
@@ -190,20 +202,42 @@ async fn stop_by_floor(
     shown.write(home, &Status::of(children));
 }
 
-/// The status as it was written last.
+/// The status as it was written last, and when. What turns a daemon's life is shown at once, what descriptors are
+/// kept [`SHOW`] later at most.
 #[derive(Default)]
-struct Shown(Option<Status>);
+struct Shown {
+    status: Option<Status>,
+    at: Option<Instant>,
+    stale: bool,
+}
 
 impl Shown {
+    /// Whether it is to be written now.
+    fn is_due(&mut self, children: &mut [Child]) -> bool {
+        let mut turned = self.status.is_none();
+        for child in children {
+            let (turn, kept) = child.take_news();
+            turned |= turn;
+            self.stale |= turn || kept;
+        }
+        turned || self.due().is_some_and(|due| Instant::now() >= due)
+    }
+
+    /// When it is to be written.
+    fn due(&self) -> Option<Instant> {
+        self.at.filter(|_| self.stale).map(|at| at + SHOW)
+    }
+
     /// Writes it where it has changed. A full disk hides the house from `ym status` and does not end it.
     fn write(&mut self, home: &Home, status: &Status) {
-        if self.0.as_ref() == Some(status) {
+        (self.at, self.stale) = (Some(Instant::now()), false);
+        if self.status.as_ref() == Some(status) {
             return;
         }
         if let Err(failure) = home.write_status(status) {
             crate::output::complain(&format!("ym: {failure}"));
         }
-        self.0 = Some(status.clone());
+        self.status = Some(status.clone());
     }
 }
 

@@ -3,10 +3,10 @@
 use crate::{
     error::{Error, Refusal, RefusalKind},
     interface::{Interface, Method},
-    wire::{Connection, WireCall, WireReply},
+    wire::{Ask, Connection, WireReply},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 use std::{
     io,
     marker::PhantomData,
@@ -65,9 +65,8 @@ impl<I: Interface> Client<I> {
         patience: Duration,
     ) -> Result<(M::Reply, Vec<OwnedFd>), Error> {
         let called = Called::of::<I, M>();
-        let call = called.with(&method, false)?;
         let exchange = async {
-            let mut connection = self.send(called, &call, &descriptors).await?;
+            let mut connection = self.send(called, &method, false, &descriptors).await?;
             let (reply, received) = called.read(&mut connection).await?;
             self.keep(connection);
             Ok((called.understand(reply)?, received))
@@ -79,33 +78,75 @@ impl<I: Interface> Client<I> {
         }))
     }
 
+    /// Calls `method` several times at once: they are heard in this order, and answered together. What each came to,
+    /// and why there is no more of it.
+    pub async fn call_all<M: Method<I>>(
+        &self,
+        methods: &[M],
+    ) -> (Vec<Result<M::Reply, Refusal>>, Option<Error>) {
+        let called = Called::of::<I, M>();
+        let mut replies = Vec::with_capacity(methods.len());
+        let exchange = async {
+            let Some((first, others)) = methods.split_first() else { return Ok(()) };
+            let mut connection = self.open().await?;
+            for method in [first].into_iter().chain(others) {
+                called.queue(&mut connection, method, false)?;
+            }
+            connection.flush().await.map_err(|error| called.broken(error))?;
+            while replies.len() < methods.len() {
+                let (reply, _none) = called.read(&mut connection).await?;
+                replies.push(match called.understand(reply) {
+                    Err(Error::Refused(refusal)) => Err(refusal),
+                    outcome => Ok(outcome?),
+                });
+            }
+            self.keep(connection);
+            Ok(())
+        };
+        let late =
+            Error::TimedOut { daemon: called.daemon, method: called.method, seconds: PATIENCE.as_secs() };
+        let outcome = tokio::time::timeout(PATIENCE, exchange).await.unwrap_or(Err(late));
+        (replies, outcome.err())
+    }
+
     /// Calls a streaming method. The stream has its own connection and lasts until either side ends it.
     ///
     /// # Errors
     /// As [`Client::call`].
     pub async fn stream<M: Method<I>>(&self, method: M) -> Result<Stream<M::Reply>, Error> {
         let called = Called::of::<I, M>();
-        let connection = self.send(called, &called.with(&method, true)?, &[]).await?;
+        let connection = self.send(called, &method, true, &[]).await?;
         Ok(Stream { connection, called, reply: PhantomData })
     }
 
     /// Sends the call on an idle connection, or on a new one where the idle one has been closed meanwhile.
-    async fn send(
+    async fn send<M: Method<I>>(
         &self,
         called: Called,
-        call: &WireCall,
+        method: &M,
+        more: bool,
         descriptors: &[OwnedFd],
     ) -> Result<Connection, Error> {
-        let idle = self.idle().pop();
-        if let Some(mut connection) = idle
-            && still_open(&connection)
-            && connection.write(call, descriptors).await.is_ok()
-        {
-            return Ok(connection);
+        let mut connection = self.open().await?;
+        called.queue(&mut connection, method, more)?;
+        match connection.send(descriptors).await {
+            Ok(()) => Ok(connection),
+            Err(_closed_meanwhile) => {
+                let mut connection = self.connect().await?;
+                called.queue(&mut connection, method, more)?;
+                connection.send(descriptors).await.map_err(|error| called.broken(error))?;
+                Ok(connection)
+            }
         }
-        let mut connection = self.connect().await?;
-        connection.write(call, descriptors).await.map_err(|error| called.broken(error))?;
-        Ok(connection)
+    }
+
+    /// An idle connection, or a new one.
+    async fn open(&self) -> Result<Connection, Error> {
+        let idle = self.idle().pop();
+        match idle.filter(still_open) {
+            Some(connection) => Ok(connection),
+            None => self.connect().await,
+        }
     }
 
     async fn connect(&self) -> Result<Connection, Error> {
@@ -174,10 +215,14 @@ impl Called {
         Self { daemon: I::DAEMON, method: M::NAME }
     }
 
-    fn with(self, parameters: &impl Serialize, more: bool) -> Result<WireCall, Error> {
-        let parameters = serde_json::to_value(parameters).map_err(|error| self.malformed(&error))?;
+    fn queue(
+        self,
+        connection: &mut Connection,
+        parameters: &impl Serialize,
+        more: bool,
+    ) -> Result<(), Error> {
         let method = format!("cn.yanmen.{}.{}", self.daemon, self.method);
-        Ok(WireCall { method, parameters, more, oneway: false })
+        connection.queue(&Ask { method: &method, parameters, more }).map_err(|error| self.broken(error))
     }
 
     async fn read(self, connection: &mut Connection) -> Result<(WireReply, Vec<OwnedFd>), Error> {
@@ -193,9 +238,12 @@ impl Called {
 
     fn understand<R: DeserializeOwned>(self, reply: WireReply) -> Result<R, Error> {
         let Some(name) = reply.error else {
-            return serde_json::from_value(reply.parameters).map_err(|error| self.malformed(&error));
+            let parameters = reply.parameters.as_deref().map_or("{}", RawValue::get);
+            return serde_json::from_str(parameters).map_err(|error| self.malformed(&error));
         };
-        let text = |key: &str| reply.parameters.get(key).and_then(Value::as_str).map(str::to_owned);
+        let parameters: Value =
+            reply.parameters.and_then(|all| serde_json::from_str(all.get()).ok()).unwrap_or_default();
+        let text = |key: &str| parameters.get(key).and_then(Value::as_str).map(str::to_owned);
         let kind = RefusalKind::of_wire_name(&name);
         let message =
             text("message").unwrap_or_else(|| format!("{} refused {}: {name}", self.daemon, self.method));

@@ -3,8 +3,9 @@
 
 use crate::error::Refusal;
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
 use std::{marker::PhantomData, os::fd::OwnedFd};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// What one daemon offers. Declared by [`interface!`](crate::interface!).
 pub trait Interface: 'static {
@@ -15,13 +16,13 @@ pub trait Interface: 'static {
     /// An enum with one variant a method: its parameters and where the reply goes.
     type Call: Send + 'static;
 
-    /// Decodes one call. `None`: no such method.
+    /// Decodes one call.
     #[doc(hidden)]
-    fn decode(
-        method: &str,
-        parameters: serde_json::Value,
-        answer: Answer,
-    ) -> Option<Result<Self::Call, (serde_json::Error, Answer)>>;
+    fn decode(method: &str, parameters: &str, answer: Answer) -> Decoded<Self::Call>;
+
+    /// Refuses one call.
+    #[doc(hidden)]
+    fn refuse(call: Self::Call, refusal: Refusal);
 
     /// JSON Schemas of parameters and reply, by method: what introspection and the golden files show.
     fn schemas() -> Vec<(&'static str, schemars::Schema, schemars::Schema)>;
@@ -86,15 +87,23 @@ macro_rules! interface {
 
             fn decode(
                 method: &str,
-                parameters: $crate::private::Value,
+                parameters: &str,
                 answer: $crate::Answer,
-            ) -> Option<Result<Call, ($crate::private::JsonError, $crate::Answer)>> {
+            ) -> $crate::private::Decoded<Call> {
                 match method {
-                    $(stringify!($method) => Some(match $crate::private::from_value::<$method>(parameters) {
-                        Ok(parameters) => Ok(Call::$method(parameters, answer.into())),
-                        Err(error) => Err((error, answer)),
-                    }),)*
-                    _ => None,
+                    $(stringify!($method) => match $crate::private::from_str::<$method>(parameters) {
+                        Ok(parameters) => {
+                            $crate::private::Decoded::Call(Call::$method(parameters, answer.into()))
+                        }
+                        Err(error) => $crate::private::Decoded::Malformed(error, answer),
+                    },)*
+                    _ => $crate::private::Decoded::NoMethod(answer),
+                }
+            }
+
+            fn refuse(call: Call, refusal: $crate::Refusal) {
+                match call {
+                    $(Call::$method(_, reply) => reply.refuse(refusal),)*
                 }
             }
 
@@ -121,22 +130,69 @@ macro_rules! interface {
 /// What [`interface!`](crate::interface!) expands to needs; no one else.
 #[doc(hidden)]
 pub mod private {
+    pub use super::Decoded;
     pub use schemars::Schema;
-    pub use serde_json::{Error as JsonError, Value, from_value};
+    pub use serde_json::from_str;
 
     pub fn schema_for<T: schemars::JsonSchema>() -> Schema {
         schemars::SchemaGenerator::default().into_root_schema_for::<T>()
     }
 }
 
+/// What became of a call's text.
+#[doc(hidden)]
+pub enum Decoded<C> {
+    /// The call.
+    Call(C),
+    /// Its parameters have another shape.
+    Malformed(serde_json::Error, Answer),
+    /// There is no such method.
+    NoMethod(Answer),
+}
+
 /// Where the frames of one answer go: the connection that asked.
 #[doc(hidden)]
-pub struct Answer(pub(crate) mpsc::Sender<Outgoing>);
+pub enum Answer {
+    /// One frame.
+    #[doc(hidden)]
+    Once(Once),
+    /// Frames until one side ends.
+    #[doc(hidden)]
+    Many(Many),
+}
+
+/// The way of one frame.
+#[doc(hidden)]
+pub struct Once(pub(crate) oneshot::Sender<Outgoing>);
+
+/// The way of many.
+#[doc(hidden)]
+pub struct Many(pub(crate) mpsc::Sender<Outgoing>);
+
+impl Answer {
+    /// The last frame. Where it does not go, the connection is gone, or so far behind that its end is what it will
+    /// see.
+    fn last(self, outcome: Result<Box<RawValue>, Refusal>, descriptors: Vec<OwnedFd>) {
+        let last = Outgoing::Last(outcome, descriptors);
+        match self {
+            Self::Once(Once(once)) => drop(once.send(last)),
+            Self::Many(Many(many)) => drop(many.try_send(last)),
+        }
+    }
+
+    pub(crate) fn refuse(self, refusal: Refusal) {
+        self.last(Err(refusal), Vec::new());
+    }
+
+    pub(crate) fn say(self, outcome: Result<Box<RawValue>, Refusal>) {
+        self.last(outcome, Vec::new());
+    }
+}
 
 /// One frame on its way to the caller.
 pub(crate) enum Outgoing {
-    Last(Result<serde_json::Value, Refusal>, Vec<OwnedFd>),
-    More(serde_json::Value, Vec<OwnedFd>),
+    Last(Result<Box<RawValue>, Refusal>, Vec<OwnedFd>),
+    More(Box<RawValue>),
 }
 
 /// The one reply of a call. Dropped without a reply, the caller is told Unavailable.
@@ -157,22 +213,30 @@ impl<T: Serialize> Reply<T> {
         self.send_with(outcome, Vec::new());
     }
 
+    /// Refuses.
+    pub fn refuse(self, refusal: Refusal) {
+        self.answer.refuse(refusal);
+    }
+
     /// Answers with descriptors beside the reply.
     pub fn send_with(self, outcome: Result<T, Refusal>, descriptors: Vec<OwnedFd>) {
-        // The channel holds one answer and this is it; it fails only when the connection is gone.
-        let _gone =
-            self.answer.0.try_send(Outgoing::Last(outcome.and_then(|reply| encode(&reply)), descriptors));
+        self.answer.last(outcome.and_then(|reply| encode(&reply)), descriptors);
     }
 }
 
 /// The replies of a streaming call. Dropped, the stream ends.
 pub struct Replies<T> {
-    answer: Answer,
+    answer: Option<mpsc::Sender<Outgoing>>,
     reply: PhantomData<fn(T)>,
 }
 
 impl<T> From<Answer> for Replies<T> {
     fn from(answer: Answer) -> Self {
+        // A call that wants one reply is refused before it comes here: its stream would be over at once.
+        let answer = match answer {
+            Answer::Many(Many(many)) => Some(many),
+            Answer::Once(_) => None,
+        };
         Self { answer, reply: PhantomData }
     }
 }
@@ -188,8 +252,8 @@ impl<T: Serialize> Replies<T> {
     /// # Errors
     /// [`Gone`] when the caller has left.
     pub async fn send(&self, reply: T) -> Result<(), Gone> {
-        let value = encode(&reply).map_err(|_unencodable| Gone)?;
-        self.answer.0.send(Outgoing::More(value, Vec::new())).await.map_err(|_| Gone)
+        let frame = Outgoing::More(encode(&reply).map_err(|_unencodable| Gone)?);
+        self.answer.as_ref().ok_or(Gone)?.send(frame).await.map_err(|_| Gone)
     }
 
     /// Sends one reply if the caller is not behind by more than the bound of 64 replies.
@@ -197,24 +261,27 @@ impl<T: Serialize> Replies<T> {
     /// # Errors
     /// [`Gone`] when the caller has left or is too far behind; the stream shall then be dropped.
     pub fn try_send(&self, reply: T) -> Result<(), Gone> {
-        let value = encode(&reply).map_err(|_unencodable| Gone)?;
-        self.answer.0.try_send(Outgoing::More(value, Vec::new())).map_err(|_| Gone)
+        let frame = Outgoing::More(encode(&reply).map_err(|_unencodable| Gone)?);
+        self.answer.as_ref().ok_or(Gone)?.try_send(frame).map_err(|_| Gone)
     }
 
     /// Ends the stream with a refusal.
     pub fn refuse(self, refusal: Refusal) {
-        // Fails only when the connection is gone or so far behind that its end is what it will see.
-        let _gone = self.answer.0.try_send(Outgoing::Last(Err(refusal), Vec::new()));
+        if let Some(many) = self.answer {
+            Answer::Many(Many(many)).refuse(refusal);
+        }
     }
 
     /// Resolves when the caller has left.
     pub async fn gone(&self) {
-        self.answer.0.closed().await;
+        if let Some(many) = &self.answer {
+            many.closed().await;
+        }
     }
 }
 
-fn encode<T: Serialize>(reply: &T) -> Result<serde_json::Value, Refusal> {
-    serde_json::to_value(reply).map_err(|error| {
+pub(crate) fn encode<T: Serialize>(reply: &T) -> Result<Box<RawValue>, Refusal> {
+    serde_json::value::to_raw_value(reply).map_err(|error| {
         Refusal::unavailable("house.unencodable", format!("a reply has no JSON form: {error}"))
     })
 }

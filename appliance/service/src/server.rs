@@ -5,14 +5,15 @@
 
 use crate::{
     error::{Refusal, RefusalKind},
-    interface::{Answer, Interface, Outgoing},
+    interface::{Answer, Decoded, Interface, Many, Once, Outgoing, encode},
     peer::{Peer, Privileges},
     refusals::Refusals,
     wire::{Connection, WireCall, WireReply},
 };
 use mutant::mutant;
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::RawValue};
 use std::{
+    collections::VecDeque,
     io,
     os::fd::OwnedFd,
     sync::Arc,
@@ -21,13 +22,17 @@ use std::{
 };
 use tokio::{
     net::UnixListener,
-    sync::{Semaphore, mpsc},
+    sync::{Semaphore, mpsc, oneshot},
 };
 
 /// Connections that one caller may hold.
 const CONNECTIONS: usize = 256;
 /// Calls of one caller that wait for the daemon; the next one is answered Busy.
 const WAITING: usize = 128;
+/// Calls of one connection that are taken in before the first of them is answered.
+const TOGETHER: usize = 64;
+/// Bytes of a stream that are written at once.
+const AT_ONCE: usize = 64 << 10;
 /// Replies of one stream that wait for its caller.
 const BEHIND: usize = 64;
 
@@ -134,131 +139,212 @@ struct Session<I: Interface> {
     refusals: Refusals,
 }
 
+/// The frames of one answer on their way.
+enum Answers {
+    Once(oneshot::Receiver<Outgoing>),
+    Many(mpsc::Receiver<Outgoing>),
+}
+
+impl Answers {
+    /// A way for one frame.
+    fn once() -> (Answer, Self) {
+        let (answer, answers) = oneshot::channel();
+        (Answer::Once(Once(answer)), Self::Once(answers))
+    }
+
+    /// A way for many.
+    fn many() -> (Answer, Self) {
+        let (answer, answers) = mpsc::channel(BEHIND);
+        (Answer::Many(Many(answer)), Self::Many(answers))
+    }
+
+    async fn next(&mut self) -> Option<Outgoing> {
+        match self {
+            Self::Once(once) => once.await.ok(),
+            Self::Many(many) => many.recv().await,
+        }
+    }
+
+    /// The next frame, where it is there.
+    fn try_next(&mut self) -> Option<Outgoing> {
+        match self {
+            Self::Once(once) => once.try_recv().ok(),
+            Self::Many(many) => many.try_recv().ok(),
+        }
+    }
+}
+
 impl<I: Interface> Session<I> {
     async fn run(self, mut connection: Connection) -> io::Result<()> {
         while let Some((bytes, descriptors)) = connection.read().await? {
-            let call: WireCall = serde_json::from_slice(&bytes)?;
-            if call.oneway {
-                return Err(io::Error::new(io::ErrorKind::Unsupported, "oneway calls are not used here"));
+            let (more, answers) = self.take(&bytes, descriptors)?;
+            if more {
+                self.stream(&mut connection, answers).await?;
+                continue;
             }
-            let more = call.more;
-            let answers = self.admit(call, descriptors);
-            self.answer(&mut connection, answers, more).await?;
+            // What was sent together is answered together.
+            let mut asked = VecDeque::from([answers]);
+            let mut stream = None;
+            while asked.len() < TOGETHER
+                && stream.is_none()
+                && let Some(bytes) = connection.read_here()
+            {
+                match self.take(&bytes, Vec::new())? {
+                    (true, answers) => stream = Some(answers),
+                    (false, answers) => asked.push_back(answers),
+                }
+            }
+            self.answer(&mut connection, asked).await?;
+            if let Some(answers) = stream {
+                self.stream(&mut connection, answers).await?;
+            }
         }
         Ok(())
     }
 
-    /// Passes the call on, or refuses it; either way the answers come from the returned channel.
-    fn admit(&self, call: WireCall, descriptors: Vec<OwnedFd>) -> mpsc::Receiver<Outgoing> {
-        let (sender, answers) = mpsc::channel(BEHIND);
-        let refuse = |sender: &mpsc::Sender<Outgoing>, refusal| {
-            // The channel is new and empty, and its receiver is in our hand.
-            let _fits = sender.try_send(Outgoing::Last(Err(refusal), Vec::new()));
-        };
+    /// Takes one call in; whether it wants many replies.
+    fn take(&self, bytes: &[u8], descriptors: Vec<OwnedFd>) -> io::Result<(bool, Answers)> {
+        let call: WireCall<'_> = serde_json::from_slice(bytes)?;
+        if call.oneway {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, "oneway calls are not used here"));
+        }
+        let (answer, answers) = if call.more { Answers::many() } else { Answers::once() };
+        self.admit(&call, descriptors, answer);
+        Ok((call.more, answers))
+    }
+
+    /// Passes the call on, or refuses it.
+    fn admit(&self, call: &WireCall<'_>, descriptors: Vec<OwnedFd>, answer: Answer) {
         let Some((interface, method)) = call.method.rsplit_once('.') else {
-            refuse(&sender, Refusal::invalid("house.no-method", "a method is INTERFACE.METHOD"));
-            return answers;
+            return answer.refuse(Refusal::invalid("house.no-method", "a method is INTERFACE.METHOD"));
+        };
+        let parameters = match call.parameters.map(RawValue::get) {
+            None | Some("null") => "{}",
+            Some(parameters) => parameters,
         };
         if interface == "org.varlink.service" {
-            let _fits =
-                sender.try_send(Outgoing::Last(introspect::<I>(method, &call.parameters), Vec::new()));
-            return answers;
+            return answer.say(introspect::<I>(method, parameters).and_then(|reply| encode(&reply)));
         }
         let ours = interface.strip_prefix("cn.yanmen.") == Some(I::DAEMON);
         let permitted = house::permits(self.peer.caller.name, I::DAEMON, method) || mutant("table-unchecked");
         if !ours || !permitted {
             self.refusals.tell(self.peer.caller.name, self.peer.uid, method);
             let message = format!("{} may not call {} of {}", self.peer.caller.name, method, I::DAEMON);
-            refuse(&sender, Refusal::not_permitted("house.not-in-table", message));
-            return answers;
+            return answer.refuse(Refusal::not_permitted("house.not-in-table", message));
         }
         let streaming = I::METHODS.iter().find(|facts| facts.name == method).map(|facts| facts.streaming);
         if streaming.is_some_and(|streaming| streaming != call.more) {
-            refuse(
-                &sender,
-                Refusal::invalid("house.more", format!("{method} is called with more = {}", !call.more)),
-            );
-            return answers;
+            let message = format!("{method} is called with more = {}", !call.more);
+            return answer.refuse(Refusal::invalid("house.more", message));
         }
-        let parameters = if call.parameters.is_null() { json!({}) } else { call.parameters };
-        match I::decode(method, parameters, Answer(sender.clone())) {
-            None => refuse(
-                &sender,
-                Refusal::not_found("house.no-method", format!("{} has no {method}", I::DAEMON)),
-            ),
-            Some(Err((error, _answer))) => {
-                refuse(
-                    &sender,
-                    Refusal::invalid("house.parameters", format!("parameters of {method}: {error}")),
-                );
+        match I::decode(method, parameters, answer) {
+            Decoded::NoMethod(answer) => {
+                answer
+                    .refuse(Refusal::not_found("house.no-method", format!("{} has no {method}", I::DAEMON)));
             }
-            Some(Ok(decoded)) => {
+            Decoded::Malformed(error, answer) => {
+                answer
+                    .refuse(Refusal::invalid("house.parameters", format!("parameters of {method}: {error}")));
+            }
+            Decoded::Call(decoded) => {
                 let request = Request { peer: self.peer.clone(), descriptors, call: decoded };
-                if self.queue.try_send(request).is_err() {
+                if let Err(refused) = self.queue.try_send(request) {
                     let (daemon, caller) = (I::DAEMON, self.peer.caller.name);
                     let message =
                         format!("{WAITING} calls of {caller} wait for {daemon}: try again in a moment");
-                    refuse(&sender, Refusal::busy("house.busy", message));
+                    I::refuse(refused.into_inner().call, Refusal::busy("house.busy", message));
                 }
             }
         }
-        answers
     }
 
-    async fn answer(
-        &self,
-        connection: &mut Connection,
-        mut answers: mpsc::Receiver<Outgoing>,
-        more: bool,
-    ) -> io::Result<()> {
-        loop {
-            let next = tokio::select! {
-                next = answers.recv() => next,
-                // The caller of a stream says nothing more: whatever becomes readable is its end.
-                _ = connection.readable(), if more => {
-                    return Err(io::ErrorKind::ConnectionAborted.into());
+    /// Writes the answers in the order of their calls: those that are there in one go.
+    async fn answer(&self, connection: &mut Connection, asked: VecDeque<Answers>) -> io::Result<()> {
+        for mut answers in asked {
+            let frame = match answers.try_next() {
+                Some(frame) => Some(frame),
+                None => {
+                    connection.flush().await?;
+                    answers.next().await
                 }
             };
-            match next {
-                Some(Outgoing::More(parameters, descriptors)) => {
-                    let reply = WireReply { parameters, continues: true, error: None };
-                    match connection.write(&reply, &descriptors).await {
-                        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
-                            return connection.write(&too_long::<I>(), &[]).await;
+            let (reply, descriptors) = match frame {
+                Some(Outgoing::Last(outcome, descriptors)) => (reply(outcome), descriptors),
+                Some(Outgoing::More(_)) | None => {
+                    let message = format!("{} gave no answer", I::DAEMON);
+                    (reply(Err(Refusal::unavailable("house.no-answer", message))), Vec::new())
+                }
+            };
+            put::<I>(connection, &reply, &descriptors).await?;
+        }
+        connection.flush().await
+    }
+
+    /// Writes the replies of a stream until it ends: those that are there in one go.
+    async fn stream(&self, connection: &mut Connection, mut answers: Answers) -> io::Result<()> {
+        loop {
+            let next = tokio::select! {
+                next = answers.next() => next,
+                // The caller of a stream says nothing more: whatever becomes readable is its end.
+                _ = connection.readable() => return Err(io::ErrorKind::ConnectionAborted.into()),
+            };
+            let mut frame = next;
+            while let Some(some) = frame {
+                match some {
+                    Outgoing::More(parameters) => {
+                        let reply = WireReply { parameters: Some(parameters), continues: true, error: None };
+                        match connection.queue(&reply) {
+                            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+                                return connection.write(&too_long::<I>(), &[]).await;
+                            }
+                            queued => queued?,
                         }
-                        written => written?,
+                    }
+                    Outgoing::Last(outcome, descriptors) => {
+                        put::<I>(connection, &reply(outcome), &descriptors).await?;
+                        return connection.flush().await;
                     }
                 }
-                Some(Outgoing::Last(outcome, descriptors)) => {
-                    return match connection.write(&reply(outcome), &descriptors).await {
-                        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
-                            connection.write(&too_long::<I>(), &[]).await
-                        }
-                        written => written,
-                    };
-                }
-                // A stream that ended: its connection ends with it, and the caller sees its end.
-                None if more => return Err(io::ErrorKind::ConnectionAborted.into()),
-                None => {
-                    let message = format!("{} gave no answer", I::DAEMON);
-                    let refusal = Refusal::unavailable("house.no-answer", message);
-                    return connection.write(&reply(Err(refusal)), &[]).await;
-                }
+                frame = if connection.queued() < AT_ONCE { answers.try_next() } else { None };
             }
+            if connection.queued() == 0 {
+                // A stream that ended: its connection ends with it, and the caller sees its end.
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
+            connection.flush().await?;
         }
     }
 }
 
-fn reply(outcome: Result<Value, Refusal>) -> WireReply {
-    match outcome {
+/// Takes a reply to be written; one with descriptors goes at once.
+async fn put<I: Interface>(
+    connection: &mut Connection,
+    reply: &WireReply,
+    descriptors: &[OwnedFd],
+) -> io::Result<()> {
+    let put = match descriptors {
+        [] => connection.queue(reply),
+        descriptors => connection.write(reply, descriptors).await,
+    };
+    match put {
+        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => connection.queue(&too_long::<I>()),
+        put => put,
+    }
+}
+
+fn reply(outcome: Result<Box<RawValue>, Refusal>) -> WireReply {
+    let refusal = match outcome {
         // Varlink's parameters are an object; `()` is null in JSON.
-        Ok(Value::Null) => WireReply { parameters: json!({}), ..WireReply::default() },
-        Ok(parameters) => WireReply { parameters, ..WireReply::default() },
-        Err(refusal) => WireReply {
-            parameters: json!({ "code": refusal.code, "message": refusal.message }),
-            continues: false,
-            error: Some(refusal.kind.wire_name().to_owned()),
-        },
+        Ok(reply) if reply.get() == "null" => {
+            return WireReply { parameters: encode(&json!({})).ok(), ..WireReply::default() };
+        }
+        Ok(reply) => return WireReply { parameters: Some(reply), ..WireReply::default() },
+        Err(refusal) => refusal,
+    };
+    WireReply {
+        parameters: encode(&json!({ "code": refusal.code, "message": refusal.message })).ok(),
+        continues: false,
+        error: Some(refusal.kind.wire_name().to_owned()),
     }
 }
 
@@ -269,8 +355,9 @@ fn too_long<I: Interface>() -> WireReply {
 }
 
 /// `org.varlink.service`: what this daemon is, and what its interface looks like.
-fn introspect<I: Interface>(method: &str, parameters: &Value) -> Result<Value, Refusal> {
+fn introspect<I: Interface>(method: &str, parameters: &str) -> Result<Value, Refusal> {
     let name = format!("cn.yanmen.{}", I::DAEMON);
+    let parameters: Value = serde_json::from_str(parameters).unwrap_or_default();
     match method {
         "GetInfo" => Ok(json!({
             "vendor": "Yanmen", "product": I::DAEMON, "version": env!("CARGO_PKG_VERSION"), "url": "",

@@ -139,6 +139,21 @@ async fn replies_refusals_streams_and_descriptors_pass() {
 }
 
 #[tokio::test]
+async fn what_is_called_together_is_answered_in_its_order() {
+    let (client, _refused, _directory) = client(house(ours()));
+    let mut signs: Vec<Sign> = (0..150).map(|n| Sign { purpose: n.to_string() }).collect();
+    signs[70].purpose = String::new();
+    let (replies, broken) = client.call_all(&signs).await;
+    assert!(broken.is_none() && replies.len() == 150, "{broken:?}");
+    for (n, reply) in replies.into_iter().enumerate() {
+        match reply {
+            Ok(word) => assert_eq!(word.word, n.to_string()),
+            Err(refusal) => assert_eq!((n, refusal.code.as_str()), (70, "key.purpose")),
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_call_without_an_answer_is_told() {
     let (client, _refused, _directory) = client(house(ours()));
     let Err(Error::Refused(refusal)) = client.call(Sign { purpose: "silence".into() }).await else {

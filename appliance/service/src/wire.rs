@@ -7,8 +7,12 @@ use nix::{
     sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recv, recvmsg, sendmsg},
 };
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use std::{
+    borrow::Cow,
+    ffi::CStr,
     io::{self, IoSlice, IoSliceMut},
+    ops::Range,
     os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
 };
 use tokio::{io::Interest, net::UnixStream};
@@ -21,15 +25,30 @@ pub const MAX_DESCRIPTORS: usize = 4;
 /// were cut off would stay open in this process, owned by nobody.
 const SENT_AT_ONCE: usize = 253;
 
-/// A call as it crosses the wire (varlink.org, "Method Call").
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct WireCall {
-    pub method: String,
-    #[serde(default)]
-    pub parameters: serde_json::Value,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+/// What a read buffer holds at first; it grows to the longest message.
+const ROOM: usize = 4 << 10;
+/// No longer than this is a buffer kept for the next message.
+const KEPT: usize = 64 << 10;
+
+/// A call as it is sent (varlink.org, "Method Call").
+#[derive(Debug, Serialize)]
+pub(crate) struct Ask<'a, P> {
+    pub method: &'a str,
+    pub parameters: &'a P,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub more: bool,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+}
+
+/// A call as it comes.
+#[derive(Debug, Deserialize)]
+pub(crate) struct WireCall<'a> {
+    #[serde(borrow)]
+    pub method: Cow<'a, str>,
+    #[serde(default, borrow)]
+    pub parameters: Option<&'a RawValue>,
+    #[serde(default)]
+    pub more: bool,
+    #[serde(default)]
     pub oneway: bool,
 }
 
@@ -37,24 +56,35 @@ pub(crate) struct WireCall {
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct WireReply {
     #[serde(default)]
-    pub parameters: serde_json::Value,
+    pub parameters: Option<Box<RawValue>>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub continues: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
 
-/// One connection with its read buffer.
+/// One connection with its buffers.
 pub struct Connection {
     stream: UnixStream,
+    /// What came and is not read out lies in `came` of it.
     received: Vec<u8>,
+    came: Range<usize>,
     descriptors: Vec<OwnedFd>,
+    control: Vec<u8>,
+    outgoing: Vec<u8>,
 }
 
 impl Connection {
     /// Takes over a connected stream.
     pub fn new(stream: UnixStream) -> Self {
-        Self { stream, received: Vec::new(), descriptors: Vec::new() }
+        Self {
+            stream,
+            received: Vec::new(),
+            came: 0..0,
+            descriptors: Vec::new(),
+            control: Vec::new(),
+            outgoing: Vec::new(),
+        }
     }
 
     /// The stream beneath, for its peer credentials.
@@ -68,30 +98,39 @@ impl Connection {
     /// # Errors
     /// The kernel's, and `InvalidData` for a message over the bounds or cut off in its middle.
     pub async fn read(&mut self) -> io::Result<Option<(Vec<u8>, Vec<OwnedFd>)>> {
-        let mut searched = 0;
         loop {
-            if let Some(at) = self.received[searched..].iter().position(|byte| *byte == 0) {
-                let rest = self.received.split_off(searched + at + 1);
-                let mut message = std::mem::replace(&mut self.received, rest);
-                message.pop();
+            if let Some(message) = self.read_here() {
                 return Ok(Some((message, std::mem::take(&mut self.descriptors))));
             }
-            searched = self.received.len();
-            if searched > MAX_MESSAGE {
+            if self.came.len() > MAX_MESSAGE {
                 return Err(io::Error::new(io::ErrorKind::InvalidData, "message too long"));
             }
             if self.receive().await? == 0 {
-                return match searched {
-                    0 => Ok(None),
-                    _ => Err(io::Error::new(io::ErrorKind::InvalidData, "cut off inside a message")),
+                return match self.came.is_empty() {
+                    true => Ok(None),
+                    false => Err(io::Error::new(io::ErrorKind::InvalidData, "cut off inside a message")),
                 };
             }
         }
     }
 
+    /// The next message, where all of it has come already.
+    pub(crate) fn read_here(&mut self) -> Option<Vec<u8>> {
+        let came = self.received.get(self.came.clone())?;
+        let message = CStr::from_bytes_until_nul(came).ok()?.to_bytes().to_vec();
+        self.came.start += message.len() + 1;
+        if self.came.is_empty() {
+            self.came = 0..0;
+            if self.received.len() > KEPT {
+                self.received = Vec::new();
+            }
+        }
+        Some(message)
+    }
+
     /// Whether everything that came has been read out.
     pub(crate) fn is_drained(&self) -> bool {
-        self.received.is_empty() && self.descriptors.is_empty()
+        self.came.is_empty() && self.descriptors.is_empty()
     }
 
     /// Resolves when the far side has something to read, or has left.
@@ -105,46 +144,99 @@ impl Connection {
     }
 
     async fn receive(&mut self) -> io::Result<usize> {
+        if self.came.end == self.received.len() {
+            self.received.drain(..self.came.start);
+            self.came = 0..self.came.len();
+            let length = (2 * self.came.len()).max(ROOM);
+            self.received.resize(length, 0);
+        }
+        if self.control.is_empty() {
+            self.control = match mutant("descriptors-leaked") {
+                true => cmsg_space!([RawFd; MAX_DESCRIPTORS]),
+                false => cmsg_space!([RawFd; SENT_AT_ONCE]),
+            };
+            self.control.resize(self.control.capacity(), 0);
+        }
         let descriptor = self.stream.as_raw_fd();
-        let (bytes, descriptors) =
-            self.stream.async_io(Interest::READABLE, || receive_once(descriptor)).await?;
+        let Self { stream, received, came, control, .. } = self;
+        let room = received.get_mut(came.end..).unwrap_or_default();
+        let receive = || receive_once(descriptor, room, control);
+        let (length, descriptors) = stream.async_io(Interest::READABLE, receive).await?;
+        self.came.end += length;
         self.descriptors.extend(descriptors);
         if self.descriptors.len() > MAX_DESCRIPTORS {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "too many descriptors"));
         }
-        self.received.extend_from_slice(&bytes);
-        Ok(bytes.len())
+        Ok(length)
     }
 
-    /// Writes one message, its NUL and its descriptors.
+    /// Writes one message, its NUL and its descriptors, after what is queued.
     ///
     /// # Errors
     /// The kernel's, and `FileTooLarge` for a message over the bound: nothing of it is written.
     pub async fn write(&mut self, message: &impl Serialize, descriptors: &[OwnedFd]) -> io::Result<()> {
-        let mut bytes = serde_json::to_vec(message)?;
-        if bytes.len() > MAX_MESSAGE && !mutant("message-unbounded") {
+        if !descriptors.is_empty() {
+            // They ride with the first byte of their own message.
+            self.flush().await?;
+        }
+        self.queue(message)?;
+        self.send(descriptors).await
+    }
+
+    /// Takes one message to be written by [`Connection::flush`], together with others.
+    ///
+    /// # Errors
+    /// `FileTooLarge` for a message over the bound: nothing of it is taken.
+    pub(crate) fn queue(&mut self, message: &impl Serialize) -> io::Result<()> {
+        let start = self.outgoing.len();
+        let written = serde_json::to_writer(&mut self.outgoing, message);
+        let length = self.outgoing.len() - start;
+        if written.is_err() || length > MAX_MESSAGE && !mutant("message-unbounded") {
+            self.outgoing.truncate(start);
+            written?;
             return Err(io::ErrorKind::FileTooLarge.into());
         }
-        bytes.push(0);
+        self.outgoing.push(0);
+        Ok(())
+    }
+
+    /// How many bytes are queued.
+    pub(crate) fn queued(&self) -> usize {
+        self.outgoing.len()
+    }
+
+    /// Writes what is queued.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(crate) async fn flush(&mut self) -> io::Result<()> {
+        self.send(&[]).await
+    }
+
+    /// Writes what is queued; the descriptors ride with its first byte.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(crate) async fn send(&mut self, descriptors: &[OwnedFd]) -> io::Result<()> {
         let raw: Vec<RawFd> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
         let socket = self.stream.as_raw_fd();
+        let bytes = std::mem::take(&mut self.outgoing);
         let mut written = 0;
         while written < bytes.len() {
             let (rest, riding) = (&bytes[written..], if written == 0 { raw.as_slice() } else { &[] });
             written += self.stream.async_io(Interest::WRITABLE, || send_once(socket, rest, riding)).await?;
         }
+        if bytes.capacity() <= KEPT {
+            self.outgoing = bytes;
+            self.outgoing.clear();
+        }
         Ok(())
     }
 }
 
-fn receive_once(socket: RawFd) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
-    let mut bytes = vec![0; 16 << 10];
-    let mut control = match mutant("descriptors-leaked") {
-        true => cmsg_space!([RawFd; MAX_DESCRIPTORS]),
-        false => cmsg_space!([RawFd; SENT_AT_ONCE]),
-    };
-    let mut slices = [IoSliceMut::new(&mut bytes)];
-    let message = recvmsg::<()>(socket, &mut slices, Some(&mut control), MsgFlags::MSG_CMSG_CLOEXEC)?;
+fn receive_once(socket: RawFd, room: &mut [u8], control: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
+    let mut slices = [IoSliceMut::new(room)];
+    let message = recvmsg::<()>(socket, &mut slices, Some(control), MsgFlags::MSG_CMSG_CLOEXEC)?;
     let mut descriptors = Vec::new();
     for part in message.cmsgs()? {
         if let ControlMessageOwned::ScmRights(received) = part {
@@ -154,9 +246,7 @@ fn receive_once(socket: RawFd) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
             }
         }
     }
-    let length = message.bytes;
-    bytes.truncate(length);
-    Ok((bytes, descriptors))
+    Ok((message.bytes, descriptors))
 }
 
 fn send_once(socket: RawFd, bytes: &[u8], descriptors: &[RawFd]) -> io::Result<usize> {

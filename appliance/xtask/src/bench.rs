@@ -14,9 +14,8 @@ pub fn run(repository: &Repository, names: &[String]) -> Result<(), Failure> {
         .map(|name| format!("there is no bench {name}: choose among {}", all.join(", ")))
         .collect();
     Failure::unless_empty(unknown)?;
-    // The daemons that are measured, and the measuring programs.
-    let packages = ["--package", "sip", "--package", "media", "--package", "bench"];
-    shell::watched(&repository.cargo(["build", "--quiet", "--release", "--bins"]).args(packages))?;
+    // The whole house, and the measuring programs.
+    shell::watched(&repository.cargo(["build", "--quiet", "--release", "--workspace", "--bins"]))?;
     let commit = commit(repository);
     for name in all.iter().filter(|name| names.is_empty() || names.contains(name)) {
         let program = repository.target().join("release").join(format!("bench-{name}"));

@@ -6,13 +6,15 @@ use crate::{
     worker::{Handle, Order, Word},
 };
 use record_api::{Feed, Record};
-use route_api::{AttachMedia, Captured, Hear, MediaCommand, MediaEvent, Route};
+use route_api::{AttachMedia, Captured, Hear, MediaCommand, Route, capture::Copying};
 use service::{Client, Stream};
 use std::{os::fd::OwnedFd, time::Duration};
 use tokio::sync::mpsc;
 use types::RecordingId;
 
 const PAUSE: Duration = Duration::from_millis(200);
+/// Events that route is told at once.
+const TOGETHER: usize = 64;
 /// How often a feed is offered to a record side that is away. Then its end is closed, and the worker, which
 /// notices, makes another.
 const OFFERS: u32 = 50;
@@ -52,41 +54,48 @@ async fn open(route: &Client<Route>, standing: AttachMedia) -> Result<Stream<Med
     route.stream(last).await
 }
 
-/// Passes on what the worker says, until it ends.
+/// Passes on what the worker says, until it ends: what waits for route together.
 pub async fn listen(mut words: mpsc::Receiver<Word>, route: Client<Route>, record: Client<Record>) {
-    while let Some(word) = words.recv().await {
-        match word {
-            Word::Event(event) => tell(&route, event).await,
-            Word::Captured(copying, descriptor) => {
-                let route = route.clone();
-                tokio::spawn(async move {
-                    let capture = copying.capture;
-                    let descriptors = descriptor.into_iter().collect();
-                    let handed =
-                        route.call_with(Captured { copying }, descriptors, Duration::from_secs(5)).await;
-                    if let Err(error) = handed {
-                        tracing::warn!(%capture, %error, "route did not take a capture");
-                    }
-                });
-            }
-            Word::Feed(recording, descriptor) => {
-                tokio::spawn(hand_over(record.clone(), recording, descriptor));
+    let mut waiting = Vec::with_capacity(TOGETHER);
+    while words.recv_many(&mut waiting, TOGETHER).await > 0 {
+        let mut events = Vec::new();
+        for word in waiting.drain(..) {
+            match word {
+                Word::Event(event) => events.push(Hear { event }),
+                Word::Captured(copying, descriptor) => {
+                    tokio::spawn(offer_capture(route.clone(), copying, descriptor));
+                }
+                Word::Feed(recording, descriptor) => {
+                    tokio::spawn(hand_over(record.clone(), recording, descriptor));
+                }
             }
         }
+        tell(&route, &events).await;
     }
 }
 
-async fn tell(route: &Client<Route>, event: MediaEvent) {
-    loop {
-        match route.call(Hear { event: event.clone() }).await {
-            Ok(_) => return,
-            Err(service::Error::Refused(refusal)) => {
-                tracing::error!(%refusal, "route refused an event");
-                return;
-            }
-            Err(error) => tracing::warn!(%error, "route is away: the event waits"),
+/// Gives route its end of a capture, or the news that an earlier life's goes on.
+async fn offer_capture(route: Client<Route>, copying: Copying, descriptor: Option<OwnedFd>) {
+    let capture = copying.capture;
+    let descriptors = descriptor.into_iter().collect();
+    let handed = route.call_with(Captured { copying }, descriptors, Duration::from_secs(5)).await;
+    if let Err(error) = handed {
+        tracing::warn!(%capture, %error, "route did not take a capture");
+    }
+}
+
+/// In order, and again until each is heard.
+async fn tell(route: &Client<Route>, mut events: &[Hear]) {
+    while !events.is_empty() {
+        let (heard, broken) = route.call_all(events).await;
+        for refusal in heard.iter().filter_map(|heard| heard.as_ref().err()) {
+            tracing::error!(%refusal, "route refused an event");
         }
-        tokio::time::sleep(PAUSE).await;
+        events = events.get(heard.len()..).unwrap_or_default();
+        if let Some(error) = broken {
+            tracing::warn!(%error, "route is away: events wait");
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 }
 

@@ -332,7 +332,9 @@ impl Switch {
                 }
             }
         }
-        self.memory.seats.keep(self.router.roster());
+        if let Some(roster) = self.router.touched_roster() {
+            self.memory.seats.keep(roster);
+        }
         self.memory.flows.keep(self.router.flows());
     }
 }

@@ -5,6 +5,9 @@ use service::{Client, Stream};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
+/// Events that route is told at once.
+const TOGETHER: usize = 64;
+
 /// What the edge tells the engine.
 pub enum Order {
     /// Gives what route is to be told now, and the events from now on.
@@ -115,11 +118,15 @@ async fn obey(commands: &mut Stream<SignallingCommand>, engine: &mpsc::Sender<Or
     }
 }
 
-/// Passes events on, each after the one before was heard; ends when one was not. Then route is told
+/// Passes events on in their order, those that wait together; ends when one was not heard. Then route is told
 /// everything anew.
 async fn tell(route: &Client<Route>, mut events: mpsc::Receiver<SignallingEvent>) {
-    while let Some(event) = events.recv().await {
-        if let Err(error) = route.call(Signal { event }).await {
+    let mut waiting = Vec::with_capacity(TOGETHER);
+    while events.recv_many(&mut waiting, TOGETHER).await > 0 {
+        let told: Vec<Signal> = waiting.drain(..).map(|event| Signal { event }).collect();
+        let (heard, broken) = route.call_all(&told).await;
+        let refused = heard.into_iter().find_map(Result::err).map(service::Error::from);
+        if let Some(error) = refused.or(broken) {
             tracing::warn!(%error, "route did not hear an event");
             return;
         }

@@ -19,6 +19,36 @@ struct Row {
     unit: String,
     ours: f64,
     reference: Option<Reference>,
+    #[serde(default)]
+    target: Option<Target>,
+}
+
+/// What a figure is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Target {
+    /// No more than this.
+    AtMost(f64),
+    /// No less than this.
+    AtLeast(f64),
+}
+
+impl Target {
+    fn is_met_by(self, value: f64) -> bool {
+        match self {
+            Self::AtMost(most) => value <= most,
+            Self::AtLeast(least) => value >= least,
+        }
+    }
+
+    /// For the table: what is wanted, and whether it is there.
+    fn verdict(self, value: f64) -> String {
+        let wanted = match self {
+            Self::AtMost(most) => format!("≤ {}", number(most)),
+            Self::AtLeast(least) => format!("≥ {}", number(least)),
+        };
+        format!("{wanted} {}", if self.is_met_by(value) { "met" } else { "MISSED" })
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -43,6 +73,13 @@ impl Figures {
         let (name, value) = reference;
         self.add(figure, unit, ours, Some(Reference { name: name.to_owned(), value }));
         ours / value
+    }
+
+    /// What the figure entered last is to be.
+    pub fn target(&mut self, target: Target) {
+        if let Some(row) = self.rows.last_mut() {
+            row.target = Some(target);
+        }
     }
 
     /// Prints the table and the line on the limit, and keeps the results.
@@ -75,12 +112,14 @@ impl Figures {
             unit: unit.to_owned(),
             ours,
             reference,
+            target: None,
         });
     }
 
     fn table(&self, earlier: &[Row]) -> String {
-        let head = [self.subject, "unit", "ours", "reference", "", "ratio", "last time"].map(str::to_owned);
-        let lines: Vec<[String; 7]> = [head]
+        let head = [self.subject, "unit", "ours", "reference", "", "ratio", "target", "last time"]
+            .map(str::to_owned);
+        let lines: Vec<[String; 8]> = [head]
             .into_iter()
             .chain(self.rows.iter().map(|row| {
                 let reference = row.reference.as_ref();
@@ -95,12 +134,13 @@ impl Figures {
                     reference.map(|reference| number(reference.value)).unwrap_or_default(),
                     reference.map(|reference| reference.name.clone()).unwrap_or_default(),
                     reference.map(|reference| number(row.ours / reference.value)).unwrap_or_default(),
+                    row.target.map(|target| target.verdict(row.ours)).unwrap_or_default(),
                     last.map(|last| format!("{} ({})", number(last.ours), last.commit)).unwrap_or_default(),
                 ]
             }))
             .collect();
         let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
-        let widths: [usize; 7] = std::array::from_fn(width);
+        let widths: [usize; 8] = std::array::from_fn(width);
         let mut table = String::new();
         for line in &lines {
             for (column, (cell, width)) in line.iter().zip(widths).enumerate() {
@@ -133,14 +173,19 @@ mod tests {
     fn a_table_has_ours_the_reference_their_ratio_and_the_last_time() {
         let mut figures = Figures::of("store");
         figures.beside("records", "1/s", 800.0, ("fdatasync", 400.0));
+        figures.target(Target::AtLeast(900.0));
         figures.alone("opening", "ms", 1.5);
+        figures.target(Target::AtMost(2.0));
         let mut earlier = figures.rows.clone();
         earlier[0].commit = "f3117ec".to_owned();
         earlier[0].ours = 700.0;
         let table = figures.table(&earlier[..1]);
         let words: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
-        assert_eq!(words[0], ["store", "unit", "ours", "reference", "ratio", "last", "time"]);
-        assert_eq!(words[1], ["records", "1/s", "800", "400", "fdatasync", "2.00", "700", "(f3117ec)"]);
-        assert_eq!(words[2], ["opening", "ms", "1.50"]);
+        assert_eq!(words[0], ["store", "unit", "ours", "reference", "ratio", "target", "last", "time"]);
+        assert_eq!(
+            words[1],
+            ["records", "1/s", "800", "400", "fdatasync", "2.00", "≥", "900", "MISSED", "700", "(f3117ec)"]
+        );
+        assert_eq!(words[2], ["opening", "ms", "1.50", "≤", "2.00", "met"]);
     }
 }

@@ -5,15 +5,24 @@
 //! what the limit is and how far off we are.
 #![allow(clippy::print_stdout, reason = "the table is the result")]
 
+mod caller;
 mod cpu;
 mod disk;
 mod figures;
+pub mod house;
+mod message;
 mod peer;
+mod phones;
+mod processes;
+pub mod rivals;
 
+pub use caller::{Caller, Came, Hold};
 pub use cpu::{resident, used};
 pub use disk::{Syncs, folder};
-pub use figures::Figures;
+pub use figures::{Figures, Target};
 pub use peer::{Peer, program};
+pub use phones::{Phones, Sound};
+pub use processes::Processes;
 
 /// Why a subject could not be measured.
 pub type Failure = Box<dyn std::error::Error>;

@@ -76,6 +76,10 @@ pub struct Child {
     says: String,
     version: Option<String>,
     last_error: Option<String>,
+    /// Descriptors kept, and the bytes of their names as they are handed over.
+    holds: (usize, usize),
+    /// Whether anything turned, and whether what is kept changed, since that was last asked.
+    news_of: (bool, bool),
 }
 
 /// One life of it.
@@ -133,6 +137,8 @@ impl Child {
             says: String::new(),
             version: None,
             last_error: None,
+            holds: (0, 0),
+            news_of: (true, false),
         })
     }
 
@@ -144,6 +150,11 @@ impl Child {
     /// Whether its process lives.
     pub fn lives(&self) -> bool {
         self.life.is_some()
+    }
+
+    /// Whether its life took a turn, and whether other descriptors are kept, since this was last asked.
+    pub fn take_news(&mut self) -> (bool, bool) {
+        std::mem::take(&mut self.news_of)
     }
 
     /// When it wants [`advance`](Self::advance) next.
@@ -194,12 +205,13 @@ impl Child {
 
     /// Ends it for good.
     pub fn stop(&mut self, how: Signal) {
+        self.news_of.0 = true;
         self.stage = if self.lives() { Stage::Stopping } else { Stage::Stopped };
         self.signal(how);
     }
 
     /// Takes in what was heard of it.
-    pub fn heard(&mut self, news: &News) {
+    pub fn heard(&mut self, news: News) {
         match news {
             News::Said(said) => self.said(said),
             News::Wrote(line) => {
@@ -210,7 +222,7 @@ impl Child {
                     self.went_wrong(error.trim());
                 }
             }
-            News::Ended(how) => self.ended(how),
+            News::Ended(how) => self.ended(&how),
         }
     }
 
@@ -230,6 +242,7 @@ impl Child {
     }
 
     fn begin(&mut self, now: Instant) -> Result<(), Failure> {
+        self.news_of.0 = true;
         let kept = self.kept.iter().flat_map(|(name, all)| all.iter().map(move |one| (name.as_str(), one)));
         let handed: Vec<(&str, &OwnedFd)> =
             self.listeners.iter().map(|(name, one)| (name.as_str(), one)).chain(kept).collect();
@@ -285,7 +298,7 @@ impl Child {
         Ok(())
     }
 
-    fn said(&mut self, said: &Notification) {
+    fn said(&mut self, said: Notification) {
         let Some(life) = &mut self.life else { return };
         if u32::try_from(said.pid) != Ok(life.pid) {
             return;
@@ -309,16 +322,21 @@ impl Child {
         if let Some(error) = value("X_YANMEN_ERROR") {
             self.went_wrong(error);
         }
-        if let Some(name) = value("FDNAME") {
+        let turns = ["READY", "STATUS", "X_YANMEN_VERSION", "X_YANMEN_ERROR"];
+        self.news_of.0 |= turns.into_iter().any(|key| value(key).is_some());
+        if let Some(name) = value("FDNAME").map(str::to_owned) {
+            self.news_of.1 = true;
             if value("FDSTOREREMOVE") == Some("1") {
-                self.kept.remove(name);
+                let gone = self.kept.remove(&name).unwrap_or_default().len();
+                self.holds = (self.holds.0 - gone, self.holds.1 - gone * (name.len() + 1));
             } else if value("FDSTORE") == Some("1") {
-                self.keep(name, &said.descriptors);
+                self.keep(name, said.descriptors);
             }
         }
     }
 
     fn ended(&mut self, how: &str) {
+        self.news_of.0 = true;
         let now = Instant::now();
         let Some(life) = self.life.take() else { return };
         if self.stage == Stage::Stopping {
@@ -344,31 +362,26 @@ impl Child {
 
     /// It says what is wrong with it: the cause, where it ends now.
     fn went_wrong(&mut self, error: &str) {
+        self.news_of.0 = true;
         if let Some(life) = &mut self.life {
             life.complaint = Some(error.to_owned());
         }
         self.last_error = Some(error.to_owned());
     }
 
-    fn keep(&mut self, name: &str, descriptors: &[OwnedFd]) {
-        let (count, bytes) = self.kept.iter().fold((0, 0), |(count, bytes), (name, all)| {
-            (count + all.len(), bytes + all.len() * (name.len() + 1))
-        });
-        for descriptor in descriptors {
-            let fits = count + descriptors.len() <= KEPT
-                && bytes + descriptors.len() * (name.len() + 1) <= NAMES
-                && !name.contains(':');
-            match descriptor.try_clone() {
-                Ok(copy) if fits => self.kept.entry(name.to_owned()).or_default().push(copy),
-                Ok(_) => {
-                    self.went_wrong(&format!("{name} cannot be kept: {count} descriptors are kept already"))
-                }
-                Err(error) => self.went_wrong(&format!("{name} cannot be kept: {error}")),
-            }
+    fn keep(&mut self, name: String, descriptors: Vec<OwnedFd>) {
+        let new = descriptors.len();
+        let (count, bytes) = (self.holds.0 + new, self.holds.1 + new * (name.len() + 1));
+        if count > KEPT || bytes > NAMES || name.contains(':') {
+            let kept = self.holds.0;
+            return self.went_wrong(&format!("{name} cannot be kept: {kept} descriptors are kept already"));
         }
+        self.holds = (count, bytes);
+        self.kept.entry(name).or_default().extend(descriptors);
     }
 
     fn wait(&mut self, now: Instant, served: Option<Duration>) {
+        self.news_of.0 = true;
         self.stage = Stage::Waiting;
         self.next = now + self.back_off.after(served);
     }

@@ -8,7 +8,11 @@
 
 use route_api::AgentState;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    ops::{Deref, DerefMut},
+    time::Duration,
+};
 use types::{AgentId, CallId, Extension, Monotonic, Utc};
 
 /// One agent.
@@ -50,7 +54,67 @@ pub enum Next {
 /// Agents as they are, for the next life of route: calls come back by the edges' memos, agents without a call
 /// by this.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Roster(pub(crate) BTreeMap<AgentId, Agent>);
+pub struct Roster(pub(crate) Agents);
+
+impl Roster {
+    /// The agents that are not as they were `before`; `None` where one of those is gone.
+    pub fn changes(&self, before: &Self) -> Option<Self> {
+        let gone = before.0.keys().any(|id| !self.0.contains_key(id));
+        let changed = self.0.iter().filter(|(id, agent)| before.0.get(*id) != Some(*agent));
+        (!gone).then(|| Self(changed.map(|(id, agent)| (id.clone(), agent.clone())).collect()))
+    }
+
+    /// Takes changes over.
+    pub fn follow(&mut self, changes: Self) {
+        self.0.agents.extend(changes.0.agents);
+    }
+}
+
+/// Agents by name. Remembers whether any was touched since that was last asked, so that what does not concern
+/// agents costs nothing for their keeping.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Agents {
+    agents: BTreeMap<AgentId, Agent>,
+    #[serde(skip)]
+    touched: bool,
+}
+
+impl Agents {
+    /// Whether one may have changed since the last time.
+    pub(crate) fn take_touched(&mut self) -> bool {
+        std::mem::take(&mut self.touched)
+    }
+}
+
+impl PartialEq for Agents {
+    fn eq(&self, other: &Self) -> bool {
+        self.agents == other.agents
+    }
+}
+
+impl Eq for Agents {}
+
+impl Deref for Agents {
+    type Target = BTreeMap<AgentId, Agent>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.agents
+    }
+}
+
+impl DerefMut for Agents {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        self.touched = true;
+        &mut self.agents
+    }
+}
+
+impl FromIterator<(AgentId, Agent)> for Agents {
+    fn from_iter<T: IntoIterator<Item = (AgentId, Agent)>>(agents: T) -> Self {
+        Self { agents: agents.into_iter().collect(), touched: true }
+    }
+}
 
 impl Agent {
     /// Somebody who has not signed in.

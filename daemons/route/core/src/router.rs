@@ -213,6 +213,11 @@ impl Router {
         &self.roster
     }
 
+    /// The agents, where one may have changed since this was last asked.
+    pub fn touched_roster(&mut self) -> Option<&Roster> {
+        self.roster.0.take_touched().then_some(&self.roster)
+    }
+
     /// The section `[route]` in force.
     pub fn settings(&self) -> &Route {
         &self.plan.route
@@ -378,7 +383,7 @@ impl Router {
     /// Renews the memo of the caller's leg where the call has changed.
     fn remember(&mut self, call: &mut Call) {
         let memo = memo::of_call(call);
-        if memo.0 != call.remembered {
+        if memo.0 != call.remembered || mutant::mutant("route-remembers-unchanged") {
             call.remembered.clone_from(&memo.0);
             self.signal(SignallingCommand::Remember { leg: call.caller.id, memo });
         }

@@ -10,6 +10,9 @@ use route_core::{DeskError, Input};
 use std::time::Duration;
 use support::{World, agent};
 
+/// Commands to both edges for one call from the queue to its end: dial, open, accept, bridge, taps, closings, memos.
+const MESSAGES: usize = 21;
+
 fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
 }
@@ -325,4 +328,26 @@ fn new_settings_reach_those_who_wait() {
     world.give(Input::Settings(Box::new(world.plan.clone())));
     assert_eq!(world.playing(caller).as_deref(), Some("closing"));
     assert_eq!(world.router.agents().len(), 1);
+}
+
+/// What the edges are told of a call is bounded, however long the queue is and however many agents there are. Mutant
+/// route-remembers-unchanged.
+#[test]
+fn an_answered_call_costs_a_bounded_number_of_messages() {
+    let said = |waiting: usize| {
+        let mut world = World::new();
+        let caller = world.waiting_caller();
+        for _ in 0..waiting {
+            world.waiting_caller();
+        }
+        world.commands.clear();
+        world.ready("alice", "8001");
+        world.answer();
+        world.hang_up(caller);
+        world.commands.len()
+    };
+    let alone = said(0);
+    assert!((1..=MESSAGES).contains(&alone), "{alone} messages to the edges from the queue to the end");
+    // The next caller is offered at once: an agent's wrap-up lies between.
+    assert_eq!(said(20), alone, "another call's messages grow with the queue");
 }

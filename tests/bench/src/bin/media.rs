@@ -1,9 +1,14 @@
 //! What a second of a relayed and recorded call costs: two phones, a packet each 20 ms, bridged and both
-//! tapped by the daemon media; this program is the phones, route and record. Beside it a bare relay, one socket
+//! tapped by the daemon media; this program is the phones, route and record. rtpengine relays the same, with and
+//! without keeping it. Beside it a bare relay, one socket
 //! a leg, epoll, recv and send: what the kernel takes for the same packets.
 #![allow(clippy::print_stdout, reason = "a peer says how to reach it")]
 
-use bench::{Failure, Figures, Peer, program, used};
+use bench::{
+    Failure, Figures, Peer, Target, program,
+    rivals::{self, Recording, Rtpengine},
+    used,
+};
 use nix::sys::{
     epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
     socket::{MsgFlags, recv},
@@ -51,9 +56,24 @@ fn main() -> Result<(), Failure> {
     let came = talk(&mut phones, &feeds)?;
     let ours = call_second(used(house.stage.pid())? - before);
 
+    let rival =
+        if rivals::installed() { Some((rival(Recording::No)?, rival(Recording::Pcap)?)) } else { None };
+
     let mut figures = Figures::of("media");
     let over =
         figures.beside("a relayed and tapped call-second", "CPU ms", ours, ("a bare relay", reference));
+    figures.alone("relayed and tapped ÷ a bare relay", "×", over);
+    figures.target(Target::AtMost(1.3));
+    if let Some((relayed, kept)) = &rival {
+        figures.beside("a relayed call-second | rtpengine", "CPU ms", ours, ("rtpengine", *relayed));
+        figures.beside(
+            "a tapped call-second | rtpengine to pcap",
+            "CPU ms",
+            ours,
+            ("rtpengine, pcap", *kept),
+        );
+        figures.target(Target::AtMost(kept / 2.0));
+    }
     let sent = f64::from(SECONDS * 50) * f64::from(CALLS * 2);
     let share = |came: u64| came as f64 / sent * 100.0;
     figures.beside("packets delivered", "%", share(came.heard), ("a bare relay", share(bare_came.heard)));
@@ -62,6 +82,25 @@ fn main() -> Result<(), Failure> {
         "the limit is a bare relay: a relayed and tapped call costs {over:.2} × that, {:.0} calls a core",
         1e3 / ours
     ))
+}
+
+/// The same calls through rtpengine, which needs no signalling for them: CPU milliseconds for a call-second.
+fn rival(recording: Recording) -> Result<f64, Failure> {
+    let rtpengine = Rtpengine::start(recording)?;
+    let mut phones = Vec::new();
+    for call in 0..CALLS {
+        let ends = [UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?];
+        let (one, other) =
+            rtpengine.relay(call, ends[0].local_addr()?.port(), ends[1].local_addr()?.port())?;
+        for (socket, port) in ends.into_iter().zip([one, other]) {
+            socket.set_nonblocking(true)?;
+            socket.connect(("127.0.0.1", port))?;
+            phones.push(Phone { socket });
+        }
+    }
+    let before = rtpengine.processes().used()?;
+    talk(&mut phones, &[])?;
+    Ok(call_second(rtpengine.processes().used()? - before))
 }
 
 /// Milliseconds for one call and one second.
