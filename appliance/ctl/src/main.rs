@@ -11,6 +11,7 @@ mod flows;
 mod home;
 mod output;
 mod person;
+mod reconcile;
 mod session;
 mod status;
 mod systemd;
@@ -104,6 +105,8 @@ enum Command {
     /// Recordings.
     #[command(subcommand)]
     Recordings(evidence::RecordingDeed),
+    /// Hold calls, recordings and the audit log against each other (audit administrator).
+    Reconcile,
     /// The audit log.
     #[command(subcommand)]
     Audit(evidence::AuditDeed),
@@ -190,6 +193,7 @@ async fn ask(session: &Session<'_>, form: Form, command: Command) -> Result<(), 
         Command::Flows(deed) => flows::flows(session, form, deed).await,
         Command::Trunks => centre::trunks(session, form).await,
         Command::Recordings(deed) => evidence::recordings(session, form, deed).await,
+        Command::Reconcile => reconcile::reconcile(session, form).await,
         Command::Audit(deed) => evidence::audit(session, form, deed).await,
         Command::Keys => evidence::keys(session, form).await,
         Command::Settings(deed) => config::settings(session, form, deed).await,

@@ -18,6 +18,7 @@
 
 mod desk;
 mod kept;
+mod notices;
 mod recordings;
 mod saving;
 mod streams;

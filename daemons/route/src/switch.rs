@@ -3,7 +3,7 @@
 use crate::{
     desk::{self, Desk},
     kept::Kept,
-    now,
+    notices, now,
     recordings::Recordings,
     saving::Saving,
     streams::{Epoch, Stream},
@@ -67,6 +67,7 @@ impl Switch {
         desk: Desk,
     ) -> Self {
         let (teller, words) = mpsc::channel(WAITING);
+        tokio::spawn(notices::listen(record.clone(), report.clone(), teller.clone()));
         Self {
             router,
             memory,

@@ -157,5 +157,6 @@ fn record() -> CallRecord {
                 why: "the flow says so".to_owned(),
             })
             .collect(),
+        outcome: None,
     }
 }

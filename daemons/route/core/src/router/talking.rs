@@ -17,7 +17,7 @@ use crate::{
     leg::{Leg, Line, Sound, Track},
 };
 use mutant::mutant;
-use record_api::{Begin, Consent, Finish, Join, PartyRole, Track as RecordTrack};
+use record_api::{Begin, Consent, Join, PartyRole, Track as RecordTrack};
 use report_api::{Disposition, OfferOutcome, OfferRecord};
 use route_api::{Cause, MediaCommand, SessionDescription};
 use settings::record::{OnDiskFull, When};
@@ -103,7 +103,7 @@ impl Router {
         let Some(recording) = call.recording() else { return };
         self.recordings.insert(recording, call.id);
         if let Recording::Finished(_) = call.recording {
-            self.output.push_back(Output::RecordFinish(Finish { recording }));
+            self.output.push_back(Output::RecordFinish(call.finish(recording)));
             return;
         }
         if let (Recording::Asked(_), Some(consent)) = (call.recording, call.consent.clone()) {
@@ -226,7 +226,7 @@ impl Router {
         if let Recording::Asked(recording) | Recording::Begun(recording) = call.recording {
             call.recording = Recording::Finished(recording);
             if !mutant("route-unfinished-recording") {
-                self.output.push_back(Output::RecordFinish(Finish { recording }));
+                self.output.push_back(Output::RecordFinish(call.finish(recording)));
             }
         }
     }
