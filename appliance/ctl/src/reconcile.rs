@@ -23,11 +23,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Disagreements that are told to a person; `--json` has all.
 const TOLD: usize = 50;
 
-/// Compares everything there is (audit administrator).
+/// Compares everything there is (audit administrator) that is not as `young`.
 ///
 /// # Errors
 /// A refusal, or something does not agree.
-pub async fn reconcile(session: &Session<'_>, form: Form) -> Result<(), Failure> {
+pub async fn reconcile(session: &Session<'_>, form: Form, young: Duration) -> Result<(), Failure> {
     // In this order: each has come into being after what is read before it, and its entries before itself.
     let calls = calls(session).await?;
     let recordings = recordings(session).await?;
@@ -35,7 +35,7 @@ pub async fn reconcile(session: &Session<'_>, form: Form) -> Result<(), Failure>
     for kind in KINDS {
         entries.extend(self::entries(session, kind).await?);
     }
-    let verdict = compare(&Books { calls, recordings, entries }, clock::utc());
+    let verdict = compare(&Books { calls, recordings, entries }, clock::utc(), young);
     output::show(form, &verdict, human);
     match verdict.disagreements.len() {
         0 => Ok(()),

@@ -9,6 +9,7 @@
     reason = "a test fixture: what fails here fails the test"
 )]
 
+pub mod crowd;
 pub mod keys;
 pub mod peer;
 pub mod wire;
@@ -55,7 +56,13 @@ impl House {
 
     /// Starts a house with these lines more in its section `[media]`.
     pub fn start_with(media_lines: &str) -> Self {
-        let folder = TempDir::new().unwrap();
+        Self::start_in(TempDir::new().unwrap(), |settings| {
+            settings.replace("[media]\n", &format!("[media]\n{media_lines}\n"))
+        })
+    }
+
+    /// Starts a house in this folder, with the settings that `edit` makes of the demonstration's.
+    pub fn start_in(folder: TempDir, edit: impl FnOnce(String) -> String) -> Self {
         // Daemons of other users walk through it to their own directories.
         fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         let (sip, trunk, console) = (free_udp_port(), free_udp_port(), free_udp_port());
@@ -66,9 +73,8 @@ impl House {
             .replace("127.0.0.1:5060", &format!("127.0.0.1:{sip}"))
             .replace("127.0.0.1:5070", &format!("127.0.0.1:{trunk}"))
             .replace("127.0.0.1:8443", &format!("127.0.0.1:{console}"))
-            .replace("20000-20999", &format!("{}-{}", media.start(), media.end()))
-            .replace("[media]\n", &format!("[media]\n{media_lines}\n"));
-        fs::write(folder.path().join("appliance.toml"), settings).unwrap();
+            .replace("20000-20999", &format!("{}-{}", media.start(), media.end()));
+        fs::write(folder.path().join("appliance.toml"), edit(settings)).unwrap();
         let prompts = repository().join("configs/demo/prompts");
         let status =
             Command::new("cp").arg("-rL").arg(&prompts).arg(folder.path().join("prompts")).status().unwrap();
@@ -92,6 +98,13 @@ impl House {
 
     /// Names officers and makes an agent (张三, phone 8001's) and a supervisor, each with their own log-in.
     pub fn people(&self) {
+        self.officers();
+        self.person("alice", "agent");
+        self.person("wang", "supervisor");
+    }
+
+    /// Names the three officers, each with their own log-in.
+    pub fn officers(&self) {
         let set_up = fs::read_to_string(self.home().join("auth/set-up-password")).unwrap();
         self.ym_as(
             "officers",
@@ -103,13 +116,15 @@ impl House {
         {
             self.change_password(name, first);
         }
-        for (name, role) in [("alice", "agent"), ("wang", "supervisor")] {
-            let created: Value =
-                serde_json::from_str(&self.ym_as("sysadmin", &["--json", "accounts", "create", name], ""))
-                    .unwrap();
-            self.ym_as("secadmin", &["accounts", "grant", name, role], "");
-            self.change_password(name, created["password"].as_str().unwrap());
-        }
+    }
+
+    /// Makes a person with this role and their own log-in.
+    pub fn person(&self, name: &str, role: &str) {
+        let created: Value =
+            serde_json::from_str(&self.ym_as("sysadmin", &["--json", "accounts", "create", name], ""))
+                .unwrap();
+        self.ym_as("secadmin", &["accounts", "grant", name, role], "");
+        self.change_password(name, created["password"].as_str().unwrap());
     }
 
     /// Waits until phone 8001 can be rung, signs alice in there, and makes her ready.

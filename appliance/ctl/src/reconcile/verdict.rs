@@ -11,9 +11,6 @@ use std::{
 };
 use types::{CallId, RecordingId, Utc};
 
-/// What is younger may still be on its way from one daemon to the other.
-const ON_ITS_WAY: Duration = Duration::from_secs(120);
-
 /// What is compared. The entries were read last.
 pub struct Books {
     /// Every call record.
@@ -73,9 +70,10 @@ pub struct Disagreement {
     pub entry: Option<u64>,
 }
 
-/// Holds the books against each other.
-pub fn compare(books: &Books, now: Utc) -> Verdict {
-    let mut judge = Judge::new(books, now);
+/// Holds the books against each other. What is younger than `young` may still be on its way from one daemon to the
+/// other.
+pub fn compare(books: &Books, now: Utc, young: Duration) -> Verdict {
+    let mut judge = Judge::new(books, now, young);
     books.calls.iter().for_each(|call| judge.call(call));
     books.recordings.iter().for_each(|recording| judge.recording(recording));
     books.entries.iter().for_each(|entry| judge.entry(entry));
@@ -85,6 +83,7 @@ pub fn compare(books: &Books, now: Utc) -> Verdict {
 
 struct Judge<'a> {
     now: Utc,
+    young: Duration,
     calls: BTreeMap<CallId, &'a LedgerRow>,
     recordings: BTreeMap<RecordingId, &'a Recording>,
     /// The digests of a kind of entry, by its object; an empty one where the entry has none.
@@ -93,7 +92,7 @@ struct Judge<'a> {
 }
 
 impl<'a> Judge<'a> {
-    fn new(books: &'a Books, now: Utc) -> Self {
+    fn new(books: &'a Books, now: Utc, young: Duration) -> Self {
         let mut digests: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
         for Entry { event, .. } in &books.entries {
             if event.kind != EventKind::RecordingDeleted || event.phase == Phase::Ended {
@@ -109,6 +108,7 @@ impl<'a> Judge<'a> {
         };
         Self {
             now,
+            young,
             calls: books.calls.iter().map(|row| (row.call, row)).collect(),
             recordings: books.recordings.iter().map(|found| (found.recording, found)).collect(),
             digests,
@@ -117,7 +117,7 @@ impl<'a> Judge<'a> {
     }
 
     fn call(&mut self, row: &LedgerRow) {
-        let young = self.now.since(row.ended) < ON_ITS_WAY;
+        let young = self.young(row.ended);
         let wrong = |code| Disagreement { code, call: Some(row.call), recording: None, entry: None };
         match &row.recording {
             Recorded::No { reason } => {
@@ -138,7 +138,7 @@ impl<'a> Judge<'a> {
                         let told = row.outcome.as_ref().map(|outcome| (outcome.state, outcome.lost));
                         let changed = found.deleted.or(found.ended).unwrap_or(self.now);
                         if told != Some((found.state, found.lost)) {
-                            self.doubt(wrong("outcome-untold"), self.now.since(changed) < ON_ITS_WAY);
+                            self.doubt(wrong("outcome-untold"), self.young(changed));
                         }
                     }
                 }
@@ -171,11 +171,11 @@ impl<'a> Judge<'a> {
             self.verdict.going_on += 1;
             // Its call is over, and nobody ended it.
             if let Some(row) = self.calls.get(&found.call) {
-                self.doubt(wrong("never-ended"), self.now.since(row.ended) < ON_ITS_WAY);
+                self.doubt(wrong("never-ended"), self.young(row.ended));
             }
             return;
         };
-        let young = self.now.since(ended) < ON_ITS_WAY;
+        let young = self.young(ended);
         let named = self.calls.get(&found.call).map(
             |row| matches!(&row.recording, Recorded::Yes { recording, .. } if *recording == found.recording),
         );
@@ -208,7 +208,7 @@ impl<'a> Judge<'a> {
 
     /// An entry whose call or recording is not there any more.
     fn entry(&mut self, entry: &Entry) {
-        let young = self.now.since(entry.at) < ON_ITS_WAY;
+        let young = self.young(entry.at);
         let object = entry.event.object.as_str();
         let wrong =
             |code, call, recording| Disagreement { code, call, recording, entry: Some(entry.sequence) };
@@ -237,6 +237,10 @@ impl<'a> Judge<'a> {
         kinds.iter().any(|kind| self.digests.contains_key(&(*kind, object)))
     }
 
+    fn young(&self, at: Utc) -> bool {
+        self.now.since(at) < self.young
+    }
+
     fn doubt(&mut self, disagreement: Disagreement, young: bool) {
         if young {
             self.verdict.going_on += 1;
@@ -254,6 +258,7 @@ mod tests {
     use report_api::{Disposition, NotRecorded};
     use types::{LegId, Uid};
 
+    const YOUNG: Duration = Duration::from_secs(120);
     const NOW: Utc = Utc(1_000_000_000_000);
     const CALL: CallId = CallId(Uid([1; 16]));
     const RECORDING: RecordingId = RecordingId(Uid([2; 16]));
@@ -320,16 +325,16 @@ mod tests {
     }
 
     fn codes(books: &Books) -> Vec<&'static str> {
-        compare(books, NOW).disagreements.iter().map(|wrong| wrong.code).collect()
+        compare(books, NOW, YOUNG).disagreements.iter().map(|wrong| wrong.code).collect()
     }
 
     #[test]
     fn books_that_agree_agree() {
-        let verdict = compare(&books(), NOW);
+        let verdict = compare(&books(), NOW, YOUNG);
         assert_eq!(verdict.disagreements, []);
         assert_eq!((verdict.calls, verdict.recorded, verdict.recordings, verdict.entries), (1, 1, 1, 3));
         let nothing = Books { calls: vec![], recordings: vec![], entries: vec![] };
-        assert_eq!(compare(&nothing, NOW), Verdict::default());
+        assert_eq!(compare(&nothing, NOW, YOUNG), Verdict::default());
     }
 
     /// Mutant reconcile-digest-unread.
@@ -386,7 +391,7 @@ mod tests {
         assert_eq!(codes(&books), ["deletion-unproved"], "that it began is no proof that it ended");
         begun.event.phase = Phase::Ended;
         books.entries.push(begun);
-        let verdict = compare(&books, NOW);
+        let verdict = compare(&books, NOW, YOUNG);
         assert_eq!((verdict.disagreements, verdict.deleted), (vec![], 1));
     }
 
@@ -397,7 +402,7 @@ mod tests {
         (books.calls[0].outcome, books.calls[0].ended) = (None, NOW);
         (books.recordings[0].ended, books.recordings[0].packets) = (Some(NOW), 0);
         books.calls[0].recording = Recorded::No { reason: NotRecorded::NoConsent };
-        let verdict = compare(&books, NOW);
+        let verdict = compare(&books, NOW, YOUNG);
         let left: Vec<_> = verdict.disagreements.iter().map(|wrong| wrong.code).collect();
         assert_eq!(left, ["begin-unproved", "end-unproved"], "these entries come before what they prove");
         assert_eq!((verdict.unrecorded["no_consent"], verdict.going_on), (1, 1));
