@@ -142,6 +142,10 @@ pub async fn recordings(session: &Session<'_>, form: Form, deed: RecordingDeed) 
                             )
                         }
                         Consent::Employed {} => "knows by contract".to_owned(),
+                        Consent::Ruled {} => {
+                            "heard no announcement; the house answers for the consent (record.outside)"
+                                .to_owned()
+                        }
                         Consent::Refused {} => {
                             "did not agree: nothing of this party is in the file".to_owned()
                         }

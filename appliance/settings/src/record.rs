@@ -11,6 +11,9 @@ use types::QueueId;
 pub struct Record {
     /// Which calls are recorded.
     pub when: When,
+    /// Whether somebody outside the house is recorded who is reached in the middle of a call, consulted or handed the
+    /// caller: such a party hears no announcement.
+    pub outside: Outside,
     /// How long a recording is kept at least, 180 days or more.
     pub retention: Period,
     /// Queues whose calls are kept for another time, 180 days or more. Of several rules the longest counts.
@@ -46,6 +49,7 @@ impl Default for Record {
     fn default() -> Self {
         Self {
             when: When::Announced,
+            outside: Outside::LeftOut,
             retention: Period::days(180),
             on_disk_full: OnDiskFull::Continue,
             minimum_free: Size::gibibytes(2),
@@ -64,6 +68,17 @@ pub enum When {
     Announced,
     /// None.
     Never,
+}
+
+/// Whether a party outside the house is recorded that no announcement told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outside {
+    /// Nothing of what it says is kept; those who know are recorded on.
+    #[default]
+    LeftOut,
+    /// It is recorded: the house answers for its consent, by a contract with that party.
+    Recorded,
 }
 
 /// What becomes of calls when nothing more can be written.

@@ -67,6 +67,8 @@ pub enum PartyRole {
     Customer,
     /// One of the house's agents.
     Agent,
+    /// Somebody outside the house, reached in the middle of the call: consulted, or taking it over.
+    Outside,
 }
 
 /// Why a party may be recorded (个人信息保护法 §13, §14): a track without consent is not written.
@@ -84,6 +86,8 @@ pub enum Consent {
     },
     /// An agent of the house, who knows by contract.
     Employed {},
+    /// Heard no announcement; the settings say that the house answers for the consent (`record.outside`).
+    Ruled {},
     /// None.
     Refused {},
 }

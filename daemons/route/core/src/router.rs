@@ -3,6 +3,7 @@
 mod arriving;
 mod attaching;
 mod choosing;
+mod consent;
 mod desk;
 mod disk;
 mod ending;
