@@ -9,6 +9,7 @@ use crate::{
     time,
 };
 use clap::Subcommand;
+use record_api::Outcome;
 use report_api::{CallRecord, Recorded, Report};
 use route_api::{
     AgentCounts, AgentEntry, AgentState, Agents, Endpoint, Endpoints, HangUp, LiveCall, LiveCalls, Queues,
@@ -348,10 +349,19 @@ fn record_row(record: &CallRecord) -> Vec<String> {
         agent.map_or_else(|| "–".to_owned(), ToString::to_string),
         output::word(&record.disposition),
         match &record.recording {
-            Recorded::Yes { recording, .. } => recording.to_string(),
+            Recorded::Yes { recording, .. } => match &record.outcome {
+                Some(outcome) => format!("{recording} {}", became(outcome)),
+                None => recording.to_string(),
+            },
             Recorded::No { reason } => format!("none: {}", output::word(reason)),
         },
     ]
+}
+
+/// What became of a recording, in a word or two.
+fn became(outcome: &Outcome) -> String {
+    let lossy = if outcome.lost > 0 { format!(", {} lost", outcome.lost) } else { String::new() };
+    format!("({}{lossy})", output::word(&outcome.state))
 }
 
 fn show_record(record: &CallRecord) {

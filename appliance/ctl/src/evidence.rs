@@ -50,6 +50,25 @@ pub enum RecordingDeed {
         #[arg(long)]
         out: PathBuf,
     },
+    /// Keep a recording beyond its retention (supervisor, security administrator).
+    Hold {
+        /// Which.
+        recording: RecordingId,
+        /// Why: kept in the audit log.
+        #[arg(long)]
+        reason: String,
+        /// The case.
+        #[arg(long)]
+        case: Option<String>,
+    },
+    /// Lift a legal hold: the retention alone counts again (security administrator).
+    Release {
+        /// Which.
+        recording: RecordingId,
+        /// Why: kept in the audit log.
+        #[arg(long)]
+        reason: String,
+    },
     /// Open every chunk and say whether the recording is whole (supervisor, audit administrator).
     Verify {
         /// Which.
@@ -100,7 +119,7 @@ pub async fn recordings(session: &Session<'_>, form: Form, deed: RecordingDeed) 
     let (record, assertion) = (session.client::<Record>(), session.assertion().await?);
     match deed {
         RecordingDeed::List { call, limit } => {
-            let list = record_api::List { assertion, call, page: Page::of(limit) };
+            let list = record_api::List { assertion, call, after: None, page: Page::of(limit) };
             let reply = record.call(list).await?;
             output::show(form, &reply, |reply| {
                 recording_table(&reply.recordings);
@@ -123,6 +142,10 @@ pub async fn recordings(session: &Session<'_>, form: Form, deed: RecordingDeed) 
                             )
                         }
                         Consent::Employed {} => "knows by contract".to_owned(),
+                        Consent::Ruled {} => {
+                            "heard no announcement; the house answers for the consent (record.outside)"
+                                .to_owned()
+                        }
                         Consent::Refused {} => {
                             "did not agree: nothing of this party is in the file".to_owned()
                         }
@@ -135,7 +158,23 @@ pub async fn recordings(session: &Session<'_>, form: Form, deed: RecordingDeed) 
                     ));
                 }
                 output::say(&format!("SM3 {}", reply.digest));
+                keeping(reply);
             });
+        }
+        RecordingDeed::Hold { recording, reason, case } => {
+            let reply = record.call(record_api::Hold { assertion, recording, reason, case }).await?;
+            let arguments = [("recording", recording.to_string())];
+            done(form, &reply, "ym.recording-held", &arguments);
+        }
+        RecordingDeed::Release { recording, reason } => {
+            let reply = record.call(record_api::Release { assertion, recording, reason }).await?;
+            let until = reply.retained_until.map_or_else(|| "–".to_owned(), time::local);
+            done(
+                form,
+                &reply,
+                "ym.recording-released",
+                &[("recording", recording.to_string()), ("until", until)],
+            );
         }
         RecordingDeed::Export { recording, reason, case, out } => {
             let file = OpenOptions::new()
@@ -235,6 +274,33 @@ pub async fn keys(session: &Session<'_>, form: Form) -> Result<(), Failure> {
         }
     });
     Ok(())
+}
+
+fn done(form: Form, reply: &Recording, code: &str, arguments: &[(&str, String)]) {
+    let arguments: Vec<_> = arguments.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    output::done(form, reply, &output::text(code, &arguments));
+}
+
+/// For how long it is kept, and what is not in it.
+fn keeping(recording: &Recording) {
+    if let Some(until) = recording.retained_until {
+        output::say(&format!("kept until {} at least", time::local(until)));
+    }
+    if let Some(hold) = &recording.hold {
+        let case = hold.case.as_deref().unwrap_or("–");
+        output::say(&format!(
+            "on hold by {} since {}, case {case}: {}",
+            hold.by,
+            time::local(hold.at),
+            hold.reason
+        ));
+    }
+    if recording.masked > 0 {
+        output::say(&format!("{} packets of parties without consent were left out", recording.masked));
+    }
+    if let Some(deleted) = recording.deleted {
+        output::say(&format!("keys and sound were deleted at {}", time::local(deleted)));
+    }
 }
 
 fn recording_table(recordings: &[Recording]) {

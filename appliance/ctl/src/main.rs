@@ -13,6 +13,7 @@ mod home;
 mod ladder;
 mod output;
 mod person;
+mod reconcile;
 mod session;
 mod status;
 mod systemd;
@@ -106,6 +107,12 @@ enum Command {
     /// Recordings.
     #[command(subcommand)]
     Recordings(evidence::RecordingDeed),
+    /// Hold calls, recordings and the audit log against each other (audit administrator).
+    Reconcile {
+        /// What is younger may be on its way from one daemon to the other, and is not judged.
+        #[arg(long, value_name = "TIME", default_value = "2m", value_parser = period)]
+        young: Period,
+    },
     /// The audit log.
     #[command(subcommand)]
     Audit(evidence::AuditDeed),
@@ -192,6 +199,7 @@ async fn ask(session: &Session<'_>, form: Form, command: Command) -> Result<(), 
         Command::Flows(deed) => flows::flows(session, form, deed).await,
         Command::Trunks => centre::trunks(session, form).await,
         Command::Recordings(deed) => evidence::recordings(session, form, deed).await,
+        Command::Reconcile { young } => reconcile::reconcile(session, form, young.duration()).await,
         Command::Audit(deed) => evidence::audit(session, form, deed).await,
         Command::Keys => evidence::keys(session, form).await,
         Command::Settings(deed) => config::settings(session, form, deed).await,

@@ -5,6 +5,7 @@
 mod flow;
 mod limits;
 mod prompts;
+mod record;
 mod route;
 mod sip;
 
@@ -26,7 +27,7 @@ pub(crate) struct Finding {
 /// All mistakes that the checks find; `sound` tells whether a section was read whole.
 pub(crate) fn check(settings: &Settings, sound: &dyn Fn(Section) -> bool) -> Vec<Finding> {
     type Check = fn(&Settings, &mut Vec<Finding>);
-    let checks: [(Check, &[Section]); 15] = [
+    let checks: [(Check, &[Section]); 16] = [
         (sip::addresses, &[Section::Sip]),
         (sip::names, &[Section::Sip]),
         (sip::trunks, &[Section::Sip]),
@@ -39,6 +40,7 @@ pub(crate) fn check(settings: &Settings, sound: &dyn Fn(Section) -> bool) -> Vec
         (flow::announcements, &[Section::Route, Section::Record]),
         (limits::route, &[Section::Route]),
         (limits::record, &[Section::Record]),
+        (record::queues, &[Section::Route, Section::Record]),
         (limits::auth, &[Section::Auth]),
         (limits::audit, &[Section::Audit]),
         (passwords, &[Section::Sip]),

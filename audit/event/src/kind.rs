@@ -103,6 +103,14 @@ kinds! {
     RecordingsListed = 86, "record.listed";
     /// Frames were lost on the way to a recording.
     RecordingLossy = 87, "record.lossy";
+    /// A recording was put on legal hold.
+    RecordingHeld = 88, "record.held";
+    /// A legal hold was lifted.
+    RecordingReleased = 89, "record.released";
+    /// The retention of a recording was over: its keys and its sound were deleted.
+    RecordingDeleted = 90, "record.deleted";
+    /// The disk of recordings fills, is full, has stalled, or is well again.
+    DiskAlarm = 91, "record.disk-alarm";
     /// A call record was kept.
     CallRecorded = 96, "report.call-recorded";
     /// Personal data in call records was shown or searched.

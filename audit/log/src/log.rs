@@ -218,9 +218,6 @@ impl<D: Disk> Log<D> {
         self.covered = head.size;
         self.latest = Some(checkpoint.clone());
         self.offered = None;
-        if self.segment.personal_length > 0 {
-            self.sync(&personal::name(self.segment.first))?;
-        }
         Ok(())
     }
 
@@ -301,6 +298,10 @@ impl<D: Disk> Log<D> {
             let at = self.segment.personal_length;
             self.disk.write(&name, at, personal).map_err(disk("writing", &name))?;
             self.segment.personal_length += personal.len() as u64;
+            // No other file can give them back: whoever is acknowledged has them on the disk.
+            if !mutant::mutant("audit-personal-unsynced") {
+                self.sync(&name)?;
+            }
         }
         self.levels.write(&*self.disk)
     }
@@ -309,9 +310,6 @@ impl<D: Disk> Log<D> {
     fn roll(&mut self) -> Result<(), Error> {
         self.levels.sync(&*self.disk).map_err(|error| self.stop(error))?;
         self.sync(&index::offsets(self.segment.first))?;
-        if self.segment.personal_length > 0 {
-            self.sync(&personal::name(self.segment.first))?;
-        }
         let length = recovery::create(&*self.disk, &self.edge).map_err(|error| self.unless_full(error))?;
         let first = self.edge.size();
         self.segment = Segment { first, length, notes_length: 0, personal_length: 0 };

@@ -180,6 +180,23 @@ fn only_the_offered_head_signed_by_the_trusted_key_is_published() {
     assert_eq!((read, rest), (signed, ""));
 }
 
+/// Mutant audit-personal-unsynced.
+#[test]
+fn a_personal_value_whose_entry_is_acknowledged_outlives_a_loss_of_power() {
+    let disk = Arc::new(Memory::default());
+    let mut log = Log::open(Arc::clone(&disk), settings(2048)).unwrap().0;
+    let value = Personal::new([7; 16], "13800138000".into()).unwrap();
+    let mut draft = draft(0);
+    draft.body.personal.insert("caller".into(), value.digest());
+    log.keep(&value);
+    log.stage(draft, reading(0)).unwrap();
+    log.commit().unwrap();
+    let after = Arc::new(disk.after_power_cut(|| false));
+    let log = Log::open(after, settings(2048)).unwrap().0;
+    assert_eq!(log.reader().size(), 1);
+    assert_eq!(log.reader().personal(&value.digest()).unwrap().unwrap().reveal(), "13800138000");
+}
+
 #[test]
 fn an_erased_value_is_gone_and_the_proof_stays() {
     let disk = Arc::new(Memory::default());

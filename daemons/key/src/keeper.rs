@@ -90,11 +90,17 @@ impl Keeper {
             let message = "unwrap a data key: it belongs to another object than the ticket";
             return Err(Refusal::not_permitted("key.other-object", message));
         }
-        self.token.unwrap(&wrapped).map(|dek| Unwrapped::new(&dek)).map_err(|error| match error {
+        let dek = self.token.unwrap(&wrapped).map_err(|error| match error {
             token::Error::Envelope(error) => Refusal::invalid("key.not-wrapped", error.to_string()),
             token::Error::NoEpoch(_) => Refusal::not_found("key.no-epoch", error.to_string()),
             other => failed(other),
-        })
+        })?;
+        // The act itself is durable already, that is what the ticket says; this is key's own word that it was used.
+        let event = Event::of_daemon(EventKind::KeyUnwrapped, "key", wanted.object.to_string());
+        if !mutant("key-unwrapped-untold") {
+            self.journal.once(event.with("entry", wanted.ticket.sequence));
+        }
+        Ok(Unwrapped::new(&dek))
     }
 
     /// Signs for `caller`, where the purpose is its own.
@@ -219,11 +225,15 @@ mod tests {
         (dek, Unwrap::new(&wrapped, ticket))
     }
 
+    /// Mutant key-unwrapped-untold.
     #[test]
-    fn a_valid_ticket_opens_its_object() {
+    fn a_valid_ticket_opens_its_object_and_audit_hears_of_it() {
         let (_state, mut keeper) = keeper();
         let (dek, request) = request(&mut keeper, OBJECT);
         assert_eq!(keeper.unwrap(&request, NOW).unwrap().open().unwrap().bytes(), dek.bytes());
+        let act = keeper.journal.waiting().pop().unwrap().event;
+        assert_eq!((act.kind, act.object.as_str()), (EventKind::KeyUnwrapped, OBJECT.to_string().as_str()));
+        assert_eq!(act.facts["entry"], request.ticket.sequence.to_string());
     }
 
     #[test]

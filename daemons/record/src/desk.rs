@@ -3,7 +3,7 @@
 
 use crate::{
     open,
-    recorder::{blocking, unknown},
+    recorder::{Recorder, blocking, unknown},
     shelf::{About, Shelf},
 };
 use audit_api::{Actor, Append, Audit, Event, EventKind, Outcome, Phase, Ticket, TicketWish, sound_reason};
@@ -11,9 +11,12 @@ use auth_api::{Assertion, Claims, Role, Verifier};
 use envelope::{Dek, Segment};
 use key_api::{Key, Unwrap};
 use mutant::mutant;
-use record_api::{Export, Exported, List, Recording, RecordingList, RecordingState, Show, Verified, Verify};
-use service::{Client, Rate, Refusal, Share};
-use std::{collections::BTreeMap, fs::File, io::BufWriter, os::fd::OwnedFd, time::Instant};
+use record_api::{
+    Export, Exported, Hold, LegalHold, List, Recording, RecordingList, RecordingState, Release, Show,
+    Verified, Verify,
+};
+use service::{Client, Rate, Refusal, Share, clock};
+use std::{collections::BTreeMap, fs::File, io::BufWriter, os::fd::OwnedFd, sync::Arc, time::Instant};
 use tokio::sync::Semaphore;
 use types::RecordingId;
 
@@ -26,6 +29,7 @@ const REFUSED: u32 = 60;
 /// Answers people.
 pub struct Desk {
     shelf: Shelf,
+    recorder: Arc<Recorder>,
     verifier: Verifier,
     key: Client<Key>,
     audit: Client<Audit>,
@@ -35,9 +39,16 @@ pub struct Desk {
 
 impl Desk {
     /// A desk over this shelf.
-    pub fn new(shelf: Shelf, verifier: Verifier, key: Client<Key>, audit: Client<Audit>) -> Self {
+    pub fn new(
+        shelf: Shelf,
+        recorder: Arc<Recorder>,
+        verifier: Verifier,
+        key: Client<Key>,
+        audit: Client<Audit>,
+    ) -> Self {
         Self {
             shelf,
+            recorder,
             verifier,
             key,
             audit,
@@ -55,16 +66,25 @@ impl Desk {
         let event = act(EventKind::RecordingsListed, &claims, "", None, Phase::Once, Outcome::Done);
         self.enter(event, list.assertion, TicketWish::None).await?;
         let shelf = self.shelf.clone();
-        let mut found: Vec<Recording> =
-            blocking(move || shelf.all()).await?.into_iter().map(|about| about.recording).collect();
-        found.retain(|recording| {
-            list.call.is_none_or(|call| recording.call == call) && list.page.holds(recording.began)
+        let mut found = blocking(move || shelf.all()).await?;
+        let place = |about: &About| (about.recording.began, about.recording.recording);
+        let after = match list.after {
+            Some(after) => {
+                Some(found.iter().map(place).find(|(_, id)| *id == after).ok_or_else(|| unknown(after))?)
+            }
+            None => None,
+        };
+        found.retain(|about| {
+            list.call.is_none_or(|call| about.recording.call == call)
+                && list.page.holds(about.recording.began)
+                && after.is_none_or(|after| place(about) < after)
         });
-        found.sort_by_key(|recording| std::cmp::Reverse((recording.began, recording.recording)));
+        found.sort_by_key(|about| std::cmp::Reverse(place(about)));
         let limit = list.page.rows();
         let more = found.len() > limit;
         found.truncate(limit);
-        Ok(RecordingList { recordings: found, more })
+        let recordings = found.into_iter().map(|about| self.recorder.shown(about)).collect();
+        Ok(RecordingList { recordings, more })
     }
 
     /// One recording.
@@ -74,7 +94,59 @@ impl Desk {
     pub async fn show(&self, show: Show) -> Result<Recording, Refusal> {
         let object = show.recording.to_string();
         self.may(&show.assertion, SEERS, EventKind::RecordingsListed, &object).await?;
-        Ok(self.about(show.recording).await?.recording)
+        Ok(self.recorder.shown(self.about(show.recording).await?))
+    }
+
+    /// Puts a recording on legal hold.
+    ///
+    /// # Errors
+    /// No right, no reason, no audit, no such recording, it is deleted, or the disk failed.
+    pub async fn hold(&self, hold: Hold) -> Result<Recording, Refusal> {
+        let object = hold.recording.to_string();
+        let claims = self.may(&hold.assertion, HOLDERS, EventKind::RecordingHeld, &object).await?;
+        let reason = reason(&hold.reason)?;
+        let legal = LegalHold {
+            by: claims.person.clone(),
+            at: clock::utc(),
+            reason: reason.to_owned(),
+            case: hold.case.clone(),
+        };
+        let mut event =
+            act(EventKind::RecordingHeld, &claims, &object, Some(reason), Phase::Begun, Outcome::Pending);
+        event.case = hold.case;
+        self.about(hold.recording).await?;
+        self.perform(event, hold.assertion, self.recorder.hold(hold.recording, legal)).await
+    }
+
+    /// Lifts a legal hold.
+    ///
+    /// # Errors
+    /// No right, no reason, no audit, no such recording, it is deleted, or the disk failed.
+    pub async fn release(&self, release: Release) -> Result<Recording, Refusal> {
+        let object = release.recording.to_string();
+        let claims = self.may(&release.assertion, RELEASERS, EventKind::RecordingReleased, &object).await?;
+        let reason = reason(&release.reason)?;
+        let event =
+            act(EventKind::RecordingReleased, &claims, &object, Some(reason), Phase::Begun, Outcome::Pending);
+        self.about(release.recording).await?;
+        self.perform(event, release.assertion, self.recorder.release(release.recording)).await
+    }
+
+    /// Enters that an act begins, does it, and enters how it ended.
+    async fn perform<T>(
+        &self,
+        mut event: Event,
+        assertion: Assertion,
+        act: impl Future<Output = Result<T, Refusal>>,
+    ) -> Result<T, Refusal> {
+        let begin =
+            Append { event: event.clone(), assertion: Some(assertion.clone()), ticket: TicketWish::None };
+        let begun = self.audit.call(begin).await?.sequence;
+        let done = act.await;
+        event.phase = Phase::Ended;
+        event.outcome = if done.is_ok() { Outcome::Done } else { Outcome::Failed };
+        self.enter(event.with("begun", begun), assertion, TicketWish::None).await?;
+        done
     }
 
     /// Writes the sound to the descriptor.
@@ -95,6 +167,7 @@ impl Desk {
                 "the recording goes on: export it when it is over",
             ));
         }
+        there(&about)?;
         let Ok(_place) = self.exports.try_acquire() else {
             let message = format!("{EXPORTS} exports go on already: try again when one is done");
             return Err(Refusal::busy("record.exports", message));
@@ -131,6 +204,7 @@ impl Desk {
         let claims = self.may(&verify.assertion, VERIFIERS, EventKind::RecordingVerified, &object).await?;
         let reason = reason(&verify.reason)?;
         let about = self.about(verify.recording).await?;
+        there(&about)?;
         let event =
             act(EventKind::RecordingVerified, &claims, &object, Some(reason), Phase::Begun, Outcome::Pending);
         let (sequence, ticket) = self.ticket(event.clone(), verify.assertion.clone()).await?;
@@ -228,8 +302,21 @@ impl Desk {
 const SEERS: &[Role] = &[Role::Supervisor, Role::SecurityAdministrator, Role::AuditAdministrator];
 /// Who hears them.
 const LISTENERS: &[Role] = &[Role::Supervisor];
+/// Who may keep a recording beyond its retention.
+const HOLDERS: &[Role] = &[Role::Supervisor, Role::SecurityAdministrator];
+/// Who may let it be deleted again.
+const RELEASERS: &[Role] = &[Role::SecurityAdministrator];
 /// Who may have every chunk opened without hearing it.
 const VERIFIERS: &[Role] = &[Role::Supervisor, Role::AuditAdministrator];
+
+/// Refuses what is there no more.
+fn there(about: &About) -> Result<(), Refusal> {
+    if about.recording.state != RecordingState::Deleted {
+        return Ok(());
+    }
+    let message = format!("recording {} is deleted: its retention is over", about.recording.recording);
+    Err(Refusal::conflict("record.deleted", message))
+}
 
 fn reason(text: &str) -> Result<&str, Refusal> {
     sound_reason(text).map_err(|unsound| Refusal::invalid("record.reason", unsound.to_string()))

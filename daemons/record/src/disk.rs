@@ -1,17 +1,23 @@
 //! The one thread that writes sealed files: a stalled disk stalls it alone, and its queue is bounded.
 
+use crate::recorder::locked;
 use mutant::mutant;
+use service::clock;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::File,
     io::{self, Write},
     path::Path,
-    sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+    },
     thread,
     time::{Duration, Instant},
 };
 use tokio::{sync::oneshot, task::spawn_blocking};
-use types::RecordingId;
+use types::{Monotonic, RecordingId};
 
 /// How often all files together are brought to the disk: what a power cut can take.
 const SYNC: Duration = Duration::from_secs(4);
@@ -20,7 +26,21 @@ const WAITING: usize = 16 << 10;
 
 /// The way to the thread.
 #[derive(Clone)]
-pub struct Disk(SyncSender<Job>);
+pub struct Disk {
+    jobs: SyncSender<Job>,
+    pulse: Arc<Pulse>,
+}
+
+/// How the thread fares, for whoever asks while it may be stuck.
+#[derive(Default)]
+struct Pulse {
+    /// Since when it has been at one piece of work, on the line of [`Monotonic`]; 0 while it waits for one.
+    busy: AtomicU64,
+    /// Whether the last piece of work failed.
+    failing: AtomicBool,
+    /// Files that took a part of their bytes only: nothing behind it would open.
+    torn: Mutex<BTreeSet<RecordingId>>,
+}
 
 enum Job {
     /// A new file and its first bytes.
@@ -53,7 +73,9 @@ impl Disk {
         sync: impl FnMut() -> io::Result<()> + Send + 'static,
     ) -> io::Result<Self> {
         let (sender, jobs) = sync_channel(waiting);
+        let pulse = Arc::new(Pulse::default());
         let writer = Writer {
+            pulse: Arc::clone(&pulse),
             files: BTreeMap::new(),
             dirty: false,
             since: Instant::now(),
@@ -61,7 +83,25 @@ impl Disk {
             sync: Box::new(sync),
         };
         thread::Builder::new().name("disk".to_owned()).spawn(move || writer.run(&jobs))?;
-        Ok(Self(sender))
+        Ok(Self { jobs: sender, pulse })
+    }
+
+    /// For how long the disk has been at one piece of work.
+    pub fn stuck(&self, now: Monotonic) -> Duration {
+        match self.pulse.busy.load(Ordering::Relaxed) {
+            0 => Duration::ZERO,
+            since => now.since(Monotonic(since)),
+        }
+    }
+
+    /// Whether the last thing that the disk was given could not be written or synced.
+    pub fn failing(&self) -> bool {
+        self.pulse.failing.load(Ordering::Relaxed)
+    }
+
+    /// Something else could be written: what failed before is over.
+    pub fn well(&self) {
+        self.pulse.failing.store(false, Ordering::Relaxed);
     }
 
     /// Takes over an empty file and its first bytes; waits while the disk is behind. An earlier file of the same
@@ -76,9 +116,12 @@ impl Disk {
     /// Appends to it, some time soon; never waits.
     ///
     /// # Errors
-    /// [`Behind`]; the bytes are dropped, and what comes after them would not open.
+    /// [`Behind`], also where earlier bytes could not be written; the bytes are dropped, and what comes after them would not open.
     pub fn append(&self, recording: RecordingId, bytes: Vec<u8>) -> Result<(), Behind> {
-        self.0.try_send(Job::Append(recording, bytes)).map_err(|_full_or_gone| Behind)
+        if locked(&self.pulse.torn).contains(&recording) && !mutant("record-writes-behind-a-hole") {
+            return Err(Behind);
+        }
+        self.jobs.try_send(Job::Append(recording, bytes)).map_err(|_full_or_gone| Behind)
     }
 
     /// Appends the last bytes, brings the file to the disk and closes it; waits while the disk is behind.
@@ -92,13 +135,14 @@ impl Disk {
     }
 
     async fn wait(&self, job: Job) -> io::Result<()> {
-        let jobs = self.0.clone();
+        let jobs = self.jobs.clone();
         let given = spawn_blocking(move || jobs.send(job).map_err(|_gone| Behind)).await;
         given.map_err(io::Error::other)?.map_err(io::Error::other)
     }
 }
 
 struct Writer {
+    pulse: Arc<Pulse>,
     files: BTreeMap<RecordingId, Open>,
     /// Whether something is not on the disk yet, and since when.
     dirty: bool,
@@ -119,7 +163,9 @@ impl Writer {
                 true => self.every.saturating_sub(self.since.elapsed()),
                 false => self.every,
             };
-            match jobs.recv_timeout(patience) {
+            let job = jobs.recv_timeout(patience);
+            self.pulse.busy.store(clock::monotonic().0.max(1), Ordering::Relaxed);
+            match job {
                 Ok(job) => self.perform(job),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -127,34 +173,45 @@ impl Writer {
             if self.dirty && self.since.elapsed() >= self.every {
                 self.sync();
             }
+            self.pulse.busy.store(0, Ordering::Relaxed);
         }
     }
 
     fn perform(&mut self, job: Job) {
         match job {
             Job::Open(recording, file, first) => {
-                let mut open = Open { file, failed: None };
-                open.append(&first);
-                self.files.insert(recording, open);
-                self.dirty();
+                locked(&self.pulse.torn).remove(&recording);
+                self.files.insert(recording, Open { file, failed: None });
+                self.append(recording, &first);
             }
-            Job::Append(recording, bytes) => {
-                let Some(open) = self.files.get_mut(&recording) else { return };
-                open.append(&bytes);
-                self.dirty();
-            }
+            Job::Append(recording, bytes) => self.append(recording, &bytes),
             Job::Close(recording, last, answer) => {
+                self.append(recording, &last);
+                locked(&self.pulse.torn).remove(&recording);
                 let closed = self.files.remove(&recording).map_or_else(
                     || Err(io::Error::new(io::ErrorKind::NotFound, "no such file is open")),
-                    |mut open| {
-                        open.append(&last);
-                        open.close()
-                    },
+                    Open::close,
                 );
+                self.fares(closed.is_ok());
                 // Whoever asked may have been told to stop meanwhile; the file is whole either way.
                 let _gone = answer.send(closed);
             }
         }
+    }
+
+    fn append(&mut self, recording: RecordingId, bytes: &[u8]) {
+        let Some(open) = self.files.get_mut(&recording) else { return };
+        open.append(bytes);
+        let torn = open.failed.is_some();
+        if torn {
+            locked(&self.pulse.torn).insert(recording);
+        }
+        self.fares(!torn);
+        self.dirty();
+    }
+
+    fn fares(&self, well: bool) {
+        self.pulse.failing.store(!well, Ordering::Relaxed);
     }
 
     /// The wait for a sync counts from the first byte that is not on the disk yet.
@@ -169,6 +226,12 @@ impl Writer {
             && let Err(error) = (self.sync)()
         {
             tracing::error!(%error, "recordings cannot be brought to the disk: what was written since may be lost");
+            // The kernel says so once and forgets it: a later sync that succeeds would prove nothing.
+            for (recording, open) in &mut self.files {
+                open.failed.get_or_insert_with(|| io::Error::new(error.kind(), "a sync failed before"));
+                locked(&self.pulse.torn).insert(*recording);
+            }
+            self.fares(false);
         }
         self.dirty = false;
     }
@@ -215,5 +278,57 @@ mod tests {
         disk.append(recording, vec![2]).unwrap();
         syncs.recv_timeout(Duration::from_secs(5)).unwrap();
         assert!(syncs.recv_timeout(Duration::from_millis(200)).is_err(), "nothing new, nothing to sync");
+    }
+    /// Mutant record-writes-behind-a-hole. `/dev/full` is a disk with no room (full(4)).
+    #[tokio::test]
+    async fn a_full_disk_tears_a_file_and_says_so_until_it_takes_something_again() {
+        let disk = Disk::with(8, Duration::from_secs(60), || Ok(())).unwrap();
+        let recording = RecordingId(Uid([1; 16]));
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        disk.open(recording, full, vec![1]).await.unwrap();
+        let torn = async || {
+            let deadline = Instant::now() + Duration::from_secs(5);
+            while disk.append(recording, vec![2]).is_ok() && Instant::now() < deadline {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            disk.append(recording, vec![2])
+        };
+        assert_eq!((torn().await, disk.failing()), (Err(Behind), true));
+        assert!(disk.close(recording, vec![3]).await.is_err());
+        disk.open(recording, tempfile::tempfile().unwrap(), vec![1]).await.unwrap();
+        disk.append(recording, vec![2]).unwrap();
+        disk.close(recording, vec![3]).await.unwrap();
+        assert!(!disk.failing());
+    }
+
+    #[tokio::test]
+    async fn what_was_not_synced_is_torn_though_later_syncs_succeed() {
+        let mut syncs = 0;
+        let disk = Disk::with(8, Duration::from_millis(10), move || {
+            syncs += 1;
+            if syncs == 1 { Err(io::Error::other("the device is gone")) } else { Ok(()) }
+        })
+        .unwrap();
+        let recording = RecordingId(Uid([1; 16]));
+        disk.open(recording, tempfile::tempfile().unwrap(), vec![1]).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(disk.close(recording, vec![2]).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_is_stuck_is_seen_to_be() {
+        let (release, held) = channel::<()>();
+        let disk = Disk::with(8, Duration::from_millis(1), move || {
+            let _released = held.recv();
+            Ok(())
+        })
+        .unwrap();
+        let file = tempfile::tempfile().unwrap();
+        disk.open(RecordingId(Uid([1; 16])), file, vec![1]).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert!(disk.stuck(clock::monotonic()) > Duration::from_millis(100));
+        drop(release);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert_eq!(disk.stuck(clock::monotonic()), Duration::ZERO);
     }
 }

@@ -7,12 +7,16 @@
 //!  route ── Begin, Join, Finish ──▶ recorder ──▶ disk (one thread: append, one shared sync every 4 s)
 //!  media ── Feed(descriptor) ─────▶    │  ▲
 //!                                key ◀─┘  └─ a feed's batches, sealed as they come
+//!  route ◀─ ─ ─ outcome, disk ─ ─ ─ herald      on the stream that route opened
 //!  ctl, console ── List, Show, Export, Verify ──▶ desk ──▶ audit: entry and ticket ──▶ key: the data key
+//!               ── Hold, Release ──────────────▶ desk ──▶ audit: entry ──▶ recorder
 //! ```
 
 mod desk;
 mod disk;
 mod feed;
+mod health;
+mod herald;
 mod open;
 mod recorder;
 mod shelf;
@@ -23,6 +27,8 @@ use audit_api::Audit;
 use auth_api::Verifier;
 use desk::Desk;
 use disk::Disk;
+use health::{Gauge, Watchman};
+use herald::Herald;
 use key_api::Key;
 use record_api::{Begun, Call, Record};
 use recorder::Recorder;
@@ -44,9 +50,25 @@ async fn serve(house: Context) -> Result<(), Failure> {
         Shelf::at(&house.state_directory()).map_err(|error| Failure::of("open the recordings", error))?;
     let disk =
         Disk::start(shelf.recordings()).map_err(|error| Failure::of("start the disk thread", error))?;
-    let recorder = Arc::new(Recorder::new(shelf.clone(), disk, key.clone(), audit.clone(), settings));
+    let (herald, gauge) = (Arc::new(Herald::default()), Gauge::default());
+    Watchman::new(shelf.clone(), disk.clone(), settings.clone()).watch(
+        &house,
+        audit.clone(),
+        Arc::clone(&herald),
+        gauge.clone(),
+    );
+    let recorder = Arc::new(Recorder::new(
+        shelf.clone(),
+        disk,
+        key.clone(),
+        audit.clone(),
+        settings,
+        Arc::clone(&herald),
+        gauge,
+    ));
     recorder.take_up_what_a_crash_left();
-    let desk = Arc::new(Desk::new(shelf, verifier, key, audit));
+    recorder.delete_what_is_due();
+    let desk = Arc::new(Desk::new(shelf, Arc::clone(&recorder), verifier, key, audit));
     let mut calls = house.serve::<Record>()?;
     house.ready();
     loop {
@@ -56,7 +78,7 @@ async fn serve(house: Context) -> Result<(), Failure> {
                 return Ok(());
             }
             Some(request) = calls.next() => {
-                let (recorder, desk) = (Arc::clone(&recorder), Arc::clone(&desk));
+                let (recorder, desk, herald) = (Arc::clone(&recorder), Arc::clone(&desk), Arc::clone(&herald));
                 let descriptor = request.descriptors.into_iter().next();
                 tokio::spawn(async move {
                     match request.call {
@@ -69,6 +91,10 @@ async fn serve(house: Context) -> Result<(), Failure> {
                         Call::List(list, reply) => reply.send(desk.list(list).await),
                         Call::Show(show, reply) => reply.send(desk.show(show).await),
                         Call::Export(export, reply) => reply.send(desk.export(export, descriptor).await),
+                        Call::Hold(hold, reply) => reply.send(desk.hold(hold).await),
+                        Call::Release(release, reply) => reply.send(desk.release(release).await),
+                        Call::Attach(_attach, notices) => herald.attach(notices),
+                        Call::Noted(noted, reply) => reply.send(recorder.noted(noted).await.map(|()| Begun {})),
                         Call::Verify(verify, reply) => reply.send(desk.verify(verify).await),
                     }
                 });

@@ -10,11 +10,15 @@
 //!
 //! A disk that does not keep up cuts a life off too. Calls about one recording take turns.
 
+mod expiry;
+
 use crate::{
     disk::Disk,
     feed,
+    health::Gauge,
+    herald::Herald,
     open::{self, Tail},
-    shelf::{About, Shelf},
+    shelf::{About, Shelf, Written},
 };
 use audit_api::{Append, Audit, Event, EventKind, TicketWish};
 use envelope::{Dek, Header, KeyReference, NoncePrefix, ObjectId, Segment, WrappedDek};
@@ -58,6 +62,8 @@ pub struct Recorder {
     audit: Client<Audit>,
     settings: Settings<settings::record::Record>,
     live: Mutex<BTreeMap<RecordingId, Arc<Live>>>,
+    herald: Arc<Herald>,
+    gauge: Gauge,
     /// One call at a time for each recording, so that a repeated one cannot meet the first half-way: two
     /// lives with one segment number would write over each other's key.
     turns: [sync::Mutex<()>; TURNS],
@@ -100,15 +106,17 @@ impl Recorder {
         key: Client<Key>,
         audit: Client<Audit>,
         settings: Settings<settings::record::Record>,
+        herald: Arc<Herald>,
+        gauge: Gauge,
     ) -> Self {
         let turns = std::array::from_fn(|_| sync::Mutex::new(()));
-        Self { shelf, disk, key, audit, settings, live: Mutex::default(), turns }
+        Self { shelf, disk, key, audit, settings, live: Mutex::default(), herald, gauge, turns }
     }
 
     /// Begins a recording: room, key, file and entry first. The same again changes nothing.
     ///
     /// # Errors
-    /// No room, no key, no disk or no audit: then nothing is recorded.
+    /// No room, a disk that has stalled, no key or no audit: then nothing is recorded.
     pub async fn begin(self: &Arc<Self>, begin: Begin) -> Result<(), Refusal> {
         let _turn = self.turn(begin.recording).await;
         if self.find(begin.recording).is_some() {
@@ -118,7 +126,7 @@ impl Recorder {
             None => {}
             // A restart came between: its feed brings it back to life.
             Some(RecordingState::Recording) => return Ok(()),
-            Some(RecordingState::Sealed | RecordingState::Truncated) => {
+            Some(RecordingState::Sealed | RecordingState::Truncated | RecordingState::Deleted) => {
                 let message = format!("recording {} is over", begin.recording);
                 return Err(Refusal::conflict("record.again", message));
             }
@@ -136,12 +144,17 @@ impl Recorder {
             digest: String::new(),
             packets: 0,
             lost: 0,
+            masked: 0,
+            queues: Vec::new(),
+            retained_until: None,
+            hold: None,
+            deleted: None,
         };
         let event = Event::of_daemon(EventKind::RecordingBegun, "record", begin.recording.to_string())
             .with("call", begin.call)
             .with("tracks", recording.tracks.len());
         self.enter(event).await?;
-        self.new_life(About { recording, segments: 0 }, key).await.map(|_live| ())
+        self.new_life(About::new(recording), key).await.map(|_live| ())
     }
 
     /// Adds a party.
@@ -212,14 +225,16 @@ impl Recorder {
         let ended = locked(&self.live).remove(&finish.recording);
         if let Some(live) = ended {
             let take = live.end(Stage::Ending);
-            let about = locked(&live.about).clone();
+            let mut about = locked(&live.about).clone();
+            about.recording.queues = finish.queues;
             return self.close(about, take).await;
         }
         match self.known(finish.recording).await? {
-            Some(about) if about.recording.state == RecordingState::Recording => {
+            Some(mut about) if about.recording.state == RecordingState::Recording => {
+                about.recording.queues = finish.queues;
                 self.close(about, None).await
             }
-            Some(about) => Ok(about.recording),
+            Some(about) => Ok(self.shown(about)),
             None => Err(unknown(finish.recording)),
         }
     }
@@ -229,6 +244,7 @@ impl Recorder {
         let recorder = Arc::clone(self);
         tokio::spawn(async move {
             recorder.tell_of_cuts().await;
+            recorder.tell_outcomes().await;
             let mut ticks = tokio::time::interval(FLUSH);
             let patience = tokio::time::sleep(ORPHANED);
             tokio::pin!(patience);
@@ -252,21 +268,20 @@ impl Recorder {
             let _turn = self.turn(recording).await;
             let Some(take) = live.end(Stage::Ending) else { continue };
             let mut about = locked(&live.about).clone();
-            let ended = match self.end_segment(recording, take).await {
-                Ok(counts) => {
-                    about.count(counts);
-                    self.keep(about).await.map_err(|refusal| refusal.to_string())
-                }
-                Err(error) => Err(error.to_string()),
-            };
-            if let Err(error) = ended {
-                tracing::error!(%recording, error, "a recording could not be ended for the restart");
+            self.end_segment(&mut about, take).await;
+            if let Err(error) = self.keep(about).await {
+                tracing::error!(%recording, %error, "a recording could not be ended for the restart");
             }
         }
     }
 
     /// A batch came in. `Break`: the feed is to be closed.
-    pub(crate) fn fed(&self, recording: RecordingId, live: &Live, bytes: &[u8]) -> ControlFlow<()> {
+    pub(crate) fn fed(
+        self: &Arc<Self>,
+        recording: RecordingId,
+        live: &Live,
+        bytes: &[u8],
+    ) -> ControlFlow<()> {
         let mut out = Vec::new();
         match &mut *locked(&live.stage) {
             Stage::Going(take) => {
@@ -280,7 +295,7 @@ impl Recorder {
         self.append(recording, live, out)
     }
 
-    fn flush(&self) {
+    fn flush(self: &Arc<Self>) {
         let all: Vec<_> = locked(&self.live).iter().map(|(id, live)| (*id, Arc::clone(live))).collect();
         for (recording, live) in all {
             let mut out = Vec::new();
@@ -295,15 +310,41 @@ impl Recorder {
     }
 
     /// Appends sealed bytes. Where the disk does not keep up, this life ends: behind the hole nothing would open.
-    fn append(&self, recording: RecordingId, live: &Live, bytes: Vec<u8>) -> ControlFlow<()> {
+    fn append(self: &Arc<Self>, recording: RecordingId, live: &Live, bytes: Vec<u8>) -> ControlFlow<()> {
         if bytes.is_empty() {
             return ControlFlow::Continue(());
         }
         let Err(error) = self.disk.append(recording, bytes) else { return ControlFlow::Continue(()) };
         tracing::error!(%recording, %error, "sealed audio is lost: the recording goes on in a new segment");
-        live.end(Stage::Cut);
+        if let Some(take) = live.end(Stage::Cut) {
+            let recorder = Arc::clone(self);
+            tokio::spawn(async move { recorder.cut(recording, take.counts()).await });
+        }
         locked(&self.live).remove(&recording);
         ControlFlow::Break(())
+    }
+
+    /// Keeps what a life that the disk cut off had counted, and enters that something is lost.
+    async fn cut(&self, recording: RecordingId, counts: Counts) {
+        let kept = async {
+            let _turn = self.turn(recording).await;
+            let next = self.find(recording);
+            let known = self.known(recording).await?;
+            let Some(mut about) = next.as_ref().map(|live| locked(&live.about).clone()).or(known) else {
+                return Ok(());
+            };
+            about.count(counts);
+            about.written = Written::Torn;
+            if let Some(live) = next {
+                live.about.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&about);
+            }
+            self.keep(about).await
+        };
+        let lossy = Event::of_daemon(EventKind::RecordingLossy, "record", recording.to_string())
+            .with("why", "the disk does not keep up");
+        for failed in [kept.await.err(), self.enter(lossy).await.err()].into_iter().flatten() {
+            tracing::error!(%recording, error = %failed, "that audio was lost could not be kept");
+        }
     }
 
     /// A data key for one segment.
@@ -355,15 +396,8 @@ impl Recorder {
     /// Ends a recording: its last segment, what is known of it, its entry.
     async fn close(&self, mut about: About, take: Option<Take>) -> Result<Recording, Refusal> {
         let recording = about.recording.recording;
-        let mut disk_failed = false;
         if let Some(take) = take {
-            match self.end_segment(recording, take).await {
-                Ok(counts) => about.count(counts),
-                Err(error) => {
-                    tracing::error!(%recording, %error, "a recording could not be written to its end");
-                    disk_failed = true;
-                }
-            }
+            self.end_segment(&mut about, take).await;
         }
         let shelf = self.shelf.clone();
         let segments = about.segments;
@@ -372,29 +406,51 @@ impl Recorder {
         about.recording.size = found.size;
         about.recording.digest = found.digest;
         about.recording.ended = Some(clock::utc());
-        let whole = found.tail == Tail::Whole && !disk_failed;
+        about.recording.retained_until = about.retained_until(&self.settings.borrow());
+        about.outcomes += 1;
+        let whole = found.tail == Tail::Whole && about.written == Written::Whole;
         about.recording.state = if whole { RecordingState::Sealed } else { RecordingState::Truncated };
         let kind = if whole { EventKind::RecordingSealed } else { EventKind::RecordingTruncated };
         let event = Event::of_daemon(kind, "record", recording.to_string())
+            .with("call", about.recording.call)
             .with("digest", &about.recording.digest)
             .with("size", about.recording.size)
             .with("packets", about.recording.packets)
-            .with("lost", about.recording.lost);
-        if let Err(refusal) = self.enter(event).await {
-            // The counts would be gone with this life: the next attempt to finish finds them.
+            .with("lost", about.recording.lost)
+            .with("masked", about.recording.masked);
+        let entered = async {
+            if about.recording.lost > 0 {
+                let lossy = Event::of_daemon(EventKind::RecordingLossy, "record", recording.to_string());
+                self.enter(lossy.with("lost", about.recording.lost).with("why", "the hand-over was full"))
+                    .await?;
+            }
+            self.enter(event).await
+        };
+        if let Err(refusal) = entered.await {
+            // What is known of it would be gone with this life: the next attempt to finish finds it.
             self.keep(unfinished).await?;
             return Err(refusal);
         }
-        let shown = about.recording.clone();
-        self.keep(about).await?;
-        Ok(shown)
+        self.keep(about.clone()).await?;
+        self.tell(&about);
+        Ok(self.shown(about))
     }
 
-    async fn end_segment(&self, recording: RecordingId, take: Take) -> io::Result<Counts> {
+    /// Ends a life: what it counted, and whether all of it came to the disk.
+    async fn end_segment(&self, about: &mut About, take: Take) {
+        about.count(take.counts());
+        let recording = about.recording.recording;
         let mut out = Vec::new();
-        let counts = take.finish(&mut out).map_err(io::Error::other)?;
-        self.disk.close(recording, out).await?;
-        Ok(counts)
+        let ended = match take.finish(&mut out) {
+            Ok(_counts) => self.disk.close(recording, out).await,
+            Err(error) => Err(io::Error::other(error)),
+        };
+        if let Err(error) = ended
+            && !mutant("record-torn-forgotten")
+        {
+            tracing::error!(%recording, %error, "a recording could not be written to its end");
+            about.written = Written::Torn;
+        }
     }
 
     async fn tell_of_cuts(&self) {
@@ -416,6 +472,13 @@ impl Recorder {
                 }
             }
         }
+    }
+
+    /// Outcomes that no earlier life could bring into the call records.
+    async fn tell_outcomes(&self) {
+        let shelf = self.shelf.clone();
+        let all = blocking(move || shelf.all()).await.unwrap_or_default();
+        all.iter().for_each(|about| self.tell(about));
     }
 
     async fn close_orphans(&self) {
@@ -447,6 +510,10 @@ impl Recorder {
     }
 
     async fn room(&self) -> Result<(), Refusal> {
+        if self.gauge.stalled() {
+            let message = "the disk of recordings takes nothing: see to it, ym status tells when it is well";
+            return Err(Refusal::unavailable("record.disk-stalled", message));
+        }
         let least = self.settings.borrow().minimum_free.bytes();
         let shelf = self.shelf.clone();
         let disk = blocking(move || Ok(statvfs(shelf.recordings())?)).await?;
@@ -480,9 +547,9 @@ impl Recorder {
         blocking(move || shelf.write_about(&about)).await
     }
 
-    async fn enter(&self, event: Event) -> Result<(), Refusal> {
-        self.audit.call(Append { event, assertion: None, ticket: TicketWish::None }).await?;
-        Ok(())
+    /// The entry's sequence, once it is durable.
+    async fn enter(&self, event: Event) -> Result<u64, Refusal> {
+        Ok(self.audit.call(Append { event, assertion: None, ticket: TicketWish::None }).await?.sequence)
     }
 
     async fn turn(&self, recording: RecordingId) -> Option<sync::MutexGuard<'_, ()>> {

@@ -3,12 +3,14 @@
 //! ```text
 //!  recordings/ID/about.json   what is known of it, replaced whole
 //!  recordings/ID/N.sealed     segment N: one life of the daemon, one data key
+//!  trend.json                 what was free, hour by hour
 //!  keys/ID-N.dek              the wrapped key of that segment, apart, so that a backup of recordings has no keys
 //! ```
 
 use envelope::{Segment, WrappedDek};
-use record_api::Recording;
-use record_core::Counts;
+use mutant::mutant;
+use record_api::{Outcome, Recording, RecordingState};
+use record_core::{Counts, Trend};
 use serde::{Deserialize, Serialize};
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
@@ -16,13 +18,14 @@ use std::{
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
-use types::RecordingId;
+use types::{RecordingId, Utc};
 
 /// The two directories.
 #[derive(Clone, Debug)]
 pub struct Shelf {
     recordings: PathBuf,
     keys: PathBuf,
+    trend: PathBuf,
 }
 
 /// What is known of a recording.
@@ -32,13 +35,76 @@ pub struct About {
     pub recording: Recording,
     /// How many segments it has.
     pub segments: u32,
+    /// Whether each life of the daemon brought its bytes to the disk.
+    #[serde(default)]
+    pub written: Written,
+    /// The entry with which its deletion began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion: Option<u64>,
+    /// How many outcomes it has had: sealed or truncated, deleted.
+    #[serde(default)]
+    pub outcomes: u32,
+    /// The last of them that is in the call record.
+    #[serde(default)]
+    pub noted: u32,
+}
+
+/// Whether sealed audio was lost on its way to the disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Written {
+    /// All of it came there, as far as is known.
+    #[default]
+    Whole,
+    /// Some of it did not: the file is truncated, however it ends.
+    Torn,
 }
 
 impl About {
+    /// Of a recording that begins.
+    pub fn new(recording: Recording) -> Self {
+        Self { recording, segments: 0, written: Written::Whole, deletion: None, outcomes: 0, noted: 0 }
+    }
+
+    /// What became of it, where its call record does not know yet.
+    pub fn outcome(&self) -> Option<Outcome> {
+        let about = &self.recording;
+        (self.outcomes > self.noted).then(|| Outcome {
+            recording: about.recording,
+            call: about.call,
+            number: self.outcomes,
+            at: about.deleted.or(about.ended).unwrap_or(about.began),
+            state: about.state,
+            digest: about.digest.clone(),
+            lost: about.lost,
+            masked: about.masked,
+        })
+    }
+
+    /// Until when it is kept at least, by these settings: never shorter than what held when it was sealed.
+    pub fn retained_until(&self, rule: &settings::record::Record) -> Option<Utc> {
+        let ended = self.recording.ended?;
+        let now = ended.plus(rule.retention(&self.recording.queues).duration());
+        Some(self.recording.retained_until.map_or(now, |promised| promised.max(now)))
+    }
+
+    /// Whether it is to be deleted: its retention is over and nobody holds it, or its deletion has begun.
+    pub fn due(&self, rule: &settings::record::Record, now: Utc) -> bool {
+        match self.recording.state {
+            RecordingState::Recording => false,
+            RecordingState::Deleted => self.recording.deleted.is_none(),
+            RecordingState::Sealed | RecordingState::Truncated => {
+                let held = self.recording.hold.is_some() && !mutant("record-hold-ignored");
+                !held && self.retained_until(rule).is_some_and(|until| until < now)
+            }
+        }
+    }
+
     /// Adds what one life of the daemon counted.
     pub fn count(&mut self, counts: Counts) {
         self.recording.packets += counts.packets;
         self.recording.lost += counts.lost;
+        self.recording.masked += counts.masked;
     }
 }
 
@@ -48,7 +114,11 @@ impl Shelf {
     /// # Errors
     /// The kernel's.
     pub fn at(state: &Path) -> io::Result<Self> {
-        let shelf = Self { recordings: state.join("recordings"), keys: state.join("keys") };
+        let shelf = Self {
+            recordings: state.join("recordings"),
+            keys: state.join("keys"),
+            trend: state.join("trend.json"),
+        };
         make_directory(&shelf.recordings)?;
         make_directory(&shelf.keys)?;
         File::open(state)?.sync_all()?;
@@ -58,6 +128,30 @@ impl Shelf {
     /// The directory of sealed files.
     pub fn recordings(&self) -> &Path {
         &self.recordings
+    }
+
+    /// What was free, as an earlier life kept it; nothing where there is none that can be read.
+    pub fn trend(&self) -> Trend {
+        let bytes = fs::read(&self.trend).unwrap_or_default();
+        serde_json::from_slice(&bytes).unwrap_or_default()
+    }
+
+    /// Keeps what was free.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn keep_trend(&self, trend: &Trend) -> io::Result<()> {
+        write_durably(&self.trend, &serde_json::to_vec(trend)?)
+    }
+
+    /// Whether the disk takes a few bytes and keeps them.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn probe(&self) -> io::Result<()> {
+        let path = self.trend.with_file_name("probe");
+        write_durably(&path, &[0; 4096])?;
+        fs::remove_file(path)
     }
 
     /// A new, empty segment file and its durable key. Fails where the segment holds something already: nothing
@@ -139,8 +233,36 @@ impl Shelf {
         WrappedDek::from_bytes(&bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     }
 
+    /// Removes the keys of a recording, then its sound; durable when this returns. What is gone already is no error.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn erase(&self, recording: RecordingId, segments: u32) -> io::Result<()> {
+        // One segment more than is known of: a crash may have left its key.
+        for segment in (0..=segments).map(Segment) {
+            if !mutant("record-key-outlives") {
+                let key = self.key_path(recording, segment);
+                gone(fs::remove_file(key.with_extension("new")))?;
+                gone(fs::remove_file(key))?;
+            }
+        }
+        File::open(&self.keys)?.sync_all()?;
+        for segment in (0..=segments).map(Segment) {
+            gone(fs::remove_file(self.sealed_path(recording, segment)))?;
+        }
+        File::open(self.recordings.join(recording.to_string()))?.sync_all()
+    }
+
     fn key_path(&self, recording: RecordingId, segment: Segment) -> PathBuf {
         self.keys.join(format!("{recording}-{}.dek", segment.0))
+    }
+}
+
+/// Not to be there any more is what was wanted.
+fn gone(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 

@@ -4,7 +4,7 @@
 use crate::{
     desk::Desk,
     disk::Disk,
-    open,
+    health, open,
     recorder::Recorder,
     shelf::{About, Shelf},
 };
@@ -37,6 +37,8 @@ use std::{
 use tempfile::TempDir;
 use tokio::{net::UnixListener, sync::watch};
 use types::{CallId, LegId, Name, Page, PersonId, RecordingId, Uid};
+
+mod keeping;
 
 const RECORDING: RecordingId = RecordingId(Uid([1; 16]));
 const CALLER: u8 = 0;
@@ -94,7 +96,10 @@ impl House {
     }
 
     async fn finish(&self) -> Result<record_api::Recording, RefusalKind> {
-        self.recorder.finish(Finish { recording: RECORDING }).await.map_err(|refusal| refusal.kind)
+        self.recorder
+            .finish(Finish { recording: RECORDING, queues: Vec::new() })
+            .await
+            .map_err(|refusal| refusal.kind)
     }
 
     /// Media payloads of every segment in order, opened with the keys on the shelf.
@@ -170,9 +175,12 @@ fn life(
     let disk = disk.unwrap_or_else(|| Disk::start(shelf.recordings()).unwrap());
     let at = |name| directory.join(name);
     let (key, audit) = (|| Client::at(at("key")), || Client::at(at("audit")));
-    let recorder = Recorder::new(shelf.clone(), disk, key(), audit(), settings.subscribe());
-    let desk = Desk::new(shelf, Verifier::new(signing.verifying_key().clone()), key(), audit());
-    (Arc::new(recorder), desk)
+    let (herald, gauge) = (Arc::default(), health::Gauge::default());
+    let recorder =
+        Arc::new(Recorder::new(shelf.clone(), disk, key(), audit(), settings.subscribe(), herald, gauge));
+    let verifier = Verifier::new(signing.verifying_key().clone());
+    let desk = Desk::new(shelf, Arc::clone(&recorder), verifier, key(), audit());
+    (recorder, desk)
 }
 
 /// Key and audit.
@@ -452,6 +460,8 @@ async fn a_stalled_disk_cuts_the_segment_and_the_next_feed_goes_on() {
     let recording = house.finish().await.unwrap();
     assert_eq!((recording.state, house.about().segments), (RecordingState::Truncated, 2));
     assert_eq!(house.heard().last(), Some(&(CALLER, 7)));
+    assert!(recording.packets > 4, "what the life that was cut off had counted stays counted: {recording:?}");
+    assert_eq!(house.neighbours.of(EventKind::RecordingLossy).len(), 1);
 }
 
 /// Mutants roles-unchecked and export-unaudited.
@@ -476,7 +486,7 @@ async fn nobody_hears_without_role_reason_entry_and_ticket() {
     house.neighbours.audit_away.store(true, Ordering::Relaxed);
     assert_eq!(house.export(Role::Supervisor, "why").await, refused(RefusalKind::Unavailable));
     let assertion = house.assertion(&[Role::Supervisor]);
-    let list = List { assertion, call: None, page: Page::default() };
+    let list = List { assertion, call: None, after: None, page: Page::default() };
     assert_eq!(house.desk.list(list).await.unwrap_err().kind, RefusalKind::Unavailable);
     house.neighbours.audit_away.store(false, Ordering::Relaxed);
     house.neighbours.tickets_void.store(true, Ordering::Relaxed);

@@ -6,7 +6,7 @@ use audit_api::{Actor, Append, Audit, Event, EventKind, Outcome, Phase, TicketWi
 use auth_api::{Assertion, Claims, Role, Verifier};
 use gm::sm3;
 use mutant::mutant;
-use report_api::{CallRecord, CallRecordList, List, Save, Saved, Show};
+use report_api::{Amend, Amended, CallRecord, CallRecordList, Ledger, LedgerPage, List, Save, Saved, Show};
 use service::{Client, Refusal};
 use std::collections::BTreeMap;
 use tokio::sync::Semaphore;
@@ -32,6 +32,34 @@ impl Desk {
     /// Keeps a call record.
     pub async fn save(&self, save: Save) -> Result<Saved, Refusal> {
         Ok(Saved { digest: self.records.keep(&save.record).await? })
+    }
+
+    /// Keeps what became of a recording.
+    pub async fn amend(&self, amend: Amend) -> Result<Amended, Refusal> {
+        self.records.amend(amend.outcome).await?;
+        Ok(Amended {})
+    }
+
+    /// What proves calls: ids, times and digests, so that no number is to be masked.
+    pub async fn ledger(&self, ledger: Ledger) -> Result<LedgerPage, Refusal> {
+        let claims = self.verifier.person(&ledger.assertion)?;
+        if let Sight::Own(_) = Sight::of(&claims)? {
+            let message = "the ledger of all calls is for supervisors and officers";
+            return Err(Refusal::not_permitted("report.own-calls-only", message));
+        }
+        let selection = Selection {
+            from: ledger.page.from.unwrap_or(Utc(i64::MIN)),
+            until: ledger.page.until.unwrap_or(Utc(i64::MAX)),
+            number: None,
+            agent: None,
+            queue: None,
+            after: ledger.after,
+            limit: ledger.page.rows(),
+        };
+        // Never closed, so there is always a place in the end.
+        let _place = self.readers.acquire().await;
+        let (calls, more) = self.records.ledger(selection).await?;
+        Ok(LedgerPage { calls, more })
     }
 
     /// Call records, the newest first.

@@ -4,6 +4,7 @@
 //! without a reason that stands in the audit log first, never changes a record once it is kept.
 //!
 //! ```text
+//!  route ── Amend ──▶ desk ──▶ records: what became of a recording, beside the record
 //!  route ── Save ──▶ desk ──▶ records (store: durable) ── unproved ──▶ evidence ── Append ──▶ audit
 //!  ctl, console ── List, Show ──▶ desk: who asks, what may be seen ── PersonalDataShown ──▶ audit
 //! ```
@@ -46,6 +47,8 @@ async fn serve(house: Context) -> Result<(), Failure> {
                     match request.call {
                         Call::Save(save, reply) => reply.send(desk.save(save).await),
                         Call::List(list, reply) => reply.send(desk.list(list).await),
+                        Call::Amend(amend, reply) => reply.send(desk.amend(amend).await),
+                        Call::Ledger(ledger, reply) => reply.send(desk.ledger(ledger).await),
                         Call::Show(show, reply) => reply.send(desk.show(show).await),
                     }
                 });

@@ -6,7 +6,8 @@
 //! every queue in which it waited. All of one record is one batch under the call's own id.
 
 use gm::sm3;
-use report_api::CallRecord;
+use record_api::Outcome as RecordingOutcome;
+use report_api::{CallRecord, LedgerRow};
 use serde::{Deserialize, Serialize};
 use std::{path::Path, sync::Arc};
 use store::{Batch, BatchId, Cursor, Expect, Index, Options, Order, Outcome, Schema, Store, Table, Within};
@@ -105,7 +106,8 @@ impl CallRecords {
     /// [`Error::Store`] for a record of more than about 500 KB, a full queue or a failed disk.
     pub async fn keep(&self, record: &CallRecord) -> Result<String, Error> {
         let call = record.call;
-        let text = serde_json::to_string(record)
+        // What became of the recording is told later and changes; the digest is of what route knew.
+        let text = serde_json::to_string(&CallRecord { outcome: None, ..record.clone() })
             .map_err(|error| Error::Unwritable { call, reason: error.to_string() })?;
         let digest = digest(&text);
         let outcome = self.store.submit(batch(record, &text, &digest)?)?.await;
@@ -139,6 +141,44 @@ impl CallRecords {
     /// As [`CallRecords::call`]; [`Error::NoSuchCall`] for an unknown `after`.
     pub async fn select(&self, selection: Selection) -> Result<Selected, Error> {
         self.blocking(move |records| records.selected(&selection)).await
+    }
+
+    /// Keeps what became of a call's recording, where nothing later is known of it; durable when this returns.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn amend(&self, outcome: RecordingOutcome) -> Result<(), Error> {
+        let call = outcome.call;
+        let known = self.blocking(move |records| Ok(records.store.row(&OUTCOMES, &call)?)).await?;
+        if known.is_some_and(|row| row.value.number >= outcome.number) {
+            return Ok(());
+        }
+        self.store.submit(Batch::unnamed().put(&OUTCOMES, &call, &outcome, Expect::Anything)?)?.await?;
+        Ok(())
+    }
+
+    /// What proves the newest calls of a selection, and whether there are more.
+    ///
+    /// # Errors
+    /// As [`CallRecords::select`].
+    pub async fn ledger(&self, selection: Selection) -> Result<(Vec<LedgerRow>, bool), Error> {
+        self.blocking(move |records| {
+            let selected = records.selected(&selection)?;
+            let row = |record: CallRecord| {
+                Ok(LedgerRow {
+                    digest: records.head(record.call)?.digest,
+                    call: record.call,
+                    offered: record.offered,
+                    ended: record.ended,
+                    disposition: record.disposition,
+                    recording: record.recording,
+                    outcome: record.outcome,
+                })
+            };
+            let rows: Result<_, Error> = selected.calls.into_iter().map(row).collect();
+            Ok((rows?, selected.more))
+        })
+        .await
     }
 
     /// Waits until there are records that the audit log does not prove yet, and answers some of them.
@@ -234,7 +274,10 @@ impl CallRecords {
         if digest(&text) != head.digest {
             return Err(Error::Damaged { call, reason: "its digest is another".to_owned() });
         }
-        serde_json::from_str(&text).map_err(|error| Error::Damaged { call, reason: error.to_string() })
+        let mut record: CallRecord = serde_json::from_str(&text)
+            .map_err(|error| Error::Damaged { call, reason: error.to_string() })?;
+        record.outcome = self.store.row(&OUTCOMES, &call)?.map(|row| row.value);
+        Ok(record)
     }
 
     /// Runs `work` where it may block.
@@ -274,6 +317,8 @@ static HEADS: Table<CallId, Head> = Table::new("heads", &[&BY_TIME, &BY_NUMBER])
 static PARTS: Table<(CallId, u16), String> = Table::new("parts", &[]);
 static TAKEN: Table<(AgentId, Utc, CallId), ()> = Table::new("taken", &[]);
 static WAITED: Table<(QueueId, Utc, CallId), ()> = Table::new("waited", &[]);
+/// What became of each call's recording, as far as record has told.
+static OUTCOMES: Table<CallId, RecordingOutcome> = Table::new("outcomes", &[]);
 /// The digest of each record that the audit log does not prove yet.
 static UNPROVED: Table<CallId, String> = Table::new("unproved", &[]);
 const SCHEMA: Schema = Schema { name: "report", version: 1, upgrades: &[] };

@@ -8,9 +8,10 @@ use crate::{
 use audit_api::{Actor, Append, Audit, Event, EventKind};
 use auth_api::{Assertion, Claims, Role, Roles, SIGNING_ID, SessionId, Verifier};
 use gm::sm2::SigningKey;
+use record_api::{Outcome, RecordingState};
 use report_api::{
-    CallRecord, Decision, Disposition, LegRecord, List, NotRecorded, Queued, Recorded, Save, Show,
-    SignallingRecord,
+    Amend, CallRecord, Decision, Disposition, Ledger, LegRecord, List, NotRecorded, Queued, Recorded, Save,
+    Show, SignallingRecord,
 };
 use route_api::{Cause, EndedBy, Endpoint, Party};
 use serde_json::{Value, json};
@@ -24,7 +25,7 @@ use std::{
 };
 use tempfile::TempDir;
 use tokio::net::UnixListener;
-use types::{AgentId, CallId, LegId, Name, Page, PersonId, Pii, QueueId, Uid, Utc};
+use types::{AgentId, CallId, LegId, Name, Page, PersonId, Pii, QueueId, RecordingId, Uid, Utc};
 
 const NUMBER: &str = "13800138000";
 
@@ -168,6 +169,7 @@ fn record(number: u8, offered: i64, agent: &str, queue: &str) -> CallRecord {
         disposition: Disposition::Answered,
         recording: Recorded::No { reason: NotRecorded::ByRule },
         decisions: vec![],
+        outcome: None,
     }
 }
 
@@ -339,4 +341,47 @@ async fn a_long_record_is_kept_whole_and_an_answer_fits_a_message() {
     let refused = house.desk.save(Save { record: endless }).await.unwrap_err();
     assert_eq!(refused.kind, RefusalKind::Invalid);
     assert!(matches!(house.records.call(call(99)).await, Err(Error::NoSuchCall(_))));
+}
+
+#[tokio::test]
+async fn what_became_of_a_recording_stands_in_the_call_record_and_not_under_its_digest() {
+    let house = House::new();
+    let outcome = |number, state| Outcome {
+        recording: RecordingId(Uid([5; 16])),
+        call: call(1),
+        number,
+        at: Utc(70),
+        state,
+        digest: "d".to_owned(),
+        lost: 3,
+        masked: 0,
+    };
+    let amend = async |outcome| house.desk.amend(Amend { outcome }).await.unwrap();
+    // It may come before the record does.
+    amend(outcome(1, RecordingState::Truncated)).await;
+    let mut kept = record(1, 10, "zhang", "service");
+    let digest = house.keep(&kept).await;
+    kept.outcome = Some(outcome(9, RecordingState::Sealed));
+    assert_eq!(house.keep(&kept).await, digest, "the same record");
+    let shown = async || {
+        let show = Show { assertion: house.supervisor(), call: call(1), reason: None };
+        house.desk.show(show).await.unwrap().outcome.unwrap()
+    };
+    assert_eq!(shown().await, outcome(1, RecordingState::Truncated));
+    amend(outcome(2, RecordingState::Deleted)).await;
+    amend(outcome(1, RecordingState::Truncated)).await;
+    assert_eq!(shown().await, outcome(2, RecordingState::Deleted), "a late word changes nothing");
+    house.keep(&record(2, 20, "li", "service")).await;
+
+    let ledger = async |assertion, after, limit| {
+        house.desk.ledger(Ledger { assertion, page: Page::of(limit), after }).await
+    };
+    let first = ledger(house.supervisor(), None, 1).await.unwrap();
+    assert_eq!((first.calls[0].call, first.more), (call(2), true));
+    let second = ledger(house.supervisor(), Some(call(2)), 1).await.unwrap();
+    let row = &second.calls[0];
+    assert_eq!((row.call, &row.digest, row.outcome.as_ref().unwrap().number), (call(1), &digest, 2));
+    assert!(!second.more);
+    let agent = house.assertion("zhang", &[Role::Agent]);
+    assert_eq!(ledger(agent, None, 1).await.unwrap_err().kind, RefusalKind::NotPermitted);
 }

@@ -22,6 +22,7 @@ mod captures;
 mod desk;
 mod kept;
 mod listed;
+mod notices;
 mod recordings;
 mod saving;
 mod streams;

@@ -15,8 +15,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// record waits for media's last words before it seals.
 const SEALING: Duration = Duration::from_secs(60);
-/// record's code for a disk with no room left.
-const DISK_FULL: &str = "record.disk-full";
+/// record's codes for a disk with no room left, and for one that takes nothing.
+const DISK_FULL: [&str; 2] = ["record.disk-full", "record.disk-stalled"];
 
 /// Recordings that go on.
 pub struct Recordings {
@@ -98,10 +98,11 @@ async fn begun(record: &Client<Record>, begin: Begin) -> Input {
                 // It may have begun without our hearing of it: then it is ended again.
                 tokio::spawn({
                     let record = record.clone();
-                    async move { finished(&record, Finish { recording }).await }
+                    async move { finished(&record, Finish { recording, queues: Vec::new() }).await }
                 });
             }
-            let full = matches!(&error, Error::Refused(refusal) if refusal.code == DISK_FULL);
+            let full =
+                matches!(&error, Error::Refused(refusal) if DISK_FULL.contains(&refusal.code.as_str()));
             Input::NotBegun(recording, if full { NotBegun::DiskFull } else { NotBegun::Failed })
         }
     }
@@ -145,7 +146,9 @@ where
     let mut pause = PAUSE;
     loop {
         match ask().await {
-            Err(Error::Refused(refusal)) if lasting(refusal.kind) || refusal.code == DISK_FULL => {
+            Err(Error::Refused(refusal))
+                if lasting(refusal.kind) || DISK_FULL.contains(&refusal.code.as_str()) =>
+            {
                 return Err(refusal.into());
             }
             Err(error) if Instant::now() + pause >= end => return Err(error),

@@ -5,7 +5,7 @@ use crate::{
     desk::{self, Desk},
     kept::Kept,
     listed::Listed,
-    now,
+    notices, now,
     recordings::Recordings,
     saving::Saving,
     streams::{Epoch, Stream},
@@ -85,6 +85,7 @@ impl Switch {
         desk: Desk,
     ) -> Self {
         let (teller, words) = mpsc::channel(WAITING);
+        tokio::spawn(notices::listen(record.clone(), report.clone(), teller.clone()));
         Self {
             router,
             memory,

@@ -6,7 +6,6 @@ use auth_api::{Assertion, Claims, Role, Roles, SessionId};
 use gm::sm2::Signature;
 use key_api::{Key, Sign, SigningPurpose};
 use nix::unistd::{Uid as User, geteuid, seteuid};
-use record_api::{List, Record, RecordingState};
 use route_api::{AgentState, Route, SetState, SignIn};
 use serde_json::Value;
 use service::{Client, Interface};
@@ -21,7 +20,7 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-use types::{Page, Uid};
+use types::Uid;
 
 /// The password of every phone.
 pub const PASSWORD: &str = "Geese-fly-North-1";
@@ -58,16 +57,6 @@ impl Drop for Supervisor {
         let _gone = Command::new("kill").args(["-TERM", &pid]).status();
         let _gone = self.0.wait();
     }
-}
-
-/// Recordings that are over.
-pub struct Kept {
-    /// How many are sealed.
-    pub sealed: usize,
-    /// Their packets.
-    pub packets: u64,
-    /// Packets that they know to be lost.
-    pub lost: u64,
 }
 
 impl House {
@@ -143,27 +132,6 @@ impl House {
             })?;
         }
         Ok(())
-    }
-
-    /// The recordings that are over, once none goes on.
-    ///
-    /// # Errors
-    /// Some go on for too long.
-    pub fn kept(&self, calls: usize) -> Result<Kept, Failure> {
-        let record: Client<Record> = self.client("ctl");
-        let start = Instant::now();
-        loop {
-            let assertion = self.assertion("wang", Role::Supervisor)?;
-            let page = Page::of(1000);
-            let list = self.runtime.block_on(record.call(List { assertion, call: None, page }))?.recordings;
-            let sealed = list.iter().filter(|recording| recording.state == RecordingState::Sealed).count();
-            if sealed >= calls || start.elapsed() > PATIENCE {
-                let packets = list.iter().map(|recording| recording.packets).sum();
-                let lost = list.iter().map(|recording| recording.lost).sum();
-                return Ok(Kept { sealed, packets, lost });
-            }
-            thread::sleep(Duration::from_millis(500));
-        }
     }
 
     /// These daemons.

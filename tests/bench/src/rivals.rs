@@ -149,27 +149,6 @@ impl Rtpengine {
         Ok((for_one, for_other))
     }
 
-    /// Ends so many calls, and gives the packets that their files hold.
-    ///
-    /// # Errors
-    /// It refuses, or a file is not what it should be.
-    pub fn end(&self, calls: u16) -> Result<u64, Failure> {
-        for call in 0..calls {
-            self.ask(&json!({ "command": "delete", "call-id": format!("call{call}"), "from-tag": "one", "delete-delay": 0 }))?;
-        }
-        let folder = self.rival.folder.path().join("pcaps");
-        if self.recording == Recording::No {
-            return Ok(0);
-        }
-        // Files are closed on a thread of its own.
-        thread::sleep(Duration::from_secs(2));
-        let mut packets = 0;
-        for entry in fs::read_dir(folder)? {
-            packets += packets_of(&fs::read(entry?.path())?);
-        }
-        Ok(packets)
-    }
-
     fn ask(&self, command: &Value) -> Result<Value, Failure> {
         self.control.send(format!("{} {command}", cookie(command)).as_bytes())?;
         let mut buffer = [0; 8192];
@@ -194,18 +173,6 @@ fn port(reply: &Value) -> Result<u16, Failure> {
     let description = reply["sdp"].as_str().ok_or("no session description")?;
     let line = description.lines().find_map(|line| line.strip_prefix("m=audio ")).ok_or("no audio")?;
     Ok(line.split(' ').next().unwrap_or_default().parse()?)
-}
-
-/// Datagrams of 172 octets of UDP payload in a pcap file.
-fn packets_of(file: &[u8]) -> u64 {
-    let (mut rest, mut packets) = (file.get(24..).unwrap_or_default(), 0);
-    while let Some((header, after)) = rest.split_first_chunk::<16>() {
-        let [.., a, b, c, d, _, _, _, _] = *header;
-        let length = u32::from_le_bytes([a, b, c, d]) as usize;
-        packets += u64::from(length >= 172);
-        rest = after.get(length..).unwrap_or_default();
-    }
-    packets
 }
 
 /// kamailio as a proxy before the phones, which stays on the way of each call.

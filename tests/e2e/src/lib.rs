@@ -9,6 +9,7 @@
     reason = "a test fixture: what fails here fails the test"
 )]
 
+pub mod crowd;
 pub mod floor;
 pub mod keys;
 pub mod linphone;
@@ -83,23 +84,42 @@ impl House {
     /// Starts a house of these settings, in which `SIP`, `CONSOLE` and `MEDIA` stand for ports and 5070 for
     /// that of the trunk; `prepare` may add prompts to its folder. Waits until every daemon serves.
     pub fn with(settings: &str, prepare: impl FnOnce(&Path)) -> Self {
-        Self::start_at([Place::here(), Place::here()], 50, settings, |folder, settings| {
-            prepare(folder);
-            settings
-        })
+        Self::start_at(
+            TempDir::new().unwrap(),
+            [Place::here(), Place::here()],
+            50,
+            settings,
+            |folder, settings| {
+                prepare(folder);
+                settings
+            },
+        )
     }
 
     /// Starts a house with so many ports for RTP, whose settings are those of the demonstration as changed here; the
     /// folder has the prompts in `prompts`.
     pub fn start_as(ports: u16, change: impl FnOnce(&Path, String) -> String) -> Self {
-        Self::start_at([Place::here(), Place::here()], ports, &demonstration(), change)
+        Self::start_at(
+            TempDir::new().unwrap(),
+            [Place::here(), Place::here()],
+            ports,
+            &demonstration(),
+            change,
+        )
+    }
+
+    /// Starts a house in this folder, with the settings that `edit` makes of the demonstration's.
+    pub fn start_in(folder: TempDir, edit: impl FnOnce(String) -> String) -> Self {
+        Self::start_at(folder, [Place::here(), Place::here()], 50, &demonstration(), |_, settings| {
+            edit(settings)
+        })
     }
 
     /// Starts a house at the end of a line, its peers at the other.
     pub fn start_beyond(line: &Network) -> Self {
         let [house, peers] = line.ends();
         let (here, there) = (house.address.clone(), peers.address.clone());
-        Self::start_at([house, peers], 50, &demonstration(), |_, settings| {
+        Self::start_at(TempDir::new().unwrap(), [house, peers], 50, &demonstration(), |_, settings| {
             let trunk = settings.find("address = \"127.0.0.1").expect("the trunk");
             let (before, after) = settings.split_at(trunk);
             let after = after.replacen("127.0.0.1", &there, 1);
@@ -110,12 +130,12 @@ impl House {
     }
 
     fn start_at(
+        folder: TempDir,
         [place, peers]: [Place; 2],
         ports: u16,
         settings: &str,
         change: impl FnOnce(&Path, String) -> String,
     ) -> Self {
-        let folder = TempDir::new().unwrap();
         // Daemons of other users walk through it to their own directories.
         fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         let prompts = repository().join("configs/demo/prompts");

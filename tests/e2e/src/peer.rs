@@ -266,7 +266,8 @@ const BYE: &str = r#"
   ]]></send>
   <recv response="200"/>"#;
 
-const AWAIT_BYE: &str = r#"
+/// The house hangs up.
+pub(crate) const AWAIT_BYE: &str = r#"
   <recv request="BYE"/>
   <send><![CDATA[
       SIP/2.0 200 OK

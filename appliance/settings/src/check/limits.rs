@@ -66,6 +66,15 @@ pub(super) fn record(settings: &Settings, findings: &mut Vec<Finding>) {
         settings.record.minimum_free,
         least..=Size::gibibytes(1 << 20),
     );
+    within(
+        findings,
+        path.key("warn_before"),
+        settings.record.warn_before,
+        Period::hours(1)..=Period::days(365),
+    );
+    for (at, queue) in settings.record.queues.iter().enumerate() {
+        floor(findings, path.item("queues", at).key("retention"), queue.retention);
+    }
 }
 
 pub(super) fn auth(settings: &Settings, findings: &mut Vec<Finding>) {

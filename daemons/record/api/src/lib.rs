@@ -8,11 +8,13 @@
 
 #[cfg(feature = "wire")]
 mod listen;
+mod notice;
 mod recording;
 pub mod tap;
 
 #[cfg(feature = "wire")]
 pub use listen::*;
+pub use notice::*;
 pub use recording::*;
 
 #[cfg(feature = "wire")]
@@ -33,6 +35,14 @@ service::interface! {
         call Show -> Recording;
         /// Writes the audio to the descriptor that comes with the call, as a two-channel WAV. A privileged act.
         call Export -> Exported;
+        /// Keeps a recording whatever its retention. A privileged act.
+        call Hold -> Recording;
+        /// Lifts a legal hold. A privileged act.
+        call Release -> Recording;
+        /// What became of recordings, and how the disk is.
+        stream Attach -> Notice;
+        /// An outcome is in the call record.
+        call Noted -> Begun;
         /// Opens every chunk and says whether the recording is whole. A privileged act.
         call Verify -> Verified;
     }

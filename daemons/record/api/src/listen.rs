@@ -14,6 +14,9 @@ pub struct List {
     /// Of this call only.
     #[serde(default)]
     pub call: Option<CallId>,
+    /// Go on after this one, the last of the page before.
+    #[serde(default)]
+    pub after: Option<RecordingId>,
     /// Begun when, and how many.
     #[serde(flatten)]
     pub page: Page,
@@ -85,4 +88,29 @@ pub struct Verified {
     pub first_bad_byte: Option<u64>,
     /// As it stands in the list.
     pub recording: Recording,
+}
+
+/// Puts a recording on legal hold. Answered with the recording; one that is on hold already keeps its first one.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Hold {
+    /// A supervisor or the security administrator.
+    pub assertion: Assertion,
+    /// Which.
+    pub recording: RecordingId,
+    /// Why, for the audit log; not empty.
+    pub reason: String,
+    /// The case, where there is one.
+    #[serde(default)]
+    pub case: Option<String>,
+}
+
+/// Lifts a legal hold: its retention alone counts again. Answered with the recording.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Release {
+    /// The security administrator.
+    pub assertion: Assertion,
+    /// Which.
+    pub recording: RecordingId,
+    /// Why, for the audit log; not empty.
+    pub reason: String,
 }

@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use types::{CallId, LegId, Name, RecordingId, Utc};
+use types::{CallId, LegId, Name, PersonId, QueueId, RecordingId, Utc};
 
 /// Begins a recording.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -29,6 +29,10 @@ pub struct Join {
 pub struct Finish {
     /// The recording.
     pub recording: RecordingId,
+    /// The queues through which its call went: the longest of their retentions holds. Where nobody tells them, the
+    /// longest of all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub queues: Vec<QueueId>,
 }
 
 /// Feeds a recording; the descriptor comes with the call.
@@ -63,6 +67,8 @@ pub enum PartyRole {
     Customer,
     /// One of the house's agents.
     Agent,
+    /// Somebody outside the house, reached in the middle of the call: consulted, or taking it over.
+    Outside,
 }
 
 /// Why a party may be recorded (个人信息保护法 §13, §14): a track without consent is not written.
@@ -80,6 +86,8 @@ pub enum Consent {
     },
     /// An agent of the house, who knows by contract.
     Employed {},
+    /// Heard no announcement; the settings say that the house answers for the consent (`record.outside`).
+    Ruled {},
     /// None.
     Refused {},
 }
@@ -109,6 +117,35 @@ pub struct Recording {
     pub packets: u64,
     /// Packets that were known to be lost before they were sealed.
     pub lost: u64,
+    /// Packets left out: of a party without consent, or of nobody that route had announced.
+    #[serde(default)]
+    pub masked: u64,
+    /// The queues through which its call went.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub queues: Vec<QueueId>,
+    /// Until when it is kept at least, by the settings of now; `None` while it goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retained_until: Option<Utc>,
+    /// Why it is kept beyond that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<LegalHold>,
+    /// When its keys and its sound were deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted: Option<Utc>,
+}
+
+/// A person's word that a recording must not be deleted, whatever its retention: a dispute, a case.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LegalHold {
+    /// Who said so.
+    pub by: PersonId,
+    /// When.
+    pub at: Utc,
+    /// Why, in the person's own words.
+    pub reason: String,
+    /// The case to which it belongs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub case: Option<String>,
 }
 
 /// Whether a recording is whole.
@@ -119,6 +156,8 @@ pub enum RecordingState {
     Recording,
     /// Sealed to its end.
     Sealed,
-    /// Cut off by a crash or a power cut: every whole chunk opens, the end is missing.
+    /// Cut off by a crash, a power cut or a disk that failed: every whole chunk opens, something is missing.
     Truncated,
+    /// Its retention is over: keys and sound are deleted, or about to be where `deleted` says no moment yet.
+    Deleted,
 }

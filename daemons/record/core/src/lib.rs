@@ -1,5 +1,5 @@
-//! What of a recording is arithmetic: which frames are kept, when they happened, and how the tracks become
-//! two channels again.
+//! What of a recording is arithmetic: which frames are kept, when they happened, how the tracks become
+//! two channels again, and when the disk will be full.
 //!
 //! ```text
 //!  tap frames ──> Take ──> Sealer (hsm/envelope) ──> bytes of the sealed file
@@ -8,9 +8,11 @@
 //!
 //! Never touches a file, a clock or a key store; the shell hands in keys and moments and writes what comes out.
 
+mod forecast;
 mod stereo;
 mod take;
 
+pub use forecast::Trend;
 pub use stereo::{Rate, Stereo, wav_header};
 pub use take::{Counts, Take};
 

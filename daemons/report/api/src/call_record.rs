@@ -1,6 +1,6 @@
 //! The call record: everything that is kept of one call.
 
-use record_api::Consent;
+use record_api::{Consent, Outcome};
 use route_api::{Cause, EndedBy, Endpoint, Party, Path, Quality, Step};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,10 @@ pub struct CallRecord {
     pub recording: Recorded,
     /// What was decided on the way, and why, in order.
     pub decisions: Vec<Decision>,
+    /// What became of its recording, as record told when the call was over: sealed, truncated, deleted. No part of
+    /// what is kept under the record's digest; record's own entries in the audit log prove it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
 }
 
 /// One stay in a queue.

@@ -18,5 +18,9 @@ service::interface! {
         call List -> CallRecordList;
         /// One call record.
         call Show -> CallRecord;
+        /// Says what became of a recording; durable when answered.
+        call Amend -> Amended;
+        /// What proves calls, for `ym reconcile`.
+        call Ledger -> LedgerPage;
     }
 }

@@ -1,7 +1,7 @@
 //! One call: everything that route knows of it, in one place, so that it can travel as a memo.
 
 use crate::{agent::Next, digits::Digits, flows::Position, leg::Leg};
-use record_api::Consent;
+use record_api::{Consent, Finish};
 use report_api::{Decision, Disposition, NotRecorded, OfferRecord, Queued};
 use route_api::{Party, SessionDescription};
 use serde::{Deserialize, Serialize};
@@ -331,6 +331,14 @@ impl Call {
             | Stage::Waiting(_)
             | Stage::Ending { .. } => None,
         }
+    }
+
+    /// The word to record that nothing more comes, with the queues that say for how long the recording stays.
+    pub fn finish(&self, recording: RecordingId) -> Finish {
+        let mut queues: Vec<QueueId> = self.queued.iter().map(|stay| stay.queue.clone()).collect();
+        queues.sort();
+        queues.dedup();
+        Finish { recording, queues }
     }
 
     /// The recording's id, while there is one or was one.

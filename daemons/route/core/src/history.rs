@@ -39,6 +39,7 @@ impl Call {
             disposition,
             recording,
             decisions: self.decisions,
+            outcome: None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! What goes into the core and what comes out of it.
 
-use record_api::{Begin, Finish, Join};
+use record_api::{Begin, DiskHealth, Finish, Join};
 use report_api::CallRecord;
 use route_api::{
     AttachMedia, AttachSignalling, MediaCommand, MediaEvent, SignallingCommand, SignallingEvent,
@@ -42,6 +42,8 @@ pub enum Input {
     Finished(RecordingId),
     /// report has kept the call record.
     Saved(CallId),
+    /// How the disk of recordings is from now on.
+    Disk(DiskHealth),
     /// New settings hold.
     Settings(Box<Route>),
     /// A new rule of recording holds.
@@ -82,7 +84,7 @@ pub enum Edge {
 pub enum NotBegun {
     /// It could not: key, audit or record itself.
     Failed,
-    /// There is no room: the settings say what becomes of the call.
+    /// The disk has no room, or takes nothing: the settings say what becomes of the call.
     DiskFull,
 }
 

@@ -3,7 +3,9 @@
 mod arriving;
 mod attaching;
 mod choosing;
+mod consent;
 mod desk;
+mod disk;
 mod ending;
 mod flowing;
 mod live;
@@ -29,6 +31,7 @@ use crate::{
     plan::Plan,
 };
 use queueing::Unserved;
+use record_api::DiskHealth;
 use route_api::{
     Cause, Endpoint, LiveMedia, MediaCommand, MediaEvent, Reachability, SignallingCommand, SignallingEvent,
     TrunkStanding,
@@ -100,6 +103,8 @@ pub struct Router {
     agenda: BTreeSet<(Monotonic, Timer)>,
     /// Where the settings want no unrecorded call: none is taken before this moment.
     full_until: Monotonic,
+    /// How the disk of recordings is, as far as record has told.
+    disk: DiskHealth,
     orders: u64,
     output: VecDeque<Output>,
 }
@@ -142,6 +147,7 @@ impl Router {
             ids: Ids::new(seed),
             plan: Plan { route: settings, rule },
             full_until: Monotonic::default(),
+            disk: DiskHealth::default(),
             now,
             signalling: away,
             media: away,
@@ -186,6 +192,7 @@ impl Router {
             Input::NotJoined(recording, track) => self.not_joined(recording, track),
             Input::Finished(recording) => self.finished(recording),
             Input::Saved(call) => self.saved(call),
+            Input::Disk(health) => self.disk(health),
             Input::Settings(route) => {
                 self.plan.route = *route;
                 self.flows.follow(&self.plan.route.flows);

@@ -5,6 +5,7 @@
 mod support;
 
 use record_api::Consent;
+use record_api::DiskHealth;
 use report_api::{Disposition, NotRecorded, OfferOutcome, Recorded};
 use route_api::{AgentState, Cause, EndedBy, Extent, MediaEvent, MediaRefusal, SignallingEvent, Stage};
 use route_core::{Input, NotBegun};
@@ -210,6 +211,40 @@ fn a_house_that_wants_no_unrecorded_call_ends_it_and_takes_none_while_the_disk_i
     world.pass(seconds(10));
     let later = world.call("95555");
     assert!(world.sip.contains_key(&later));
+}
+
+/// Mutant route-talks-unrecorded.
+#[test]
+fn a_disk_that_stalls_ends_the_calls_where_the_settings_want_none_unrecorded() {
+    for on_disk_full in [OnDiskFull::Continue, OnDiskFull::EndCalls] {
+        let mut world = World::new();
+        world.give(Input::Rule(Box::new(Record { on_disk_full, ..Record::default() })));
+        let caller = world.waiting_caller();
+        world.router.sign_in(world.now, &support::agent("alice"), Some("8001".parse().unwrap())).unwrap();
+        world.set("alice", AgentState::Ready);
+        world.settle();
+        world.answer();
+        world.settle();
+        world.give(Input::Disk(DiskHealth::Full));
+        world.settle();
+        assert!(world.hung_up.is_empty(), "there is room for what goes on");
+        world.give(Input::Disk(DiskHealth::Stalled));
+        world.settle();
+        let ended = world.hung_up.contains(&(caller, Cause::TemporaryFailure));
+        assert_eq!(ended, on_disk_full == OnDiskFull::EndCalls, "{on_disk_full:?}");
+        let refused = world.call("95555");
+        let taken = !world.hung_up.contains(&(refused, Cause::NoCircuitAvailable));
+        assert_eq!(taken, on_disk_full == OnDiskFull::Continue);
+        world.give(Input::Disk(DiskHealth::Good));
+        let later = world.call("95555");
+        assert!(!world.hung_up.contains(&(later, Cause::NoCircuitAvailable)), "it is well again");
+        if on_disk_full == OnDiskFull::Continue {
+            world.hang_up(caller);
+        }
+        let record = &world.saved[0];
+        assert_eq!(record.disposition, Disposition::Answered);
+        assert!(record.decisions.iter().any(|decision| decision.what == "recording.stalled"));
+    }
 }
 
 #[test]

@@ -158,5 +158,6 @@ fn record() -> CallRecord {
                 why: "the flow says so".to_owned(),
             })
             .collect(),
+        outcome: None,
     }
 }

@@ -10,10 +10,7 @@ use crate::{
 };
 use report_api::Disposition;
 use route_api::{Cause, Endpoint, MediaCommand, MediaRefusal, Party, SessionDescription, SignallingCommand};
-use settings::{
-    record::OnDiskFull,
-    route::{Deed, Flow, Step},
-};
+use settings::route::{Deed, Flow, Step};
 use types::{LegId, Monotonic, Pii};
 
 /// The longest number, name or reference that is kept, in characters; the edges have bounds of their own.
@@ -86,7 +83,7 @@ impl Router {
                 let why = format!("{live} calls are alive, {} may be", self.plan.max_calls());
                 self.refuse(&mut call, Disposition::Refused, Cause::NoCircuitAvailable, why);
             }
-            _ if now.monotonic < self.full_until && self.plan.rule.on_disk_full == OnDiskFull::EndCalls => {
+            _ if self.nothing_can_be_recorded() => {
                 let why = "no recording can be kept, and no unrecorded call is wanted".to_owned();
                 self.refuse(&mut call, Disposition::Refused, Cause::NoCircuitAvailable, why);
             }

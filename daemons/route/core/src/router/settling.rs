@@ -17,7 +17,6 @@ use crate::{
     memo::{self, Memory},
 };
 use mutant::mutant;
-use record_api::Finish;
 use report_api::Disposition;
 use route_api::{Cause, EndedBy, Ladder, Memo, SignallingCommand};
 use std::collections::BTreeSet;
@@ -139,7 +138,7 @@ impl Router {
             let recording = recording_of(call.id);
             call.recording = Recording::Finished(recording);
             self.recordings.insert(recording, call.id);
-            self.output.push_back(Output::RecordFinish(Finish { recording }));
+            self.output.push_back(Output::RecordFinish(call.finish(recording)));
         }
     }
 

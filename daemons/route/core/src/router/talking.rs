@@ -8,7 +8,7 @@
 //!                Tap each party ◄──────────┘     as soon as record is ready for its track
 //! ```
 
-use super::{FULL, MEDIA, Router};
+use super::{FULL, MEDIA, Router, consent};
 use crate::{
     agent::{Next, State},
     call::{Call, Hold, NotRecordedFor, OfferStep, Reach, Recording, Stage, Talk},
@@ -17,7 +17,7 @@ use crate::{
     leg::{Leg, Line, Sound, Track},
 };
 use mutant::mutant;
-use record_api::{Begin, Consent, Finish, Join, PartyRole, Track as RecordTrack};
+use record_api::{Begin, PartyRole, Track as RecordTrack};
 use report_api::{Disposition, OfferOutcome, OfferRecord};
 use route_api::{Cause, MediaCommand, SessionDescription};
 use settings::record::{OnDiskFull, When};
@@ -95,15 +95,11 @@ impl Router {
         let (Recording::Asked(recording) | Recording::Begun(recording)) = call.recording else { return };
         let Some(number) = call.tracks.checked_add(1) else { return };
         call.tracks = number;
+        let outside = self.plan.rule.outside;
         if let Some(leg) = call.leg(id) {
-            leg.track = Track::Asked { number, consent: Consent::Employed {} };
-            self.ask_track(recording, id, number);
+            leg.track = Track::Asked { number, consent: consent::of_joining(&leg.over, outside) };
+            self.output.extend(consent::join(recording, leg).map(Output::RecordJoin));
         }
-    }
-
-    fn ask_track(&mut self, recording: RecordingId, leg: LegId, track: u8) {
-        let track = RecordTrack { track, leg, party: PartyRole::Agent, consent: Consent::Employed {} };
-        self.output.push_back(Output::RecordJoin(Join { recording, track }));
     }
 
     /// Asks record again for everything that it has not answered: another life may have asked in vain.
@@ -111,7 +107,7 @@ impl Router {
         let Some(recording) = call.recording() else { return };
         self.recordings.insert(recording, call.id);
         if let Recording::Finished(_) = call.recording {
-            self.output.push_back(Output::RecordFinish(Finish { recording }));
+            self.output.push_back(Output::RecordFinish(call.finish(recording)));
             return;
         }
         if let (Recording::Asked(_), Some(consent)) = (call.recording, call.consent.clone()) {
@@ -122,11 +118,8 @@ impl Router {
                 tracks: vec![track],
             }));
         }
-        for leg in &call.agents {
-            if let Track::Asked { number, .. } = leg.track {
-                self.ask_track(recording, leg.id, number);
-            }
-        }
+        let joins = call.agents.iter().filter_map(|leg| consent::join(recording, leg));
+        self.output.extend(joins.map(Output::RecordJoin));
     }
 
     pub(super) fn begun(&mut self, recording: RecordingId) {
@@ -271,7 +264,7 @@ impl Router {
         if let Recording::Asked(recording) | Recording::Begun(recording) = call.recording {
             call.recording = Recording::Finished(recording);
             if !mutant("route-unfinished-recording") {
-                self.output.push_back(Output::RecordFinish(Finish { recording }));
+                self.output.push_back(Output::RecordFinish(call.finish(recording)));
             }
         }
     }

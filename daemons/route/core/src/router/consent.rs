@@ -1,0 +1,54 @@
+//! Why a party that joins a call may be recorded, and what record is told of it. The caller's own consent is the
+//! announcement, heard to its end (`flowing`).
+
+use crate::leg::{Leg, Track};
+use mutant::mutant;
+use record_api::{Consent, Join, PartyRole, Track as RecordTrack};
+use route_api::Endpoint;
+use settings::record::Outside;
+use types::RecordingId;
+
+/// Whoever sits at a phone of the house knows by contract; whoever is reached over a trunk has heard nothing, and the
+/// settings say what that means. record leaves out what a party without consent says.
+pub(super) fn of_joining(over: &Endpoint, outside: Outside) -> Consent {
+    match (over, outside) {
+        (Endpoint::Phone(_), _) => Consent::Employed {},
+        (Endpoint::Trunk(_), Outside::Recorded) => Consent::Ruled {},
+        (Endpoint::Trunk(_), Outside::LeftOut) if mutant("route-outside-recorded") => Consent::Ruled {},
+        (Endpoint::Trunk(_), Outside::LeftOut) => Consent::Refused {},
+    }
+}
+
+/// What record is to be asked for this leg, while it has not answered.
+pub(super) fn join(recording: RecordingId, leg: &Leg) -> Option<Join> {
+    let Track::Asked { number: track, consent } = leg.track.clone() else { return None };
+    let party = match leg.over {
+        Endpoint::Phone(_) => PartyRole::Agent,
+        Endpoint::Trunk(_) => PartyRole::Outside,
+    };
+    Some(Join { recording, track: RecordTrack { track, leg: leg.id, party, consent } })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use types::{LegId, TrunkId, Uid, Utc};
+
+    /// Mutant route-outside-recorded.
+    #[test]
+    fn a_party_outside_the_house_is_left_out_unless_the_house_answers_for_its_consent() {
+        let phone = Endpoint::Phone("8001".parse().unwrap());
+        let trunk = Endpoint::Trunk(TrunkId("carrier".parse().unwrap()));
+        let asked = |over: &Endpoint, outside| {
+            let mut leg = Leg::ours(LegId(Uid([1; 16])), over.clone(), None, Utc(0));
+            leg.track = Track::Asked { number: 2, consent: of_joining(over, outside) };
+            let track = join(RecordingId(Uid([2; 16])), &leg).unwrap().track;
+            (track.party, track.consent)
+        };
+        for outside in [Outside::LeftOut, Outside::Recorded] {
+            assert_eq!(asked(&phone, outside), (PartyRole::Agent, Consent::Employed {}));
+        }
+        assert_eq!(asked(&trunk, Outside::LeftOut), (PartyRole::Outside, Consent::Refused {}));
+        assert_eq!(asked(&trunk, Outside::Recorded), (PartyRole::Outside, Consent::Ruled {}));
+    }
+}
