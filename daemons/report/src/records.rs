@@ -6,8 +6,7 @@
 //! every queue in which it waited. All of one record is one batch under the call's own id.
 
 use gm::sm3;
-use record_api::Outcome as RecordingOutcome;
-use report_api::{CallRecord, LedgerRow};
+use report_api::{CallRecord, LedgerRow, RecordingOutcome};
 use serde::{Deserialize, Serialize};
 use std::{path::Path, sync::Arc};
 use store::{Batch, BatchId, Cursor, Expect, Index, Options, Order, Outcome, Schema, Store, Table, Within};

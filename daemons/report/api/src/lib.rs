@@ -7,6 +7,8 @@ mod query;
 pub use call_record::*;
 #[cfg(feature = "wire")]
 pub use query::*;
+/// What became of a recording, as record tells it.
+pub use record_api::Outcome as RecordingOutcome;
 
 #[cfg(feature = "wire")]
 service::interface! {
