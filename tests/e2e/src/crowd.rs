@@ -154,7 +154,7 @@ impl Callers {
         let files = fs::read_dir(self.folder.path()).unwrap().map(|entry| entry.unwrap().path());
         let errors = files.filter(|path| path.ends_with("log") || path.to_string_lossy().contains("errors"));
         let text: String = errors.map(|path| fs::read_to_string(path).unwrap_or_default()).collect();
-        Err(text.lines().rev().take(60).collect::<Vec<_>>().join("\n"))
+        Err(text.lines().rev().take(1_000).collect::<Vec<_>>().join("\n"))
     }
 
     /// Ends SIPp in the middle of its calls.
