@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::health::Watchman;
+use envelope::{Header, KeyReference, NoncePrefix};
 use record_api::{DiskHealth, Hold, Recording, Release, Show};
+use record_core::Take;
 use std::io;
 use types::{QueueId, Utc};
 
@@ -195,6 +197,20 @@ async fn what_the_disk_lost_is_not_called_sealed_by_the_next_attempt() {
     assert_eq!(house.finish().await, Err(RefusalKind::Unavailable));
     house.neighbours.audit_away.store(false, Ordering::Relaxed);
     house.restart();
+    // The kernel shows a file that ends well, though what it could not sync is not on the disk.
+    let header = Header {
+        object: ObjectId(RECORDING.0),
+        key: KeyReference(RECORDING.0),
+        segment: Segment(0),
+        start: Utc(0),
+        prefix: NoncePrefix([0; 7]),
+    };
+    let (take, head) = Take::new(&Dek::generate().unwrap(), header, types::Monotonic(0));
+    let mut file = head.to_vec();
+    take.finish(&mut file).unwrap();
+    let path = house.shelf().sealed_path(RECORDING, Segment(0));
+    fs::write(&path, file).unwrap();
+    assert_eq!(open::tail(&path).unwrap(), open::Tail::Whole);
     assert_eq!(house.finish().await.unwrap().state, RecordingState::Truncated);
     assert_eq!(house.neighbours.of(EventKind::RecordingSealed), []);
     assert_eq!(house.neighbours.of(EventKind::RecordingTruncated).len(), 1);
