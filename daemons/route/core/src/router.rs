@@ -307,6 +307,9 @@ impl Router {
             }
             MediaEvent::Accepted { leg } => self.with_leg(leg, Self::accepted),
             MediaEvent::Refused { leg, reason, detail } => {
+                if !mutant::mutant("route-late-refusal-unheard") {
+                    self.unclaimed.remove(&leg);
+                }
                 self.with_leg(leg, |router, call, leg| router.refused(call, leg, reason, &detail));
             }
             MediaEvent::Played { leg, play, prompts, ended, extent, .. } => {

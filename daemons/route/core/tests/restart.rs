@@ -5,7 +5,7 @@
 mod support;
 
 use report_api::{Disposition, Recorded};
-use route_api::{AgentState, Cause, EndedBy, Endpoint, SignallingEvent, Stage};
+use route_api::{AgentState, Cause, EndedBy, Endpoint, MediaEvent, MediaRefusal, SignallingEvent, Stage};
 use route_core::{Edge, Input};
 use std::time::Duration;
 use support::World;
@@ -331,4 +331,39 @@ fn of_many_offers_the_edge_keeps_the_last_ones() {
     assert_eq!(world.ended.len(), 16);
     world.hang_up(caller);
     assert!(world.ended.is_empty());
+}
+
+/// Guarded by the mutant `route-late-refusal-unheard`.
+#[test]
+fn media_that_refuses_a_leg_before_its_call_is_back_is_heard() {
+    let mut world = World::new();
+    let caller = world.call("95555");
+    world.settle();
+    world.restart();
+    world.attach_media();
+    world.media.remove(&caller);
+    let reason = MediaRefusal::NotAcceptable;
+    world.from_media.push_back(MediaEvent::Refused { leg: caller, reason, detail: String::new() });
+    world.settle();
+    world.attach_sip();
+    world.settle();
+    assert!(world.router.live_calls().is_empty(), "{:?}", world.router.live_calls());
+    assert_eq!((world.saved.len(), world.sip.len()), (1, 0));
+}
+
+#[test]
+fn a_call_that_ends_as_media_attaches_opens_nothing_more() {
+    let mut world = World::new();
+    world.ready("bob", "8002");
+    let caller = world.call_from(Endpoint::Phone("8001".parse().unwrap()), "8002");
+    world.step_media();
+    assert_eq!(world.media.len(), 2, "the other side is being opened");
+    assert!(world.media.contains_key(&caller));
+    world.lose(Edge::Media);
+    world.media.clear();
+    world.from_media.clear();
+    world.attach_media();
+    world.settle();
+    assert!(world.media.is_empty() && world.sip.is_empty(), "a port is left open for a call that is over");
+    assert!(world.router.live_calls().is_empty(), "{:?}", world.router.live_calls());
 }

@@ -203,8 +203,10 @@ impl Router {
 
     /// Brings the lines of a call and what the signalling edge has of them together.
     fn reconcile_lines(&mut self, call: &mut Call, live: &BTreeMap<LegId, LiveLeg>) {
-        let legs: Vec<(LegId, Line)> = call.legs().map(|leg| (leg.id, leg.line.clone())).collect();
-        for (id, line) in legs {
+        let legs: Vec<LegId> = call.legs().map(|leg| leg.id).collect();
+        for id in legs {
+            // What became of the legs before it may have ended the call.
+            let Some(line) = call.leg(id).map(|leg| leg.line.clone()) else { continue };
             match (line, live.get(&id).map(|leg| leg.state)) {
                 (Line::Undialled | Line::Undone | Line::Ended { .. }, None) => {}
                 (Line::Undialled | Line::Undone | Line::Ended { .. }, Some(_)) => {
@@ -279,8 +281,10 @@ impl Router {
 
     /// Brings the sounds of a call and what media has of them together.
     fn reconcile_sounds(&mut self, call: &mut Call, live: &BTreeMap<LegId, LiveMedia>) {
-        let legs: Vec<(LegId, Sound)> = call.legs().map(|leg| (leg.id, leg.sound.clone())).collect();
-        for (id, sound) in legs {
+        let legs: Vec<LegId> = call.legs().map(|leg| leg.id).collect();
+        for id in legs {
+            // What became of the legs before it may have ended the call.
+            let Some(sound) = call.leg(id).map(|leg| leg.sound.clone()) else { continue };
             match (sound, live.contains_key(&id)) {
                 (Sound::Unopened | Sound::Closed { .. }, true) | (Sound::Closing, true) => {
                     self.sound(MediaCommand::Close { leg: id });
