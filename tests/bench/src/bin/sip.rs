@@ -3,7 +3,7 @@
 //! what the kernel takes for the same datagrams.
 #![allow(clippy::print_stdout, reason = "a peer says how to reach it, and what is not installed is said")]
 
-use bench::{Failure, Figures, Peer, program, quantile, used};
+use bench::{Failure, Figures, Peer, program, used};
 use route_api::{Memo, SessionDescription, SignallingCommand, SignallingEvent};
 use stage::{Signalling, sipp};
 use std::net::UdpSocket;
@@ -42,20 +42,15 @@ fn main() -> Result<(), Failure> {
     // Warm, and as large as it gets.
     sipp::call(port, &signalling.address(), RATE, RATE)?;
     let before = used(signalling.pid())?;
-    let times = sipp::call(port, &signalling.address(), CALLS, RATE)?;
+    sipp::call(port, &signalling.address(), CALLS, RATE)?;
     let ours = (used(signalling.pid())? - before).as_secs_f64() * 1e3 / f64::from(CALLS);
     let before = bare.used()?;
-    let bare_times = sipp::call(port, &bare.address, CALLS, RATE)?;
+    sipp::call(port, &bare.address, CALLS, RATE)?;
     let reference = (bare.used()? - before).as_secs_f64() * 1e3 / f64::from(CALLS);
 
     let mut figures = Figures::of("sip");
     let name = "a bare answerer";
     let over = figures.beside("a signalled call", "CPU ms", ours, (name, reference));
-    for (part, figure) in [(0.5, "INVITE to 200 OK, p50"), (0.99, "INVITE to 200 OK, p99")] {
-        // SIPp counts whole milliseconds: a ratio of them would say nothing.
-        figures.alone(figure, "ms", quantile(&times, part));
-        figures.alone(&format!("{figure}, {name}"), "ms", quantile(&bare_times, part));
-    }
     figures.end(&format!(
         "the limit is the kernel's cost of a call's datagrams: a call costs {over:.1} × that, {:.0} calls/s a core",
         1e3 / ours
