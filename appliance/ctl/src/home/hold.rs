@@ -14,7 +14,7 @@ use std::{fs::File, io, path::Path};
 /// A home that is held. Dropped, it is free.
 #[derive(Debug)]
 #[must_use = "the hold ends when it is dropped"]
-pub struct Hold(#[expect(dead_code, reason = "open as long as the hold lasts")] File);
+pub struct Hold(File);
 
 impl Hold {
     /// Takes the hold, a file at this path; `None` where another process has it.
@@ -38,6 +38,15 @@ impl Hold {
         }
         let mut found = whole(libc::F_RDLCK);
         fcntl(&file, FcntlArg::F_OFD_GETLK(&mut found)).is_ok() && i32::from(found.l_type) != libc::F_UNLCK
+    }
+}
+
+impl Drop for Hold {
+    /// The lock is let go by name: to close the file would not do while a child that was forked and has not yet called
+    /// exec shares its description.
+    fn drop(&mut self) {
+        // What cannot be let go ends with the description.
+        let _ = fcntl(&self.0, FcntlArg::F_OFD_SETLK(&whole(libc::F_UNLCK)));
     }
 }
 
@@ -65,6 +74,17 @@ mod tests {
         assert!(Hold::is_taken(&path) && Hold::take(&path).unwrap().is_none());
         drop(hold);
         assert!(!Hold::is_taken(&path) && Hold::take(&path).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_child_on_its_way_to_exec_does_not_prolong_a_hold() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lock");
+        let hold = Hold::take(&path).unwrap().unwrap();
+        let inherited = hold.0.try_clone().unwrap();
+        drop(hold);
+        assert!(Hold::take(&path).unwrap().is_some(), "one description, shared as after fork(2), is let go");
+        drop(inherited);
     }
 
     #[test]
