@@ -84,6 +84,11 @@ struct House {
 
 impl House {
     fn begin(first_port: u16, store: Store) -> Self {
+        Self::begin_after(first_port, store, |_| ())
+    }
+
+    /// With orders that wait when the worker begins to run.
+    fn begin_after(first_port: u16, store: Store, waiting: impl FnOnce(&Handle)) -> Self {
         let (worker, handle, words) = Worker::new(Beginning {
             core: Core::new(Limits::default()),
             ports: Ports::new(Ipv4Addr::LOCALHOST.into(), first_port, first_port + 99),
@@ -93,6 +98,7 @@ impl House {
             kept: store.copies(),
         })
         .unwrap();
+        waiting(&handle);
         let thread = thread::spawn(move || worker.run().unwrap());
         Self { handle, words, store, thread: Some(thread) }
     }
@@ -339,6 +345,49 @@ fn a_record_side_that_reads_nothing_costs_no_audio_and_is_told_what_it_missed() 
         "{events:?}"
     );
     house.stop();
+}
+
+/// Guarded by the mutant `media-tick-before-prompts`.
+#[test]
+fn a_killed_worker_s_next_life_plays_on() {
+    let announcement = |handle: &Handle| {
+        let mut file = wav_header();
+        file.extend([0xd5; 8000 * 4]);
+        handle.order(Order::Load("recorded".to_owned(), Prompt::read(&file).unwrap()));
+    };
+    let mut house = House::begin_after(28_600, Store::default(), announcement);
+    let mut a = Phone::new();
+    house.open(A, &mut a);
+    let prompts = vec!["recorded".parse().unwrap()];
+    house.order(MediaCommand::Play { leg: A, play: 1, prompts, times: Times::Once });
+    a.hear();
+    thread::sleep(Duration::from_millis(1500));
+    let kept = house.store.frozen();
+    house.stop();
+    // The prompts are read while the clock is at work already.
+    let mut house = House::begin_after(28_600, kept, |handle| {
+        thread::sleep(Duration::from_millis(100));
+        announcement(handle);
+    });
+    let MediaEvent::Played { play: 1, extent, .. } = house.event() else { panic!("not played") };
+    assert_eq!(extent, Extent::Whole);
+    house.stop();
+}
+
+/// The header of four seconds of A-law (RIFF WAVE, format 6).
+fn wav_header() -> Vec<u8> {
+    let bytes = 8000_u32 * 4;
+    let mut header = b"RIFF".to_vec();
+    header.extend((bytes + 36).to_le_bytes());
+    header.extend(b"WAVEfmt ");
+    header.extend(16_u32.to_le_bytes());
+    header.extend([6, 0, 1, 0]);
+    header.extend(8000_u32.to_le_bytes());
+    header.extend(8000_u32.to_le_bytes());
+    header.extend([1, 0, 8, 0]);
+    header.extend(b"data");
+    header.extend(bytes.to_le_bytes());
+    header
 }
 
 #[test]

@@ -5,7 +5,6 @@ use crate::{House, PHONES, free_udp_port};
 use serde_json::Value;
 use std::{
     fs,
-    path::Path,
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU16, Ordering},
     thread,
@@ -43,7 +42,6 @@ impl Crowd {
         let thousand = 1_000 * (CROWDS.fetch_add(1, Ordering::Relaxed) % 4);
         let ports = format!("{}-{}", HOUSES + thousand, HOUSES + thousand + 999);
         let house = House::start_in(folder, |settings| settings_for(&settings, agents, &ports, record));
-        short_announcement(&house);
         house.officers();
         house.person("wang", "supervisor");
         let port = free_udp_port();
@@ -195,18 +193,6 @@ fn settings_for(demo: &str, agents: usize, ports: &str, record: &str) -> String 
         );
     }
     settings
-}
-
-/// The announcement of the demonstration is long: its first second is one too.
-fn short_announcement(house: &House) {
-    let prompt = house.folder.path().join("prompts/recorded.wav");
-    let short = house.folder.path().join("short.wav");
-    let cut = |from: &Path, to: &Path| {
-        let sox = Command::new("sox").arg(from).arg(to).args(["trim", "0", "1"]).status();
-        assert!(sox.expect("sox: apt-get install sox").success());
-    };
-    cut(&prompt, &short);
-    fs::rename(short, prompt).unwrap();
 }
 
 fn register(house: &House, port: u16, agents: usize) {

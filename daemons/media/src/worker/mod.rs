@@ -235,6 +235,10 @@ impl Worker {
     /// [`Error::System`].
     pub fn run(mut self) -> Result<(), Error> {
         let mut ready = [EpollEvent::empty(); TURN];
+        // Prompts first: what an earlier life was playing would end for want of them at the first tick.
+        if !mutant::mutant("media-tick-before-prompts") && self.take_orders() == Turn::Over {
+            return self.end();
+        }
         loop {
             let count = match self.epoll.wait(&mut ready, EpollTimeout::NONE) {
                 Ok(count) => count,
@@ -246,14 +250,18 @@ impl Worker {
                     TIMER => self.tick()?,
                     WAKE => {
                         if self.take_orders() == Turn::Over {
-                            self.follow(clock::monotonic(), Input::Flush);
-                            return self.snapshot.write(&self.core);
+                            return self.end();
                         }
                     }
                     token => self.receive(token),
                 }
             }
         }
+    }
+
+    fn end(mut self) -> Result<(), Error> {
+        self.follow(clock::monotonic(), Input::Flush);
+        self.snapshot.write(&self.core)
     }
 
     fn receive(&mut self, token: u64) {
