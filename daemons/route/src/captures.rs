@@ -32,26 +32,31 @@ struct Going {
     descriptors: Option<mpsc::Sender<OwnedFd>>,
 }
 
+impl Going {
+    fn new(now: Monotonic, copying: &Copying, descriptors: Option<mpsc::Sender<OwnedFd>>) -> Self {
+        let until = now.plus(Duration::from_secs(copying.seconds.min(LONGEST).into()));
+        Self { capture: copying.capture, call: copying.call, until, descriptors }
+    }
+}
+
 impl Captures {
-    /// Begins one; gives what to tell the edges.
+    /// Begins one: what the edges are told, and where their descriptors go.
     ///
     /// # Errors
     /// As many go on as may.
     pub fn begin(
         &mut self,
         now: Monotonic,
-        (capture, call): (CaptureId, CallId),
-        (legs, seconds): (Vec<LegId>, u32),
+        copying: &Copying,
         descriptors: mpsc::Sender<OwnedFd>,
-    ) -> Result<Copying, Refusal> {
+    ) -> Result<(), Refusal> {
         self.0.retain(|going| now < going.until);
         if self.0.len() >= CAPTURES {
             let message = format!("{CAPTURES} captures go on already: try again when one is over");
             return Err(Refusal::busy("route.captures", message));
         }
-        let until = now.plus(Duration::from_secs(seconds.into()));
-        self.0.push(Going { capture, call, until, descriptors: Some(descriptors) });
-        Ok(Copying { capture, call, legs, seconds })
+        self.0.push(Going::new(now, copying, Some(descriptors)));
+        Ok(())
     }
 
     /// An edge handed down where its packets are, or says that an earlier life had it copy. Whether that was news:
@@ -74,9 +79,7 @@ impl Captures {
                 if self.0.len() >= CAPTURES || mutant("capture-ends-with-route") {
                     return false;
                 }
-                let until = now.plus(Duration::from_secs(copying.seconds.min(LONGEST).into()));
-                let Copying { capture, call, .. } = *copying;
-                self.0.push(Going { capture, call, until, descriptors: None });
+                self.0.push(Going::new(now, copying, None));
                 true
             }
         }

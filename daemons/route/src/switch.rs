@@ -157,12 +157,11 @@ impl Switch {
             }
             Word::Capture { capture, call, seconds, down, reply } => {
                 let legs = self.router.legs_of(call).unwrap_or_default();
-                let begun = self.captures.begin(now().monotonic, (capture, call), (legs, seconds), down).map(
-                    |copying| {
-                        self.signalling.send(SignallingCommand::Capture(copying.clone()));
-                        self.media.send(MediaCommand::Capture(copying));
-                    },
-                );
+                let copying = Copying { capture, call, legs, seconds };
+                let begun = self.captures.begin(now().monotonic, &copying, down);
+                if begun.is_ok() {
+                    self.copy(copying);
+                }
                 // Who asked may be gone: the edges find that nobody reads.
                 let _gone = reply.send(begun);
             }
@@ -211,9 +210,7 @@ impl Switch {
                 let copying = captured.copying;
                 let news = self.captures.captured(now().monotonic, &copying, descriptors.into_iter().next());
                 if let Some(legs) = self.router.legs_of(copying.call).filter(|_| news) {
-                    let copying = Copying { legs, ..copying };
-                    self.signalling.send(SignallingCommand::Capture(copying.clone()));
-                    self.media.send(MediaCommand::Capture(copying));
+                    self.copy(Copying { legs, ..copying });
                 }
                 reply.send(Ok(Heard {}));
             }
@@ -294,6 +291,12 @@ impl Switch {
             };
             reply.send(outcome.and_then(answer));
         });
+    }
+
+    /// Has both edges copy.
+    fn copy(&mut self, copying: Copying) {
+        self.signalling.send(SignallingCommand::Capture(copying.clone()));
+        self.media.send(MediaCommand::Capture(copying));
     }
 
     /// What an edge is to copy of a leg that is made now.

@@ -83,6 +83,15 @@ async fn announced(sip: &mut Sip, media: &mut Media, caller: LegId) {
         .await;
 }
 
+/// A house with both edges, which have nothing yet.
+async fn attached() -> (House, Sip, Media) {
+    let mut house = House::new();
+    house.start();
+    let sip = Sip::attach(&house, Vec::new()).await;
+    let media = Media::attach(&house, Vec::new()).await;
+    (house, sip, media)
+}
+
 /// The caller's leg, the agent's leg, and the memo of the call.
 async fn talking(house: &House, sip: &mut Sip, media: &mut Media) -> (LegId, LegId, Memo) {
     let caller = LegId(Uid([1; 16]));
@@ -130,10 +139,7 @@ async fn talking(house: &House, sip: &mut Sip, media: &mut Media) -> (LegId, Leg
 /// Mutants route-act-before-entry and route-role-unchecked.
 #[tokio::test]
 async fn a_call_survives_a_kill_and_ends_by_a_supervisor_in_the_log() {
-    let mut house = House::new();
-    house.start();
-    let mut sip = Sip::attach(&house, Vec::new()).await;
-    let mut media = Media::attach(&house, Vec::new()).await;
+    let (mut house, mut sip, mut media) = attached().await;
     let (caller, agent, memo) = talking(&house, &mut sip, &mut media).await;
     let signed_in = house.times("Append");
     assert!(signed_in.iter().any(|append| append["event"]["kind"] == "route.agent-signed-in"));
@@ -195,10 +201,7 @@ async fn a_call_survives_a_kill_and_ends_by_a_supervisor_in_the_log() {
 /// Mutant route-role-unchecked.
 #[tokio::test]
 async fn another_s_wrap_up_is_a_supervisor_s_and_stands_in_the_log() {
-    let mut house = House::new();
-    house.start();
-    let mut sip = Sip::attach(&house, Vec::new()).await;
-    let mut media = Media::attach(&house, Vec::new()).await;
+    let (house, mut sip, mut media) = attached().await;
     talking(&house, &mut sip, &mut media).await;
     let ctl = house.client("ctl");
     let wish = |person, role, seconds| WrapUp {
@@ -244,10 +247,7 @@ async fn a_flow_is_tried_by_whoever_is_signed_in() {
 /// life, or by the one after that where report is away meanwhile.
 #[tokio::test]
 async fn a_call_that_ends_while_route_is_dead_is_kept() {
-    let mut house = House::new();
-    house.start();
-    let mut sip = Sip::attach(&house, Vec::new()).await;
-    let mut media = Media::attach(&house, Vec::new()).await;
+    let (mut house, mut sip, mut media) = attached().await;
     let (caller, agent, memo) = talking(&house, &mut sip, &mut media).await;
     house.kill();
     let before = service::clock::utc();
@@ -325,10 +325,7 @@ async fn nobody_acts_for_another_without_the_role() {
 /// Guarded by the mutant `capture-unaudited`.
 #[tokio::test]
 async fn a_capture_begins_after_its_entry_and_for_a_supervisor_alone() {
-    let mut house = House::new();
-    house.start();
-    let mut sip = Sip::attach(&house, Vec::new()).await;
-    let mut media = Media::attach(&house, Vec::new()).await;
+    let (house, mut sip, mut media) = attached().await;
     let (caller, agent, _) = talking(&house, &mut sip, &mut media).await;
     let ctl = house.client("ctl");
     let supervisor = || house.assertion("wang", Role::Supervisor);
@@ -384,10 +381,7 @@ async fn a_capture_begins_after_its_entry_and_for_a_supervisor_alone() {
 /// mutant `capture-ends-with-route`.
 #[tokio::test]
 async fn a_capture_goes_on_with_legs_that_are_made_after_a_kill() {
-    let mut house = House::new();
-    house.start();
-    let mut sip = Sip::attach(&house, Vec::new()).await;
-    let mut media = Media::attach(&house, Vec::new()).await;
+    let (mut house, mut sip, mut media) = attached().await;
     let caller = LegId(Uid([1; 16]));
     announced(&mut sip, &mut media, caller).await;
     let waiting = sip.until(|command| match command {
@@ -436,10 +430,7 @@ async fn a_capture_goes_on_with_legs_that_are_made_after_a_kill() {
 /// More than one message of the wire carries (1 MiB). Guarded by the mutant `edge-lists-at-once`.
 #[tokio::test]
 async fn two_thousand_live_legs_come_back_after_a_kill() {
-    let mut house = House::new();
-    house.start();
-    let mut sip = Sip::attach(&house, Vec::new()).await;
-    let mut media = Media::attach(&house, Vec::new()).await;
+    let (mut house, mut sip, mut media) = attached().await;
     let (caller, agent, memo) = talking(&house, &mut sip, &mut media).await;
     house.kill();
     house.start();

@@ -14,17 +14,6 @@ fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
-fn attach(world: &mut World, media_first: bool) {
-    if media_first {
-        world.attach_media();
-        world.attach_sip();
-    } else {
-        world.attach_sip();
-        world.attach_media();
-    }
-    world.settle();
-}
-
 #[test]
 fn calls_in_progress_go_on_talking_when_route_begins_anew() {
     for media_first in [true, false] {
@@ -35,7 +24,7 @@ fn calls_in_progress_go_on_talking_when_route_begins_anew() {
         let recording = world.media[&caller].tapped.unwrap().0;
         world.hung_up.clear();
         world.restart();
-        attach(&mut world, media_first);
+        world.attach(media_first);
         assert!(world.hung_up.is_empty(), "{:?}", world.hung_up);
         let call = &world.router.live_calls()[0];
         assert_eq!((call.stage, call.recording), (Stage::Talking, Some(recording)));
@@ -62,11 +51,11 @@ fn waiting_callers_keep_their_order_and_ready_agents_stay_ready() {
         .collect();
     let before = world.router.queues()[0].waiting.clone();
     world.restart();
-    attach(&mut world, true);
+    world.attach(true);
     assert_eq!(world.router.queues()[0].waiting, before);
     world.ready("bob", "8002");
     world.restart();
-    attach(&mut world, false);
+    world.attach(false);
     assert_eq!(world.state("bob"), AgentState::Offered);
     let phone = world.answer();
     assert_eq!(world.media[&phone].bridged, Some(callers[0]));
@@ -79,7 +68,7 @@ fn a_phone_that_rings_goes_on_ringing() {
     world.ready("alice", "8001");
     let phone = *world.dialled.last().unwrap();
     world.restart();
-    attach(&mut world, false);
+    world.attach(false);
     assert_eq!(world.state("alice"), AgentState::Offered);
     assert_eq!(world.answer(), phone);
     assert_eq!(world.media[&caller].bridged, Some(phone));
@@ -204,7 +193,7 @@ fn a_caller_who_hangs_up_while_route_is_dead_has_a_call_record_of_that_time() {
             world.attach_sip();
             world.restart();
         }
-        attach(&mut world, media_first);
+        world.attach(media_first);
         let [record] = &world.saved[..] else { panic!("{} call records", world.saved.len()) };
         assert_eq!((record.legs[0].leg, record.legs[0].ended), (caller, at));
         assert_eq!((record.legs[0].cause, record.legs[0].by), (Cause::NormalClearing, EndedBy::Peer));
@@ -226,7 +215,7 @@ fn a_caller_who_gives_up_in_the_queue_while_route_is_dead_waited_until_then() {
     let at = world.now.utc;
     world.ended(caller, Cause::NormalClearing);
     world.pass(seconds(60));
-    attach(&mut world, true);
+    world.attach(true);
     let [record] = &world.saved[..] else { panic!("{} call records", world.saved.len()) };
     assert_eq!((record.disposition, record.ended, record.queued[0].left), (Disposition::Abandoned, at, at));
 }
@@ -246,11 +235,11 @@ fn call_records_that_report_has_not_kept_outlive_route() {
     for _ in 0..2 {
         world.restart();
         world.pass(seconds(100));
-        attach(&mut world, true);
+        world.attach(true);
     }
     // Said again by the edge alone, without a kill: nothing comes of it.
     world.lose(Edge::Signalling);
-    attach(&mut world, true);
+    world.attach(true);
     assert!(world.ended.contains_key(&caller));
     world.report_returns();
     let [record] = &world.saved[..] else { panic!("{} call records", world.saved.len()) };
@@ -273,7 +262,7 @@ fn a_call_whose_offer_died_with_route_is_offered_again() {
     }
     world.restart();
     world.ended(over, Cause::NormalUnspecified);
-    attach(&mut world, true);
+    world.attach(true);
     assert_eq!(world.saved.iter().map(|record| record.legs[0].leg).collect::<Vec<_>>(), [over]);
     assert_eq!(world.playing(alive).as_deref(), Some("greeting"));
 }
@@ -290,7 +279,7 @@ fn a_long_history_still_fits_into_a_memo() {
     }
     assert!(world.sip[&caller].memo.0.len() <= route_core::MEMO_MOST);
     world.restart();
-    attach(&mut world, false);
+    world.attach(false);
     assert_eq!(world.router.live_calls()[0].stage, Stage::Waiting);
 }
 
@@ -305,7 +294,7 @@ fn the_record_has_the_ladder_of_a_leg_that_ended_before_route_was_killed() {
     world.settle();
     assert_eq!(world.ended.len(), 1, "the edge keeps it");
     world.restart();
-    attach(&mut world, true);
+    world.attach(true);
     world.ready("bob", "8002");
     world.answer();
     world.hang_up(caller);

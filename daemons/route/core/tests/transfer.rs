@@ -299,14 +299,7 @@ fn route_begins_anew_in_the_middle_of_a_transfer() {
             }
             world.hung_up.clear();
             world.restart();
-            if media_first {
-                world.attach_media();
-                world.attach_sip();
-            } else {
-                world.attach_sip();
-                world.attach_media();
-            }
-            world.settle();
+            world.attach(media_first);
             assert!(world.hung_up.is_empty(), "{:?}", world.hung_up);
             assert_eq!(
                 (world.state("alice"), world.state("bob")),

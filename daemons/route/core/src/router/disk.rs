@@ -33,19 +33,15 @@ impl Router {
         if !recorded || matches!(call.stage, Stage::Ending { .. }) {
             return;
         }
-        if self.plan.rule.on_disk_full == OnDiskFull::Continue || mutant("route-talks-unrecorded") {
-            call.decide(
-                self.now.utc,
-                "recording.stalled",
-                "the disk takes nothing: the call goes on without",
-            );
+        let goes_on = self.plan.rule.on_disk_full == OnDiskFull::Continue || mutant("route-talks-unrecorded");
+        let why = match goes_on {
+            true => "the disk takes nothing: the call goes on without",
+            false => "the disk takes nothing, and no unrecorded call is wanted",
+        };
+        call.decide(self.now.utc, "recording.stalled", why);
+        if goes_on {
             return;
         }
-        call.decide(
-            self.now.utc,
-            "recording.stalled",
-            "the disk takes nothing, and no unrecorded call is wanted",
-        );
         let disposition = self.disposition_of_loss(call, EndedBy::Failure);
         self.end(call, disposition, Cause::TemporaryFailure);
     }

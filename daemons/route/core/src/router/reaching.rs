@@ -172,23 +172,6 @@ impl Router {
         }
     }
 
-    pub(super) fn reach_answered(&mut self, call: &mut Call, id: LegId, answer: SessionDescription) {
-        let now = self.now;
-        let Stage::Reaching(reach) = &mut call.stage else { return };
-        if reach.leg != id || !matches!(reach.step, OfferStep::Dialling | OfferStep::Ringing) {
-            return;
-        }
-        reach.step = OfferStep::Connecting { answer: Some(answer.clone()) };
-        reach.until = now.monotonic.plus(MEDIA);
-        if let Some(leg) = call.leg(id) {
-            leg.line = Line::Established;
-            leg.answered = Some(now.utc);
-            leg.answer = Some(answer.clone());
-        }
-        self.sound(MediaCommand::Accept { leg: id, answer });
-        self.join_recording(call, id);
-    }
-
     /// media took the answer: they talk.
     pub(super) fn reach_connected(&mut self, call: &mut Call, id: LegId) {
         let Stage::Reaching(reach) = &call.stage else { return };

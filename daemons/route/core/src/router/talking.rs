@@ -26,15 +26,16 @@ use types::{LegId, RecordingId};
 impl Router {
     pub(super) fn answered(&mut self, call: &mut Call, id: LegId, answer: SessionDescription) {
         let now = self.now;
-        if matches!(call.stage, Stage::Reaching(_)) {
-            return self.reach_answered(call, id, answer);
-        }
-        let Stage::Offering(_, offer) = &mut call.stage else { return };
-        if offer.leg != id || !matches!(offer.step, OfferStep::Dialling | OfferStep::Ringing) {
+        let (step, until) = match &mut call.stage {
+            Stage::Offering(_, offer) if offer.leg == id => (&mut offer.step, &mut offer.until),
+            Stage::Reaching(reach) if reach.leg == id => (&mut reach.step, &mut reach.until),
+            _ => return,
+        };
+        if !matches!(step, OfferStep::Dialling | OfferStep::Ringing) {
             return;
         }
-        offer.step = OfferStep::Connecting { answer: Some(answer.clone()) };
-        offer.until = now.monotonic.plus(MEDIA);
+        *step = OfferStep::Connecting { answer: Some(answer.clone()) };
+        *until = now.monotonic.plus(MEDIA);
         if let Some(leg) = call.leg(id) {
             leg.line = Line::Established;
             leg.answered = Some(now.utc);

@@ -294,6 +294,18 @@ impl World {
         }
     }
 
+    /// Brings both edges back.
+    pub fn attach(&mut self, media_first: bool) {
+        if media_first {
+            self.attach_media();
+            self.attach_sip();
+        } else {
+            self.attach_sip();
+            self.attach_media();
+        }
+        self.settle();
+    }
+
     pub fn attach_sip(&mut self) {
         let again: Vec<_> = self.unheard.values().cloned().collect();
         let ends = self.ended.iter().map(|(leg, (at, cause, by, memo))| SignallingEvent::Ended {
