@@ -177,6 +177,12 @@ impl Response {
         self.head.headers.push(name, value);
         self
     }
+
+    /// The same with these header fields more.
+    #[must_use]
+    pub fn with_all(self, fields: &Headers) -> Self {
+        fields.iter().fold(self, |response, (name, value)| response.with(name.clone(), value))
+    }
 }
 
 // Parties and bodies are personal: Debug names the message, not the people.

@@ -91,9 +91,7 @@ impl Core {
         };
         let mut response = self.dialog_making(&offered, Status(200)).with(Name::ContentType, SDP);
         let (timer, fields) = session_timer::agree(now, invite, None).unwrap_or_default();
-        for (name, value) in fields.iter() {
-            response = response.with(name.clone(), value);
-        }
+        response = response.with_all(&fields);
         response.body = description.0.clone().into_bytes();
         self.respond(now, *transaction, &response);
         let success = Some(self.success(now, invite, *flow, &response, true));

@@ -15,7 +15,7 @@ use super::leg::{Established, Leg, State};
 use super::{SDP, cause};
 use crate::{
     Core,
-    message::{Headers, Method, Name, Params, Request, Response, Status, number},
+    message::{self, Headers, Method, Name, Params, Request, Response, Status},
     transaction::{TIMEOUT, TransactionId},
 };
 use mutant::mutant;
@@ -144,14 +144,13 @@ fn wish(headers: &Headers) -> Option<Wish> {
     let end = value.iter().position(|b| *b == b';').unwrap_or(value.len());
     let params = value.get(end + 1..).and_then(Params::read).unwrap_or_default();
     let refresher = params.value("refresher").map(|value| value.trim_ascii().to_ascii_lowercase());
-    Some(Wish { interval: seconds(&value[..end])?, refresher })
+    Some(Wish { interval: seconds(value)?, refresher })
 }
 
-/// Beyond a day is as good as a day.
+/// What stands before the parameters. Beyond a day is as good as a day.
 fn seconds(value: &[u8]) -> Option<u32> {
-    let end = value.iter().position(|b| *b == b';').unwrap_or(value.len());
-    let seconds = number(value[..end].trim_ascii(), u64::from(u32::MAX))?;
-    Some(u32::try_from(seconds).unwrap_or(u32::MAX).min(86_400))
+    let seconds = value.split(|b| *b == b';').next()?;
+    Some(message::seconds(seconds.trim_ascii())?.min(86_400))
 }
 
 /// A peer that lists UPDATE is refreshed by it: it needs no description.

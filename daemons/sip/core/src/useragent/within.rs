@@ -165,9 +165,7 @@ impl Core {
         let mut response = request.respond(Status(200)).with(Name::Contact, contact).with(Name::Allow, ALLOW);
         if let Ok((timer, fields)) = session_timer::agree(now, request, established.timer.as_ref()) {
             established.timer = timer;
-            for (name, value) in fields.iter() {
-                response = response.with(name.clone(), value);
-            }
+            response = response.with_all(&fields);
         }
         if let Some(description) = description {
             response = response.with(Name::ContentType, SDP);
