@@ -10,17 +10,10 @@ use crate::{disk::Disk, herald::Herald, shelf::Shelf};
 use audit_api::{Append, Audit, Event, EventKind, Outcome, TicketWish};
 use host_api::Settings;
 use mutant::mutant;
-use nix::sys::statvfs::statvfs;
 use record_api::DiskHealth;
 use record_core::Trend;
 use service::{Client, Context, clock};
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU8, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 use tokio::{sync::watch, task::JoinHandle};
 use types::Monotonic;
 
@@ -51,21 +44,6 @@ pub struct Seen {
     pub full_in: Option<Duration>,
 }
 
-/// Whether recordings can be written, for whoever begins one. Clones share it.
-#[derive(Clone, Default)]
-pub struct Gauge(Arc<AtomicU8>);
-
-impl Gauge {
-    /// Whether the disk has stalled.
-    pub fn stalled(&self) -> bool {
-        self.0.load(Ordering::Relaxed) != 0
-    }
-
-    fn set(&self, health: DiskHealth) {
-        self.0.store(u8::from(health == DiskHealth::Stalled), Ordering::Relaxed);
-    }
-}
-
 impl Watchman {
     /// Over this disk; takes up the trend that an earlier life kept.
     pub fn new(shelf: Shelf, disk: Disk, settings: Settings<settings::record::Record>) -> Self {
@@ -74,7 +52,7 @@ impl Watchman {
     }
 
     /// Looks at the disk for ever.
-    pub fn watch(mut self, house: &Context, audit: Client<Audit>, herald: Arc<Herald>, gauge: Gauge) {
+    pub fn watch(mut self, house: &Context, audit: Client<Audit>, herald: Arc<Herald>) {
         let (alarms, queue) = watch::channel(Seen::default());
         tokio::spawn(enter(queue, audit));
         let house = house.clone();
@@ -85,7 +63,6 @@ impl Watchman {
                 ticks.tick().await;
                 let before = self.seen;
                 let seen = self.look().await;
-                gauge.set(seen.health);
                 if seen.health != before.health {
                     match seen.health {
                         DiskHealth::Good => tracing::warn!("the disk of recordings is well again"),
@@ -142,13 +119,8 @@ impl Watchman {
     /// Takes a reading of what is free; whether the kernel has owed one for too long.
     async fn read(&mut self, now: Monotonic) -> bool {
         let shelf = self.shelf.clone();
-        let (since, task) = self.reading.get_or_insert_with(|| {
-            let read = move || {
-                let disk = statvfs(shelf.recordings()).ok()?;
-                Some(disk.blocks_available().saturating_mul(disk.fragment_size()))
-            };
-            (now, tokio::task::spawn_blocking(read))
-        });
+        let (since, task) =
+            self.reading.get_or_insert_with(|| (now, tokio::task::spawn_blocking(move || shelf.free().ok())));
         let Ok(read) = tokio::time::timeout(EVERY, task).await else {
             return now.since(*since) + EVERY >= STALLED;
         };

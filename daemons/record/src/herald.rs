@@ -53,6 +53,11 @@ impl Herald {
         }
     }
 
+    /// Whether the disk has stalled, for whoever begins a recording.
+    pub fn stalled(&self) -> bool {
+        locked(&self.0).disk == DiskHealth::Stalled
+    }
+
     /// An outcome is in the call record.
     pub fn noted(&self, noted: Noted) {
         let mut state = locked(&self.0);

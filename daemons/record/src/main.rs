@@ -27,7 +27,7 @@ use audit_api::Audit;
 use auth_api::Verifier;
 use desk::Desk;
 use disk::Disk;
-use health::{Gauge, Watchman};
+use health::Watchman;
 use herald::Herald;
 use key_api::Key;
 use record_api::{Begun, Call, Record};
@@ -50,12 +50,11 @@ async fn serve(house: Context) -> Result<(), Failure> {
         Shelf::at(&house.state_directory()).map_err(|error| Failure::of("open the recordings", error))?;
     let disk =
         Disk::start(shelf.recordings()).map_err(|error| Failure::of("start the disk thread", error))?;
-    let (herald, gauge) = (Arc::new(Herald::default()), Gauge::default());
+    let herald = Arc::new(Herald::default());
     Watchman::new(shelf.clone(), disk.clone(), settings.clone()).watch(
         &house,
         audit.clone(),
         Arc::clone(&herald),
-        gauge.clone(),
     );
     let recorder = Arc::new(Recorder::new(
         shelf.clone(),
@@ -64,7 +63,6 @@ async fn serve(house: Context) -> Result<(), Failure> {
         audit.clone(),
         settings,
         Arc::clone(&herald),
-        gauge,
     ));
     recorder.take_up_what_a_crash_left();
     recorder.delete_what_is_due();

@@ -15,7 +15,6 @@ mod expiry;
 use crate::{
     disk::Disk,
     feed,
-    health::Gauge,
     herald::Herald,
     open::{self, Tail},
     shelf::{About, Shelf, Written},
@@ -25,7 +24,6 @@ use envelope::{Dek, Header, KeyReference, NoncePrefix, ObjectId, Segment, Wrappe
 use host_api::Settings;
 use key_api::{Key, NewDek};
 use mutant::mutant;
-use nix::sys::statvfs::statvfs;
 use record_api::{Begin, Finish, Join, Recording, RecordingState};
 use record_core::{Counts, Take};
 use service::{Client, Refusal, clock};
@@ -63,7 +61,6 @@ pub struct Recorder {
     settings: Settings<settings::record::Record>,
     live: Mutex<BTreeMap<RecordingId, Arc<Live>>>,
     herald: Arc<Herald>,
-    gauge: Gauge,
     /// One call at a time for each recording, so that a repeated one cannot meet the first half-way: two
     /// lives with one segment number would write over each other's key.
     turns: [sync::Mutex<()>; TURNS],
@@ -107,10 +104,9 @@ impl Recorder {
         audit: Client<Audit>,
         settings: Settings<settings::record::Record>,
         herald: Arc<Herald>,
-        gauge: Gauge,
     ) -> Self {
         let turns = std::array::from_fn(|_| sync::Mutex::new(()));
-        Self { shelf, disk, key, audit, settings, live: Mutex::default(), herald, gauge, turns }
+        Self { shelf, disk, key, audit, settings, live: Mutex::default(), herald, turns }
     }
 
     /// Begins a recording: room, key, file and entry first. The same again changes nothing.
@@ -230,7 +226,7 @@ impl Recorder {
             return self.close(about, take).await;
         }
         match self.known(finish.recording).await? {
-            Some(mut about) if about.recording.state == RecordingState::Recording => {
+            Some(mut about) if about.is_unfinished() => {
                 about.recording.queues = finish.queues;
                 self.close(about, None).await
             }
@@ -243,8 +239,10 @@ impl Recorder {
     pub fn take_up_what_a_crash_left(self: &Arc<Self>) {
         let recorder = Arc::clone(self);
         tokio::spawn(async move {
-            recorder.tell_of_cuts().await;
-            recorder.tell_outcomes().await;
+            let all = recorder.all().await;
+            // Outcomes that no earlier life could bring into the call records.
+            all.iter().for_each(|about| recorder.tell(about));
+            recorder.tell_of_cuts(all).await;
             let mut ticks = tokio::time::interval(FLUSH);
             let patience = tokio::time::sleep(ORPHANED);
             tokio::pin!(patience);
@@ -336,7 +334,7 @@ impl Recorder {
             about.count(counts);
             about.written = Written::Torn;
             if let Some(live) = next {
-                live.about.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&about);
+                locked(&live.about).clone_from(&about);
             }
             self.keep(about).await
         };
@@ -453,8 +451,8 @@ impl Recorder {
         }
     }
 
-    async fn tell_of_cuts(&self) {
-        for about in self.unfinished().await {
+    async fn tell_of_cuts(&self, all: Vec<About>) {
+        for about in all.into_iter().filter(About::is_unfinished) {
             let recording = about.recording.recording;
             // Fed again already: the newest segment is not cut off, and the earlier one is told at the end.
             if self.find(recording).is_some() {
@@ -474,15 +472,8 @@ impl Recorder {
         }
     }
 
-    /// Outcomes that no earlier life could bring into the call records.
-    async fn tell_outcomes(&self) {
-        let shelf = self.shelf.clone();
-        let all = blocking(move || shelf.all()).await.unwrap_or_default();
-        all.iter().for_each(|about| self.tell(about));
-    }
-
     async fn close_orphans(&self) {
-        for about in self.unfinished().await {
+        for about in self.all().await.into_iter().filter(About::is_unfinished) {
             let recording = about.recording.recording;
             let _turn = self.turn(recording).await;
             if self.find(recording).is_some() {
@@ -500,24 +491,22 @@ impl Recorder {
         }
     }
 
-    async fn unfinished(&self) -> Vec<About> {
+    async fn all(&self) -> Vec<About> {
         let shelf = self.shelf.clone();
-        let all = blocking(move || shelf.all()).await.unwrap_or_else(|error| {
+        blocking(move || shelf.all()).await.unwrap_or_else(|error| {
             tracing::error!(%error, "the recordings cannot be read");
             Vec::new()
-        });
-        all.into_iter().filter(|about| about.recording.state == RecordingState::Recording).collect()
+        })
     }
 
     async fn room(&self) -> Result<(), Refusal> {
-        if self.gauge.stalled() {
+        if self.herald.stalled() {
             let message = "the disk of recordings takes nothing: see to it, ym status tells when it is well";
             return Err(Refusal::unavailable("record.disk-stalled", message));
         }
         let least = self.settings.borrow().minimum_free.bytes();
         let shelf = self.shelf.clone();
-        let disk = blocking(move || Ok(statvfs(shelf.recordings())?)).await?;
-        let free = disk.blocks_available().saturating_mul(disk.fragment_size());
+        let free = blocking(move || shelf.free()).await?;
         match free < least {
             true => Err(Refusal::unavailable(
                 "record.disk-full",
@@ -539,7 +528,7 @@ impl Recorder {
     /// A recording that is not over and has no life: a restart or a stalled disk cut it off.
     async fn interrupted(&self, recording: RecordingId) -> Result<Option<About>, Refusal> {
         let known = self.known(recording).await?;
-        Ok(known.filter(|about| about.recording.state == RecordingState::Recording))
+        Ok(known.filter(About::is_unfinished))
     }
 
     async fn keep(&self, about: About) -> Result<(), Refusal> {

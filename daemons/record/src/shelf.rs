@@ -9,6 +9,7 @@
 
 use envelope::{Segment, WrappedDek};
 use mutant::mutant;
+use nix::sys::statvfs::statvfs;
 use record_api::{Outcome, Recording, RecordingState};
 use record_core::{Counts, Trend};
 use serde::{Deserialize, Serialize};
@@ -64,6 +65,11 @@ impl About {
     /// Of a recording that begins.
     pub fn new(recording: Recording) -> Self {
         Self { recording, segments: 0, written: Written::Whole, deletion: None, outcomes: 0, noted: 0 }
+    }
+
+    /// Whether nobody has ended it yet.
+    pub fn is_unfinished(&self) -> bool {
+        self.recording.state == RecordingState::Recording
     }
 
     /// What became of it, where its call record does not know yet.
@@ -128,6 +134,15 @@ impl Shelf {
     /// The directory of sealed files.
     pub fn recordings(&self) -> &Path {
         &self.recordings
+    }
+
+    /// How many bytes may still be written.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn free(&self) -> io::Result<u64> {
+        let disk = statvfs(&self.recordings)?;
+        Ok(disk.blocks_available().saturating_mul(disk.fragment_size()))
     }
 
     /// What was free, as an earlier life kept it; nothing where there is none that can be read.

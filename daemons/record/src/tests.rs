@@ -4,7 +4,7 @@
 use crate::{
     desk::Desk,
     disk::Disk,
-    health, open,
+    open,
     recorder::Recorder,
     shelf::{About, Shelf},
 };
@@ -175,9 +175,8 @@ fn life(
     let disk = disk.unwrap_or_else(|| Disk::start(shelf.recordings()).unwrap());
     let at = |name| directory.join(name);
     let (key, audit) = (|| Client::at(at("key")), || Client::at(at("audit")));
-    let (herald, gauge) = (Arc::default(), health::Gauge::default());
-    let recorder =
-        Arc::new(Recorder::new(shelf.clone(), disk, key(), audit(), settings.subscribe(), herald, gauge));
+    let herald = Arc::default();
+    let recorder = Arc::new(Recorder::new(shelf.clone(), disk, key(), audit(), settings.subscribe(), herald));
     let verifier = Verifier::new(signing.verifying_key().clone());
     let desk = Desk::new(shelf, Arc::clone(&recorder), verifier, key(), audit());
     (recorder, desk)
