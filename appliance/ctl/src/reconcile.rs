@@ -44,37 +44,31 @@ pub async fn reconcile(session: &Session<'_>, form: Form, young: Duration) -> Re
 }
 
 async fn calls(session: &Session<'_>) -> Result<Vec<LedgerRow>, Failure> {
-    let (report, mut all) = (session.client::<Report>(), Vec::new());
-    loop {
-        let after = all.last().map(|row: &LedgerRow| row.call);
+    let report = session.client::<Report>();
+    every(async |after| {
         let ledger = Ledger { assertion: session.assertion().await?, page: Page::of(ROWS), after };
         let (page, _) = report.call_with(ledger, Vec::new(), PATIENCE).await?;
-        let more = page.more && !page.calls.is_empty();
-        all.extend(page.calls);
-        if !more {
-            return Ok(all);
-        }
-    }
+        let next = page.calls.last().filter(|_| page.more).map(|row| row.call);
+        Ok((page.calls, next))
+    })
+    .await
 }
 
 async fn recordings(session: &Session<'_>) -> Result<Vec<Recording>, Failure> {
-    let (record, mut all) = (session.client::<Record>(), Vec::new());
-    loop {
-        let after = all.last().map(|recording: &Recording| recording.recording);
+    let record = session.client::<Record>();
+    every(async |after| {
         let assertion = session.assertion().await?;
         let list = record_api::List { assertion, call: None, after, page: Page::of(ROWS) };
         let (page, _) = record.call_with(list, Vec::new(), PATIENCE).await?;
-        let more = page.more && !page.recordings.is_empty();
-        all.extend(page.recordings);
-        if !more {
-            return Ok(all);
-        }
-    }
+        let next = page.recordings.last().filter(|_| page.more).map(|recording| recording.recording);
+        Ok((page.recordings, next))
+    })
+    .await
 }
 
 async fn entries(session: &Session<'_>, kind: EventKind) -> Result<Vec<Entry>, Failure> {
-    let (audit, mut all, mut before) = (session.client::<Audit>(), Vec::new(), None);
-    loop {
+    let audit = session.client::<Audit>();
+    every(async |before| {
         let list = audit_api::List {
             assertion: session.assertion().await?,
             page: Page::of(ROWS),
@@ -84,9 +78,21 @@ async fn entries(session: &Session<'_>, kind: EventKind) -> Result<Vec<Entry>, F
             before,
         };
         let (page, _) = audit.call_with(list, Vec::new(), PATIENCE).await?;
-        all.extend(page.entries);
-        before = page.next;
-        if before.is_none() {
+        Ok((page.entries, page.next))
+    })
+    .await
+}
+
+/// The rows of all pages. A page comes with where to go on, unless it is the last.
+async fn every<Row, Place>(
+    mut page: impl AsyncFnMut(Option<Place>) -> Result<(Vec<Row>, Option<Place>), Failure>,
+) -> Result<Vec<Row>, Failure> {
+    let (mut all, mut place) = (Vec::new(), None);
+    loop {
+        let (rows, next) = page(place).await?;
+        all.extend(rows);
+        place = next;
+        if place.is_none() {
             return Ok(all);
         }
     }

@@ -216,9 +216,9 @@ impl Shown {
     fn is_due(&mut self, children: &mut [Child]) -> bool {
         let mut turned = self.status.is_none();
         for child in children {
-            let (turn, kept) = child.take_news();
-            turned |= turn;
-            self.stale |= turn || kept;
+            let unseen = child.take_unseen();
+            turned |= unseen.turned;
+            self.stale |= unseen.turned || unseen.kept;
         }
         turned || self.due().is_some_and(|due| Instant::now() >= due)
     }

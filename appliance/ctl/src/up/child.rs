@@ -76,10 +76,25 @@ pub struct Child {
     says: String,
     version: Option<String>,
     last_error: Option<String>,
-    /// Descriptors kept, and the bytes of their names as they are handed over.
-    holds: (usize, usize),
-    /// Whether anything turned, and whether what is kept changed, since that was last asked.
-    news_of: (bool, bool),
+    holds: Holds,
+    unseen: Unseen,
+}
+
+/// How much is kept in [`Child::kept`], counted along: it changes with every leg of a call.
+#[derive(Clone, Copy, Default)]
+struct Holds {
+    descriptors: usize,
+    /// Of their names, as they are handed over.
+    bytes: usize,
+}
+
+/// What happened since that was last asked.
+#[derive(Clone, Copy, Default)]
+pub struct Unseen {
+    /// Its life took a turn.
+    pub turned: bool,
+    /// Other descriptors are kept.
+    pub kept: bool,
 }
 
 /// One life of it.
@@ -137,8 +152,8 @@ impl Child {
             says: String::new(),
             version: None,
             last_error: None,
-            holds: (0, 0),
-            news_of: (true, false),
+            holds: Holds::default(),
+            unseen: Unseen { turned: true, kept: false },
         })
     }
 
@@ -152,9 +167,9 @@ impl Child {
         self.life.is_some()
     }
 
-    /// Whether its life took a turn, and whether other descriptors are kept, since this was last asked.
-    pub fn take_news(&mut self) -> (bool, bool) {
-        std::mem::take(&mut self.news_of)
+    /// What happened since this was last asked.
+    pub fn take_unseen(&mut self) -> Unseen {
+        std::mem::take(&mut self.unseen)
     }
 
     /// When it wants [`advance`](Self::advance) next.
@@ -205,7 +220,7 @@ impl Child {
 
     /// Ends it for good.
     pub fn stop(&mut self, how: Signal) {
-        self.news_of.0 = true;
+        self.unseen.turned = true;
         self.stage = if self.lives() { Stage::Stopping } else { Stage::Stopped };
         self.signal(how);
     }
@@ -242,7 +257,7 @@ impl Child {
     }
 
     fn begin(&mut self, now: Instant) -> Result<(), Failure> {
-        self.news_of.0 = true;
+        self.unseen.turned = true;
         let kept = self.kept.iter().flat_map(|(name, all)| all.iter().map(move |one| (name.as_str(), one)));
         let handed: Vec<(&str, &OwnedFd)> =
             self.listeners.iter().map(|(name, one)| (name.as_str(), one)).chain(kept).collect();
@@ -323,12 +338,13 @@ impl Child {
             self.went_wrong(error);
         }
         let turns = ["READY", "STATUS", "X_YANMEN_VERSION", "X_YANMEN_ERROR"];
-        self.news_of.0 |= turns.into_iter().any(|key| value(key).is_some());
+        self.unseen.turned |= turns.into_iter().any(|key| value(key).is_some());
         if let Some(name) = value("FDNAME").map(str::to_owned) {
-            self.news_of.1 = true;
+            self.unseen.kept = true;
             if value("FDSTOREREMOVE") == Some("1") {
                 let gone = self.kept.remove(&name).unwrap_or_default().len();
-                self.holds = (self.holds.0 - gone, self.holds.1 - gone * (name.len() + 1));
+                self.holds.descriptors -= gone;
+                self.holds.bytes -= gone * (name.len() + 1);
             } else if value("FDSTORE") == Some("1") {
                 self.keep(name, said.descriptors);
             }
@@ -336,7 +352,7 @@ impl Child {
     }
 
     fn ended(&mut self, how: &str) {
-        self.news_of.0 = true;
+        self.unseen.turned = true;
         let now = Instant::now();
         let Some(life) = self.life.take() else { return };
         if self.stage == Stage::Stopping {
@@ -362,7 +378,7 @@ impl Child {
 
     /// It says what is wrong with it: the cause, where it ends now.
     fn went_wrong(&mut self, error: &str) {
-        self.news_of.0 = true;
+        self.unseen.turned = true;
         if let Some(life) = &mut self.life {
             life.complaint = Some(error.to_owned());
         }
@@ -371,17 +387,20 @@ impl Child {
 
     fn keep(&mut self, name: String, descriptors: Vec<OwnedFd>) {
         let new = descriptors.len();
-        let (count, bytes) = (self.holds.0 + new, self.holds.1 + new * (name.len() + 1));
-        if count > KEPT || bytes > NAMES || name.contains(':') {
-            let kept = self.holds.0;
+        let holds = Holds {
+            descriptors: self.holds.descriptors + new,
+            bytes: self.holds.bytes + new * (name.len() + 1),
+        };
+        if holds.descriptors > KEPT || holds.bytes > NAMES || name.contains(':') {
+            let kept = self.holds.descriptors;
             return self.went_wrong(&format!("{name} cannot be kept: {kept} descriptors are kept already"));
         }
-        self.holds = (count, bytes);
+        self.holds = holds;
         self.kept.entry(name).or_default().extend(descriptors);
     }
 
     fn wait(&mut self, now: Instant, served: Option<Duration>) {
-        self.news_of.0 = true;
+        self.unseen.turned = true;
         self.stage = Stage::Waiting;
         self.next = now + self.back_off.after(served);
     }
