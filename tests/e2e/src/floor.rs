@@ -26,6 +26,9 @@ impl Queue {
     }
 }
 
+/// What happens in one queue, of that number.
+pub type Scene = fn(&Floor, u8);
+
 /// A house with its floor, and the carrier before it.
 pub struct Floor {
     /// The house.
@@ -134,6 +137,18 @@ impl Floor {
         let arguments = ["recordings", "export", recording, "--reason", "proof", "--out", &path];
         self.house.ym_as("wang", &arguments, "");
         std::fs::read(out).unwrap()
+    }
+
+    /// Plays all scenes at once, each with the queue of its place.
+    pub fn play(&self, scenes: impl IntoIterator<Item = Scene>) {
+        thread::scope(|scope| {
+            for (scene, queue) in scenes.into_iter().zip(0..) {
+                thread::Builder::new()
+                    .name(format!("scene {queue}"))
+                    .spawn_scoped(scope, move || scene(self, queue))
+                    .unwrap();
+            }
+        });
     }
 
     /// Asserts that nothing is left of any call: no live call, no port of RTP, no daemon that had to begin again.

@@ -4,14 +4,12 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use e2e::{
-    floor::{self, Floor, Queue, number},
+    floor::{self, Floor, Queue, Scene, number},
     ua::{Dialog, Line},
     voice::{self, Stamp, Voice},
 };
 use serde_json::Value;
 use std::{net::UdpSocket, thread, time::Duration};
-
-type Scene = fn(&Floor, u8);
 
 const SCENES: [Scene; 10] = [
     a_late_offer,
@@ -29,15 +27,7 @@ const SCENES: [Scene; 10] = [
 #[test]
 fn whatever_the_offer_both_hear_each_other() {
     let floor = Floor::start(&[Queue::of(1); SCENES.len()]);
-    thread::scope(|scope| {
-        for (scene, queue) in SCENES.iter().zip(0..) {
-            let floor = &floor;
-            thread::Builder::new()
-                .name(format!("scene {queue}"))
-                .spawn_scoped(scope, move || scene(floor, queue))
-                .unwrap();
-        }
-    });
+    floor.play(SCENES);
     floor.nothing_is_left();
 }
 

@@ -4,14 +4,12 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use e2e::{
-    floor::{self, Floor, Queue, number},
+    floor::{self, Floor, Queue, Scene, number},
     ua::{Dialog, Line},
     voice::{self, Voice},
 };
 use serde_json::{Value, json};
-use std::{thread, time::Duration};
-
-type Scene = fn(&Floor, u8);
+use std::time::Duration;
 
 const SCENES: [(Queue, Scene); 19] = [
     (Queue::of(0), in_one_breath_with_the_invite),
@@ -39,15 +37,7 @@ const SCENES: [(Queue, Scene); 19] = [
 fn whoever_ends_a_call_at_whatever_step() {
     let queues = SCENES.map(|(queue, _)| queue);
     let floor = Floor::start(&queues);
-    thread::scope(|scope| {
-        for ((_, scene), queue) in SCENES.iter().zip(0..) {
-            let floor = &floor;
-            thread::Builder::new()
-                .name(format!("scene {queue}"))
-                .spawn_scoped(scope, move || scene(floor, queue))
-                .unwrap();
-        }
-    });
+    floor.play(SCENES.map(|(_, scene)| scene));
     floor.nothing_is_left();
 }
 
