@@ -91,7 +91,7 @@ const TABLE: [(&str, Expected); 49] = [
 ];
 
 /// How often all of them come, before memory is looked at and again after.
-const ROUNDS: usize = 60;
+const ROUNDS: usize = 200;
 /// More than the memory of an answered INVITE lasts (timer H, 64 × T1).
 const FORGOTTEN: Duration = Duration::from_secs(34);
 static NEXT: AtomicU32 = AtomicU32::new(0);

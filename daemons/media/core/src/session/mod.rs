@@ -116,6 +116,8 @@ impl Core {
             }
             Input::Tap(leg, recording, track) => {
                 self.leg(leg)?;
+                let first = self.legs.keys().next().copied().unwrap_or(leg);
+                let leg = if mutant::mutant("media-tap-of-another") { first } else { leg };
                 self.untap(now, leg);
                 self.recordings.entry(recording).or_default();
                 self.leg(leg)?.tap = Some(Tap::new(recording, track));

@@ -360,7 +360,10 @@ impl Transactions {
         };
         self.agenda.set(id, deadline);
         self.touched.insert(id);
-        if terminated && let Some(over) = self.live.remove(&id) {
+        if terminated
+            && !mutant::mutant("sip-transactions-kept")
+            && let Some(over) = self.live.remove(&id)
+        {
             self.by_key.remove(&over.key);
         }
     }

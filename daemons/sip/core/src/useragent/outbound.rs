@@ -234,7 +234,7 @@ impl Core {
         let dialog = self.transactions.invite(id).and_then(|(invite, flow)| {
             Dialog::uac(invite.request(), response, self.live(flow), crate::dialog::Reach::Source).ok()
         });
-        if let Some(mut dialog) = dialog {
+        if let Some(mut dialog) = dialog.filter(|_| !mutant::mutant("sip-stray-answer-left")) {
             self.acknowledge(&dialog, response.head.cseq.number);
             self.bye(now, &mut dialog, &cause::reason(Cause::NormalClearing));
         }

@@ -99,7 +99,8 @@ impl Core {
         if established.change.is_some() {
             return self.not_now(now, id, &request, 500);
         }
-        if established.success.is_some() && request.method == Method::Invite {
+        let crossed = established.success.is_some() && !mutant::mutant("sip-glare-unnoticed");
+        if crossed && request.method == Method::Invite {
             // Glare with our own 2xx, which the peer has not acknowledged (RFC 5407 §3.1.4).
             return self.answer(now, id, &request, 491);
         }
