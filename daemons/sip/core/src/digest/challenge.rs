@@ -1,7 +1,7 @@
 //! `WWW-Authenticate` and `Authorization` (and their Proxy- twins): to and from bytes.
 
 use super::Algorithm;
-use crate::message::{split, unquote};
+use crate::message::{quote, split, unquote};
 
 /// Quality of protection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -178,14 +178,8 @@ pub fn next_nonce(value: &[u8]) -> Option<Vec<u8>> {
 
 fn quoted(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b"=\"");
-    for byte in value {
-        if b"\"\\".contains(byte) {
-            out.push(b'\\');
-        }
-        out.push(*byte);
-    }
-    out.push(b'"');
+    out.push(b'=');
+    out.extend_from_slice(&quote(value));
 }
 
 /// The parameters of the scheme `Digest`, unquoted, names in lower case.

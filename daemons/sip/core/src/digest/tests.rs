@@ -72,6 +72,18 @@ fn the_strongest_challenge_is_taken() {
     assert_eq!(strongest.nonce, b"2");
 }
 
+/// A carrier's realm in GBK, whose 誠 ends in what looks like a backslash, goes back octet for octet.
+#[test]
+fn a_realm_in_gbk_goes_back_as_it_came() {
+    let realm = b"realm=\"\xd5\xc5\xd5\x5c\"";
+    let challenge = Challenge::parse(&[&b"Digest "[..], realm, b", nonce=\"a\\\"b\""].concat()).unwrap();
+    assert_eq!(challenge.realm, [0xd5, 0xc5, 0xd5, 0x5c]);
+    let known = Credentials { user: "8001".into(), password: "p".into() };
+    let answer = challenge.answer(&known, b"u".to_vec(), b"c".to_vec(), GET).to_bytes();
+    let has = |wanted: &[u8]| answer.windows(wanted.len()).any(|window| window == wanted);
+    assert!(has(realm) && has(b"nonce=\"a\\\"b\""), "{answer:?}");
+}
+
 #[test]
 fn malformed_answers_are_none() {
     for value in [

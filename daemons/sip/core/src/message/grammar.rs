@@ -76,6 +76,24 @@ pub(crate) fn unquote(value: &[u8]) -> Vec<u8> {
     plain
 }
 
+/// The quoted string of a value: what [`unquote`] undoes.
+pub(crate) fn quote(value: &[u8]) -> Vec<u8> {
+    let script = Script::of(value);
+    let mut quoted = vec![b'"'];
+    let mut rest = value;
+    while let [first, ..] = rest {
+        // The second byte of a character is no backslash, whatever it looks like.
+        if b"\"\\".contains(first) {
+            quoted.push(b'\\');
+        }
+        let (character, after) = rest.split_at(script.char_len(rest));
+        quoted.extend_from_slice(character);
+        rest = after;
+    }
+    quoted.push(b'"');
+    quoted
+}
+
 /// Decimal digits alone, at most `max`.
 pub(crate) fn number(digits: &[u8], max: u64) -> Option<u64> {
     if digits.is_empty() || digits.len() > 20 {

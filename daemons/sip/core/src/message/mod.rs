@@ -20,7 +20,7 @@ pub use address::NameAddr;
 pub use blank::blanked;
 pub use framer::{Broken, Frame, Framer};
 pub use grammar::Params;
-pub(crate) use grammar::{number, split, unquote};
+pub(crate) use grammar::{number, quote, split, unquote};
 pub(crate) use header::seconds;
 pub use header::{Contacts, Headers, Name};
 pub use method::Method;
