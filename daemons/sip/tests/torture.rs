@@ -223,6 +223,7 @@ impl Datagrams {
     /// The final statuses that come back for these bytes.
     fn put(&self, to: &str, bytes: &[u8]) -> Vec<u16> {
         let mut answers = Answers::to(bytes);
+        self.forget();
         self.socket.send_to(bytes, to).unwrap();
         self.socket.send_to(&options("UDP", &self.socket.local_addr().unwrap().to_string()), to).unwrap();
         let mut buffer = [0; 65_536];
@@ -234,6 +235,13 @@ impl Datagrams {
             answers.take(&String::from_utf8_lossy(&buffer[..length]));
         }
         answers.statuses
+    }
+
+    /// What was answered again meanwhile goes, so that there is room for what is waited for.
+    fn forget(&self) {
+        self.socket.set_nonblocking(true).unwrap();
+        while self.socket.recv(&mut [0; 65_536]).is_ok() {}
+        self.socket.set_nonblocking(false).unwrap();
     }
 }
 
