@@ -1,19 +1,29 @@
-//! What was really on the wire: RTP packets out of a capture of loopback.
+//! What was really on the wire: RTP packets out of a capture of loopback, which is whole or says that it is not.
 
 use crate::network::Place;
 use g711::Law;
 use std::{
     fs,
+    net::UdpSocket,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{self, Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
+
+/// What is kept of a packet: more than any of ours has. The kernel lays its buffer out in slots of this size, so that
+/// of the longest packet that loopback can carry (64 KiB) it has room for 256 alone: a tenth of a second of the
+/// machine's attention, when several tests have packets there.
+const SNAPLEN: &str = "2048";
+/// KiB for packets that tcpdump has not read: 32,768 slots.
+const BUFFER: &str = "65536";
 
 /// A running capture of UDP on loopback.
 pub struct Capture {
     tcpdump: Child,
     file: PathBuf,
+    log: PathBuf,
+    place: Place,
 }
 
 /// One RTP packet (RFC 3550 §5.1).
@@ -47,7 +57,8 @@ impl Capture {
         let log = folder.join("tcpdump.log");
         let tcpdump = place
             .command("tcpdump")
-            .args(["-i", &place.interface, "--immediate-mode", "-U", "-n", "-B", "16384", "-s", "0", "-w"])
+            .args(["-i", &place.interface, "--immediate-mode", "-U", "-n"])
+            .args(["-B", BUFFER, "-s", SNAPLEN, "-w"])
             .arg(&file)
             .args(["-Q", if place.namespace.is_some() { "in" } else { "inout" }, "udp"])
             .stdin(Stdio::null())
@@ -59,16 +70,48 @@ impl Capture {
             assert!(Instant::now() < deadline, "tcpdump: {}", fs::read_to_string(&log).unwrap());
             thread::sleep(Duration::from_millis(20));
         }
-        Self { tcpdump, file }
+        Self { tcpdump, file, log, place: place.clone() }
     }
 
     /// Ends, and returns every RTP packet in order.
+    ///
+    /// # Panics
+    /// The capture is not whole: the kernel says that it dropped packets, or what was sent last is not in it.
     pub fn end(mut self) -> Vec<Rtp> {
-        thread::sleep(Duration::from_millis(300));
-        let pid = self.tcpdump.id().to_string();
-        Command::new("kill").args(["-INT", &pid]).status().unwrap();
+        match self.place.namespace {
+            None => self.reach_the_end(),
+            // From here nothing can be sent there.
+            Some(_) => thread::sleep(Duration::from_millis(300)),
+        }
+        self.signal("-INT");
         self.tcpdump.wait().unwrap();
+        let log = fs::read_to_string(&self.log).unwrap();
+        let dropped = log.lines().filter(|line| line.contains(" dropped by "));
+        let lost: Vec<&str> = dropped.filter(|line| !line.starts_with("0 ")).collect();
+        assert!(log.contains("0 packets dropped by kernel") && lost.is_empty(), "not whole: {log}");
         packets(&fs::read(&self.file).unwrap())
+    }
+
+    /// Waits until the file has a datagram that is sent now: all that came before stands before it.
+    fn reach_the_end(&self) {
+        let last = format!("the end of the capture of {}, {:?}", process::id(), Instant::now());
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        // To itself: nobody else is bothered.
+        socket.send_to(last.as_bytes(), socket.local_addr().unwrap()).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let holds = |file: &[u8]| {
+            let from = file.len().saturating_sub(1 << 20);
+            file[from..].windows(last.len()).any(|part| part == last.as_bytes())
+        };
+        while !holds(&fs::read(&self.file).unwrap()) {
+            assert!(Instant::now() < deadline, "what was sent last is not captured");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.tcpdump.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
     }
 }
 
@@ -191,6 +234,26 @@ mod tests {
             timestamp: number * 160,
             payload: vec![0; 160],
         }
+    }
+
+    /// A second of the machine's attention that tcpdump does not get.
+    #[test]
+    fn what_came_while_nobody_read_is_captured() {
+        let folder = tempfile::tempdir().unwrap();
+        let capture = Capture::begin(folder.path());
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let port = socket.local_addr().unwrap().port();
+        capture.signal("-STOP");
+        for number in 0_u16..2_000 {
+            let mut packet = [0; 172];
+            (packet[0], packet[1]) = (0x80, 8);
+            packet[2..4].copy_from_slice(&number.to_be_bytes());
+            socket.send_to(&packet, ("127.0.0.1", port)).unwrap();
+        }
+        capture.signal("-CONT");
+        let wire = capture.end();
+        let ours = wire.iter().filter(|packet| packet.from == port).map(|packet| packet.sequence);
+        assert!(ours.eq(0..2_000));
     }
 
     #[test]
