@@ -294,6 +294,7 @@ impl House {
             from: Party { number: Pii::new("13800138000".into()), display: Some(Pii::new("李".into())) },
             description: description(ANSWER),
             memo: memo("dialled"),
+            silence_ms: None,
         });
         match self.sent_to().pop() {
             Some((to, Message::Request(request))) => (to, request),
