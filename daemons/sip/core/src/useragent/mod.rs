@@ -14,6 +14,7 @@ mod legs;
 mod outbound;
 mod outside;
 mod parting;
+mod phones;
 mod prove;
 mod session_timer;
 mod transfer;

@@ -47,6 +47,7 @@ pub fn settings() -> Settings {
         algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
         trunks: vec![Trunk::at("carrier".parse().unwrap(), CARRIER.parse().unwrap())],
         phones: vec![Phone::new("8001".parse().unwrap(), PASSWORD.into())],
+        phone_check: None,
         bounds: Bounds { legs: 3, transactions: 40, ended: Room { legs: 2, bytes: 1_000 }, connections: 40 },
         limits: Limits::default(),
     }
