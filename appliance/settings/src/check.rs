@@ -2,6 +2,7 @@
 //! sets. Each check reads the sections it names and is left out while one of these has mistakes of its own,
 //! so that one slip of the pen is told once.
 
+mod dial_plan;
 mod flow;
 mod limits;
 mod prompts;
@@ -27,7 +28,7 @@ pub(crate) struct Finding {
 /// All mistakes that the checks find; `sound` tells whether a section was read whole.
 pub(crate) fn check(settings: &Settings, sound: &dyn Fn(Section) -> bool) -> Vec<Finding> {
     type Check = fn(&Settings, &mut Vec<Finding>);
-    let checks: [(Check, &[Section]); 16] = [
+    let checks: [(Check, &[Section]); 19] = [
         (sip::addresses, &[Section::Sip]),
         (sip::names, &[Section::Sip]),
         (sip::trunks, &[Section::Sip]),
@@ -35,6 +36,9 @@ pub(crate) fn check(settings: &Settings, sound: &dyn Fn(Section) -> bool) -> Vec
         (addresses, &[Section::Sip, Section::Media, Section::Console]),
         (route::names, &[Section::Route]),
         (route::phones, &[Section::Route, Section::Sip]),
+        (dial_plan::rules, &[Section::Route]),
+        (dial_plan::trunks, &[Section::Route, Section::Sip]),
+        (dial_plan::emergency, &[Section::Route, Section::Sip]),
         (flow::graphs, &[Section::Route]),
         (flow::calendars, &[Section::Route]),
         (flow::announcements, &[Section::Route, Section::Record]),

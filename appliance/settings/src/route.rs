@@ -1,10 +1,12 @@
 //! `[route]`: which number leads to which flow, what a flow does, who takes the contacts of a queue.
 
 mod calendar;
+mod dial_plan;
 mod flow;
 mod written;
 
 pub use calendar::{Calendar, Days, WeeklyHours, Zone};
+pub use dial_plan::{DialRule, TrunkWay};
 pub use flow::{Deed, Flow, HangUp, Hours, Keys, Limit, Menu, Needs, Queueing, Step, Way, Where};
 
 use crate::speech::Language;
@@ -22,6 +24,16 @@ pub struct Route {
     /// Which numbers outside phones may call and callers may be transferred to, by how they begin; none where
     /// it is empty.
     pub outside: Vec<Dialled>,
+    /// Which of them may not be called after all, by how they begin: of both lists the longer beginning counts.
+    pub barred: Vec<Dialled>,
+    /// How many calls outside one phone may have at a time: what a stolen password is worth to a thief.
+    pub outside_calls: u32,
+    /// Numbers that every phone may call at all times, whatever else is allowed and however many calls there are:
+    /// over the trunks of their rule, else over every trunk in the order of their names, as they were dialled.
+    pub emergency: Vec<Dialled>,
+    /// Over which trunks numbers outside are called, and in which form. Without any rule over every trunk in the order
+    /// of their names, as they were dialled.
+    pub dial_plan: Vec<DialRule>,
     /// Dialled numbers and their flows. A number that stands here not is answered with 404.
     pub numbers: Vec<Number>,
     /// What a caller goes through.
@@ -42,6 +54,10 @@ impl Default for Route {
         Self {
             max_calls: 1000,
             outside: Vec::new(),
+            barred: Vec::new(),
+            outside_calls: 2,
+            emergency: dial_plan::emergency(),
+            dial_plan: Vec::new(),
             numbers: Vec::new(),
             flows: Vec::new(),
             calendars: Vec::new(),

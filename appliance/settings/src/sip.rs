@@ -37,6 +37,10 @@ pub struct Sip {
     pub trunks: Vec<Trunk>,
     /// Phones that may register.
     pub phones: Vec<Phone>,
+    /// How often each registered phone is asked for a sign of life (OPTIONS); "0s" for never.
+    pub phone_check: Period,
+    /// After so many signs of life missed a phone counts as lost, until it answers or registers again.
+    pub phone_check_failures: u32,
     /// How much a sender may do that is no carrier.
     pub limits: Limits,
 }
@@ -53,6 +57,8 @@ impl Default for Sip {
             networks: Vec::new(),
             trunks: Vec::new(),
             phones: Vec::new(),
+            phone_check: Period::seconds(0),
+            phone_check_failures: 2,
             limits: Limits::default(),
         }
     }

@@ -71,6 +71,44 @@ fn codecs_and_protection_of_sound() {
 }
 
 #[test]
+fn a_dial_plan_carries_what_may_be_called() {
+    let text = r#"
+[[sip.trunks]]
+name = "carrier"
+address = "192.0.2.1:5060"
+[[sip.phones]]
+extension = "120"
+password = "Wild-geese-8"
+[route]
+outside = ["0", "1", "+86"]
+barred = ["00", "00"]
+outside_calls = 0
+emergency = ["120", "119"]
+[[route.dial_plan]]
+begins = "0"
+over = [{ trunk = "carier", strip = 2 }, { trunk = "carrier" }, { trunk = "carrier", prepend = "x" }]
+[[route.dial_plan]]
+begins = "010"
+over = []
+"#;
+    assert_eq!(problems(text), ["15:96 settings.dialled route.dial_plan.over.prepend"]);
+    assert_eq!(
+        problems(&text.replace("\"x\"", "\"9\"")),
+        [
+            "9:17 settings.outside-uncarried route.outside",
+            "9:22 settings.outside-uncarried route.outside",
+            "10:17 settings.twice route.barred",
+            "11:17 settings.range route.outside_calls",
+            "12:14 settings.emergency-taken route.emergency",
+            "15:19 settings.trunk-unknown route.dial_plan.over.trunk",
+            "15:37 settings.dial-plan-strip route.dial_plan.over.strip",
+            "15:75 settings.twice route.dial_plan.over.trunk",
+            "18:8 settings.dial-plan-empty route.dial_plan.over",
+        ]
+    );
+}
+
+#[test]
 fn checks_across_sections() {
     let text = r#"
 [sip]

@@ -1,6 +1,9 @@
 //! The section `[sip]` as the core wants it.
 
-use settings::sip::{Digest, MAIN, Sip, Transport};
+use settings::{
+    Period,
+    sip::{Digest, MAIN, Sip, Transport},
+};
 use sip_core::{
     Account, Bounds, Check, Limits, Listener, Network, Phone, Prefix, Protocol, Settings, Trunk,
     digest::{Algorithm, Credentials},
@@ -75,6 +78,7 @@ pub fn settings(section: &Sip, networks: &Networks, listeners: Vec<Listener>) ->
         algorithms: section.digest.iter().map(algorithm).collect(),
         trunks: trunks.collect(),
         phones: phones.collect(),
+        phone_check: check(section.phone_check, section.phone_check_failures),
         bounds: Bounds::default(),
         limits,
     }
@@ -90,7 +94,6 @@ fn trunk_of(trunk: &settings::sip::Trunk, networks: &Networks) -> Trunk {
         domain: account.domain.clone().unwrap_or_else(|| host(trunk.address.ip())),
         register: account.register.then(|| account.expires.duration()),
     });
-    let every = trunk.check.duration();
     Trunk {
         id: trunk.name.clone(),
         network: networks.number(trunk.network.as_ref()),
@@ -102,8 +105,14 @@ fn trunk_of(trunk: &settings::sip::Trunk, networks: &Networks) -> Trunk {
         targets: [trunk.address].into_iter().chain(trunk.standby.iter().copied()).collect(),
         sources: trunk.sources.iter().map(|p| Prefix { address: p.address(), bits: p.bits() }).collect(),
         account,
-        check: (!every.is_zero()).then_some(Check { every, failures: trunk.check_failures }),
+        check: check(trunk.check, trunk.check_failures),
     }
+}
+
+/// How signs of life are asked for; none where the interval is nothing.
+fn check(every: Period, failures: u32) -> Option<Check> {
+    let every = every.duration();
+    (!every.is_zero()).then_some(Check { every, failures })
 }
 
 /// An address as the host of a URI.

@@ -66,6 +66,7 @@ fn baresip_registers_is_rung_and_is_hung_up() {
         from: Party { number: Pii::new("13800138000".into()), display: Some(Pii::new("李".into())) },
         description: SessionDescription(OFFER.into()),
         memo: Memo::default(),
+        silence_ms: None,
     });
     let answer = loop {
         match stage.event() {

@@ -103,6 +103,7 @@ impl House {
             from: Party { number: Pii::new("400".into()), display: None },
             description: SessionDescription(SDP.into()),
             memo: Memo(format!("{n}")),
+            silence_ms: None,
         });
         leg
     }

@@ -216,6 +216,7 @@ fn we_register_with_sha_256_and_call_over_each_transport() {
             from: Party { number: Pii::new("02155550000".into()), display: None },
             description: SessionDescription(SDP.into()),
             memo: Memo("calls".into()),
+            silence_ms: None,
         });
         let (mut answered, mut confirmed, mut called) = (false, false, None);
         while !(answered && confirmed) {

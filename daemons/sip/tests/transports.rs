@@ -162,6 +162,7 @@ fn dial(n: u8, over: Endpoint) -> SignallingCommand {
         from: Party { number: Pii::new("400".into()), display: None },
         description: SessionDescription(SDP.into()),
         memo: Memo("talks".into()),
+        silence_ms: None,
     }
 }
 

@@ -11,6 +11,7 @@
 
 pub mod crowd;
 pub mod floor;
+pub mod gateway;
 pub mod keys;
 pub mod linphone;
 pub mod message;

@@ -110,6 +110,11 @@ impl Phone {
         self.press("b");
     }
 
+    /// Calls a number.
+    pub fn dial(&mut self, number: &str) {
+        self.press(&format!("/dial {number}\n"));
+    }
+
     /// Puts the call on hold.
     pub fn hold(&mut self) {
         self.press("/hold\n");

@@ -62,13 +62,11 @@ fn the_books_agree_however_often_daemons_are_killed_in_mid_call() {
         done += usize::from(!callers.over());
         thread::sleep(Duration::from_millis(2_000 + 613 * kill as u64 % 2_000));
     }
-    // Who calls while media is away is refused (503) and may call again; whoever was taken is not cut off.
+    // Who calls while media is away waits for it; whoever was taken is not cut off.
     let complaints = callers.ended().err().unwrap_or_default();
-    let aborted: Vec<&str> = complaints.lines().filter(|line| line.contains("Aborting call")).collect();
-    assert!(aborted.iter().all(|line| line.contains("503 Service Unavailable")), "{complaints}");
-    assert!(aborted.len() <= kills, "{} calls refused by {kills} kills of media", aborted.len());
+    assert!(!complaints.contains("Aborting call"), "{complaints}");
     let verdict = crowd.reconciled(calls, Duration::from_secs(240));
-    println!("{done} kills in mid-call, {calls} calls, {} refused: {verdict}", aborted.len());
+    println!("{done} kills in mid-call, {calls} calls: {verdict}");
     // Who had not heard the announcement to its end when media died is not recorded, and the record says so.
     let reasons = verdict["unrecorded"].as_object().unwrap();
     assert!(reasons.keys().all(|why| why == "no_consent" || why == "no_conversation"), "{verdict:#}");

@@ -394,6 +394,7 @@ impl World {
             algorithms: vec![sip_core::digest::Algorithm::Sha256, sip_core::digest::Algorithm::Md5],
             trunks: vec![Trunk::at("carrier".parse().unwrap(), CARRIER.parse().unwrap())],
             phones: self.accounts(),
+            phone_check: None,
             bounds: Bounds::default(),
             limits: sip_core::Limits::default(),
         }

@@ -14,6 +14,7 @@ const MOST_STEPS: usize = 500;
 pub(super) fn route(settings: &Settings, findings: &mut Vec<Finding>) {
     let path = Path::new("route");
     within(findings, path.key("max_calls"), settings.route.max_calls, 1..=10_000);
+    within(findings, path.key("outside_calls"), settings.route.outside_calls, 1..=100);
     for (at, queue) in settings.route.queues.iter().enumerate() {
         let path = path.item("queues", at);
         within(findings, path.key("ring"), queue.ring, Period::seconds(3)..=Period::minutes(2));

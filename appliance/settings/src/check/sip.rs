@@ -45,6 +45,10 @@ pub(super) fn addresses(settings: &Settings, findings: &mut Vec<Finding>) {
     within(findings, limits.key("messages"), sip.limits.messages, 5..=10_000);
     within(findings, limits.key("connections"), sip.limits.connections, 1..=1_000);
     within(findings, limits.key("failures"), sip.limits.failures, 3..=1_000);
+    if sip.phone_check != Period::seconds(0) {
+        within(findings, path.key("phone_check"), sip.phone_check, Period::seconds(5)..=Period::hours(1));
+    }
+    within(findings, path.key("phone_check_failures"), sip.phone_check_failures, 1..=20);
 }
 
 pub(super) fn names(settings: &Settings, findings: &mut Vec<Finding>) {

@@ -284,6 +284,10 @@ pub enum SignallingCommand {
         description: SessionDescription,
         /// Kept for route.
         memo: Memo,
+        /// How long the endpoint may say nothing at all, in milliseconds, before the leg ends; as long as the protocol
+        /// lets it where nothing is said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        silence_ms: Option<u32>,
     },
     /// Answers `Changing`.
     Change {

@@ -1,6 +1,6 @@
 //! One call: everything that route knows of it, in one place, so that it can travel as a memo.
 
-use crate::{agent::Next, digits::Digits, flows::Position, leg::Leg};
+use crate::{agent::Next, digits::Digits, flows::Position, leg::Leg, outside::Ways};
 use record_api::{Consent, Finish};
 use report_api::{Decision, Disposition, NotRecorded, OfferRecord, Queued};
 use route_api::{Party, SessionDescription};
@@ -211,6 +211,9 @@ pub struct Reach {
     pub until: Monotonic,
     /// The conversation whose place it takes; none in a call from a phone.
     pub instead: Option<Talk>,
+    /// Over which trunks it is tried; none at a phone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ways: Option<Ways>,
 }
 
 /// A conversation.

@@ -38,6 +38,7 @@ mod ids;
 mod input;
 mod leg;
 mod memo;
+mod outside;
 mod plan;
 mod router;
 mod saying;

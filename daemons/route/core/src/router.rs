@@ -6,6 +6,7 @@ mod choosing;
 mod consent;
 mod desk;
 mod disk;
+mod elsewhere;
 mod ending;
 mod flowing;
 mod live;

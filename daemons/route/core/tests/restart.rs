@@ -356,3 +356,45 @@ fn a_call_that_ends_as_media_attaches_opens_nothing_more() {
     assert!(world.media.is_empty() && world.sip.is_empty(), "a port is left open for a call that is over");
     assert!(world.router.live_calls().is_empty(), "{:?}", world.router.live_calls());
 }
+
+/// Guarded by the mutant `route-refuses-while-media-is-away`.
+#[test]
+fn who_calls_while_media_is_away_waits_for_it() {
+    let mut world = World::new();
+    world.ready("alice", "8001");
+    world.lose(Edge::Media);
+    let caller = world.call("95555");
+    let phone = world.call_from_phone("8002", "8001");
+    world.pass(Duration::from_millis(1_900));
+    assert!(world.hung_up.is_empty() && world.sip.len() == 2, "both wait");
+    world.attach_media();
+    world.settle();
+    assert_eq!(world.playing(caller).as_deref(), Some("greeting"));
+    assert_eq!(world.dialled.len(), 1, "the other phone is called");
+    world.pass(Duration::from_secs(4));
+    assert!(world.hung_up.is_empty(), "media has had its time anew");
+    world.hang_up(caller);
+    world.hang_up(phone);
+    assert!(world.sip.is_empty() && world.media.is_empty());
+}
+
+#[test]
+fn who_calls_while_media_stays_away_is_refused_after_two_seconds() {
+    let mut world = World::new();
+    world.lose(Edge::Media);
+    let caller = world.call("95555");
+    world.pass(Duration::from_secs(2));
+    assert_eq!(world.hung_up, [(caller, Cause::TemporaryFailure)]);
+    world.attach_media();
+    world.settle();
+    let decisions = world.decisions();
+    assert!(decisions.contains(&"call.waits media is away".to_owned()), "{decisions:?}");
+    assert!(world.media.is_empty(), "nothing is opened for who has gone");
+    // Who gives up meanwhile is gone at once.
+    world.lose(Edge::Media);
+    let other = world.call("95555");
+    world.hang_up(other);
+    world.attach_media();
+    world.settle();
+    assert!(world.sip.is_empty() && world.media.is_empty());
+}

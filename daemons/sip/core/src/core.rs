@@ -152,12 +152,14 @@ impl Core {
         let transactions = Transactions::new(settings.bounds.transactions);
         let mut trunks = Trunks::default();
         trunks.follow(&settings.trunks);
+        let mut registrar = Registrar::default();
+        registrar.look_after(Monotonic(0), settings.phone_check);
         Self {
             settings,
             random,
             nonces,
             transactions,
-            registrar: Registrar::default(),
+            registrar,
             legs: Legs::default(),
             ended_legs: EndedLegs::default(),
             ladders: Ladders::default(),
@@ -213,6 +215,7 @@ impl Core {
                 .collect()
         };
         self.trunks.follow(&self.settings.trunks);
+        self.look_after_phones();
         let (before, after) = (named(&old), named(&self.settings));
         for gone in before.difference(&after).cloned() {
             if let Endpoint::Phone(extension) = &gone {
@@ -328,9 +331,9 @@ impl Core {
             (Endpoint::Trunk(trunk.id.clone()), reachable)
         });
         let phones = self.settings.phones.iter().map(|phone| {
-            let reachable = match self.registrar.binding(&phone.extension) {
-                Some(_) => Reachability::Reachable,
-                None => Reachability::Unreachable,
+            let reachable = match self.registrar.is_reachable(&phone.extension) {
+                true => Reachability::Reachable,
+                false => Reachability::Unreachable,
             };
             (Endpoint::Phone(phone.extension.clone()), reachable)
         });
@@ -435,6 +438,7 @@ impl Core {
         }
         self.connections_due(now);
         self.errands_due(now);
+        self.phones_due(now);
     }
 
     /// Brings what transactions did to the legs and to the wire.

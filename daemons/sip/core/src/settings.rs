@@ -24,6 +24,8 @@ pub struct Settings {
     pub trunks: Vec<Trunk>,
     /// Phones that may register, by user name and password; the user name is the extension.
     pub phones: Vec<Phone>,
+    /// How registered phones are looked after; `None` for not at all.
+    pub phone_check: Option<Check>,
     /// How much at once.
     pub bounds: Bounds,
     /// How much of one source.
@@ -77,12 +79,12 @@ pub struct Account {
     pub register: Option<Duration>,
 }
 
-/// How a trunk's targets are looked after, by OPTIONS (RFC 3261 §11).
+/// How a trunk's targets or the phones are looked after, by OPTIONS (RFC 3261 §11).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Check {
     /// How often.
     pub every: Duration,
-    /// After so many without an answer a target is down.
+    /// After so many without an answer a target is down, a phone away.
     pub failures: u32,
 }
 

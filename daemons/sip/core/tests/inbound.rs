@@ -130,6 +130,7 @@ fn route_refuses_with_a_cause() {
         (Cause::UserBusy, 486),
         (Cause::UnallocatedNumber, 404),
         (Cause::NoCircuitAvailable, 503),
+        (Cause::TemporaryFailure, 503),
         (Cause::BearerCapabilityNotImplemented, 488),
         (Cause::NormalClearing, 480),
     ] {
@@ -140,6 +141,8 @@ fn route_refuses_with_a_cause() {
         assert_eq!(refusal.status.0, status);
         let reason = format!("Q.850;cause={}", cause.q850());
         assert_eq!(refusal.head.headers.first(&Name::Reason), Some(reason.as_bytes()));
+        let again = (cause == Cause::TemporaryFailure).then_some(&b"2"[..]);
+        assert_eq!(refusal.head.headers.first(&Name::RetryAfter), again, "what passes is worth another call");
         let tag = tag_of(&refusal);
         house.datagram(CARRIER, &request("ACK", "sip:400@192.0.2.1", "invc1", "c1", &tag, 1, ""));
         assert_eq!(house.ends(), [(leg, cause, EndedBy::House)]);

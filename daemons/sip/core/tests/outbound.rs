@@ -143,6 +143,7 @@ fn a_phone_that_is_not_there_cannot_be_called() {
         from: Party { number: Pii::new(String::new()), display: None },
         description: description(ANSWER),
         memo: memo(""),
+        silence_ms: None,
     });
     assert_eq!(house.ends(), [(leg(1), Cause::DestinationOutOfOrder, EndedBy::Failure)]);
     assert!(house.sent().is_empty());
@@ -158,6 +159,7 @@ fn a_number_is_dialled_over_a_trunk() {
         from: Party { number: Pii::new("400".into()), display: None },
         description: description(ANSWER),
         memo: memo(""),
+        silence_ms: None,
     });
     let (to, message) = house.sent_to().pop().unwrap();
     let Message::Request(invite) = message else { panic!("no request") };

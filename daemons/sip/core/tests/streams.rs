@@ -76,6 +76,7 @@ impl House {
             from: Party { number: Pii::new("400".into()), display: None },
             description: description(description_text),
             memo: memo("out"),
+            silence_ms: None,
         });
     }
 

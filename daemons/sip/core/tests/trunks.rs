@@ -298,6 +298,10 @@ fn a_target_that_does_not_answer_is_left_out_until_it_does() {
 }
 
 fn dial(house: &mut House, n: u8) {
+    dial_while(house, n, None);
+}
+
+fn dial_while(house: &mut House, n: u8, silence_ms: Option<u32>) {
     house.command(SignallingCommand::Dial {
         leg: leg(n),
         over: carrier(),
@@ -305,7 +309,43 @@ fn dial(house: &mut House, n: u8) {
         from: Party { number: Pii::new("400".into()), display: None },
         description: description(ANSWER),
         memo: memo("out"),
+        silence_ms,
     });
+}
+
+/// Where route has another trunk, a dead one is given up as soon as route says; guarded by the mutant
+/// `sip-silence-endless`.
+#[test]
+fn the_last_target_is_silent_for_as_long_as_route_lets_it() {
+    let mut house = two_targets();
+    dial_while(&mut house, 1, Some(4_000));
+    house.pass(Duration::from_millis(6_100));
+    assert_eq!(house.sent_to().last().unwrap().0, SECOND.parse().unwrap(), "our own next target comes first");
+    house.pass(Duration::from_millis(3_800));
+    assert!(house.ends().is_empty());
+    house.pass(Duration::from_millis(300));
+    assert_eq!(house.ends(), [(leg(1), Cause::RecoveryOnTimerExpiry, EndedBy::Failure)]);
+    house.sent();
+    // Should it ring after all, it is withdrawn.
+    dial_while(&mut house, 2, Some(4_000));
+    let first = of(&mut house, &Method::Invite);
+    answer(&mut house, &first, 503, &[]);
+    let second = house.sent_to().into_iter().rev().find_map(|(_, message)| match message {
+        Message::Request(request) if request.method == Method::Invite => Some(request),
+        _ => None,
+    });
+    let second = second.unwrap();
+    house.pass(Duration::from_millis(4_100));
+    assert_eq!(house.ends(), [(leg(2), Cause::RecoveryOnTimerExpiry, EndedBy::Failure)]);
+    house.sent();
+    house.datagram(SECOND, &second.respond(Status(180)).tagged(b"late").to_bytes());
+    assert_eq!(of(&mut house, &Method::Cancel).head.vias[0].branch(), second.head.vias[0].branch());
+    // One that has said anything has the time that carriers take.
+    dial_while(&mut house, 3, Some(4_000));
+    let third = of(&mut house, &Method::Invite);
+    house.datagram(FIRST, &third.respond(Status(100)).to_bytes());
+    house.pass(Duration::from_secs(30));
+    assert!(house.ends().is_empty());
 }
 
 fn two_targets() -> House {
@@ -483,6 +523,7 @@ fn each_network_has_its_own_face_and_keeps_its_own_peers() {
         from: Party { number: Pii::new("400".into()), display: None },
         description: description(ANSWER),
         memo: memo(""),
+        silence_ms: None,
     });
     let invite = of(&mut house, &Method::Invite);
     assert_eq!(

@@ -8,11 +8,16 @@ use crate::{
     leg::{Leg, Line, Negotiation, Sound},
     memo,
 };
+use mutant::mutant;
 use report_api::Disposition;
 use route_api::{Cause, Endpoint, MediaCommand, MediaRefusal, Party, SessionDescription, SignallingCommand};
 use settings::route::{Deed, Flow, Step};
+use std::time::Duration;
 use types::{LegId, Monotonic, Pii};
 
+/// How long a call that comes while media is away waits for it: media is back within a second as a rule, and the
+/// caller's side has its 100 meanwhile.
+const AWAY: Duration = Duration::from_secs(2);
 /// The longest number, name or reference that is kept, in characters; the edges have bounds of their own.
 const LONGEST: usize = 128;
 
@@ -58,7 +63,7 @@ impl Router {
             stage: Stage::Arriving(Arrival::Opening {
                 offerer: if description.is_some() { Offerer::Caller } else { Offerer::House },
                 offer: description.clone(),
-                until: now.monotonic.plus(MEDIA),
+                until: now.monotonic.plus(if self.media == Link::Attached { MEDIA } else { AWAY }),
             }),
             consent: None,
             recording: Recording::None,
@@ -74,20 +79,21 @@ impl Router {
         let live = self.calls.values().filter(|call| !matches!(call.stage, Stage::Ending { .. })).count();
         // A phone of the house calls another, or out.
         let dials = flow.is_none() && matches!(call.caller.over, Endpoint::Phone(_));
+        let helps = dials && self.plan.is_emergency(&call.dialled);
         match flow {
             None if !dials => {
                 let why = format!("no flow stands behind {}", call.dialled);
                 self.refuse(&mut call, Disposition::Refused, Cause::UnallocatedNumber, why);
             }
-            _ if live >= self.plan.max_calls() => {
+            _ if live >= self.plan.max_calls() && !helps => {
                 let why = format!("{live} calls are alive, {} may be", self.plan.max_calls());
                 self.refuse(&mut call, Disposition::Refused, Cause::NoCircuitAvailable, why);
             }
-            _ if self.nothing_can_be_recorded() => {
+            _ if self.nothing_can_be_recorded() && !helps => {
                 let why = "no recording can be kept, and no unrecorded call is wanted".to_owned();
                 self.refuse(&mut call, Disposition::Refused, Cause::NoCircuitAvailable, why);
             }
-            _ if self.media != Link::Attached => {
+            _ if self.media != Link::Attached && mutant("route-refuses-while-media-is-away") => {
                 let why = "media is away".to_owned();
                 self.refuse(&mut call, Disposition::Failed, Cause::TemporaryFailure, why);
             }
@@ -107,6 +113,9 @@ impl Router {
                     beside: None,
                 });
             }
+        }
+        if self.media != Link::Attached && call.caller.sound == Sound::Opening {
+            call.decide(now.utc, "call.waits", "media is away");
         }
         self.put_back(call);
     }
@@ -239,7 +248,10 @@ impl Router {
                 self.refuse(call, Disposition::Failed, Cause::RecoveryOnTimerExpiry, why);
             }
             Stage::Arriving(_) => {
-                let why = "media did not answer in time".to_owned();
+                let why = match self.media {
+                    Link::Attached => "media did not answer in time".to_owned(),
+                    Link::Away { .. } => "media is away".to_owned(),
+                };
                 self.refuse(call, Disposition::Failed, Cause::TemporaryFailure, why);
             }
             Stage::Playing(_) => {

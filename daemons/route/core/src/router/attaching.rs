@@ -9,7 +9,7 @@
 //! | ended            | ended again           | it is over             | it is over                   |
 //! | knows it not     | its memo's call comes back, else ended | its memo's call comes back and ends, else forgotten | - |
 
-use super::{Link, RETURN, Router, Staffing, Timer};
+use super::{Link, MEDIA, RETURN, Router, Staffing, Timer};
 use crate::{
     agent::{Agent, Next, State},
     call::{Arrival, Call, OfferStep, Offerer, Reach, Recording, Stage},
@@ -318,6 +318,9 @@ impl Router {
             _ => None,
         };
         if self.media == Link::Attached {
+            if let Stage::Arriving(Arrival::Opening { until, .. }) = &mut call.stage {
+                *until = self.now.monotonic.plus(MEDIA);
+            }
             self.sound(MediaCommand::Open { leg: id, offer, memo, beside: None });
         } else {
             self.give_up_sound(call, id);

@@ -1,7 +1,10 @@
-//! Why a party that joins a call may be recorded, and what record is told of it. The caller's own consent is the
-//! announcement, heard to its end (`flowing`).
+//! Why a party that joins a call may be recorded, and what record is told of it. The consent of a caller from outside
+//! is the announcement, heard to its end (`flowing`).
 
-use crate::leg::{Leg, Track};
+use crate::{
+    call::Call,
+    leg::{Leg, Track},
+};
 use mutant::mutant;
 use record_api::{Consent, Join, PartyRole, Track as RecordTrack};
 use route_api::Endpoint;
@@ -17,6 +20,15 @@ pub(super) fn of_joining(over: &Endpoint, outside: Outside) -> Consent {
         (Endpoint::Trunk(_), Outside::LeftOut) if mutant("route-outside-recorded") => Consent::Ruled {},
         (Endpoint::Trunk(_), Outside::LeftOut) => Consent::Refused {},
     }
+}
+
+/// The track of who called: a customer over a trunk, a phone of the house otherwise.
+pub(super) fn of_caller(call: &Call, consent: Consent) -> RecordTrack {
+    let party = match call.caller.over {
+        Endpoint::Phone(_) => PartyRole::Agent,
+        Endpoint::Trunk(_) => PartyRole::Customer,
+    };
+    RecordTrack { track: 0, leg: call.caller.id, party, consent }
 }
 
 /// What record is to be asked for this leg, while it has not answered.

@@ -1,6 +1,6 @@
 //! The end of a leg, and of a call.
 
-use super::Router;
+use super::{Router, elsewhere::ended_at_the_edge};
 use crate::{
     call::{Call, Overflow, Stage},
     leg::Sound,
@@ -50,7 +50,10 @@ impl Router {
         match &call.stage {
             Stage::Offering(_, offer) if offer.leg == id => self.offer_ended(call, cause, by),
             Stage::Reaching(reach) if reach.leg == id => {
-                self.reach_failed(call, cause, &format!("the leg ended, cause {}", cause.q850()));
+                let why = format!("the leg ended, cause {}", cause.q850());
+                if !(ended_at_the_edge(call, id) && self.tried_elsewhere(call, cause, by, &why)) {
+                    self.reach_failed(call, cause, &why);
+                }
             }
             Stage::Reaching(reach) if reach.instead.as_ref().is_some_and(|talk| talk.leg == id) => {
                 self.transferor_gone(call);

@@ -171,6 +171,7 @@ impl Router {
             from,
             description: description.clone(),
             memo: memo::part_of(call_id),
+            silence_ms: None,
         });
         true
     }

@@ -9,18 +9,23 @@
 //! The caller of a transfer hears the queue's music meanwhile; the caller of a call from a phone hears that
 //! it rings, and is answered when the other is.
 
-use super::{MEDIA, Router, SIGN};
+use super::{
+    MEDIA, Router, SIGN, consent,
+    elsewhere::{SETUP, SILENCE},
+};
 use crate::{
     agent::{Agent, Next, State},
     call::{Call, Hold, OfferStep, Reach, Stage, Talk},
     leg::{Leg, Line, Sound},
     memo,
+    outside::{NotCalled, Way, Ways},
 };
 use report_api::Disposition;
 use route_api::{
-    Cause, Endpoint, MediaCommand, Reachability, SessionDescription, SignallingCommand, TransferProgress,
+    Cause, EndedBy, Endpoint, MediaCommand, Reachability, SessionDescription, SignallingCommand,
+    TransferProgress,
 };
-use std::time::Duration;
+use std::{collections::VecDeque, time::Duration};
 use types::{AgentId, Extension, LegId, Name, QueueId};
 
 /// How long the other may let it ring.
@@ -33,12 +38,24 @@ pub(super) enum Target {
     Queue(QueueId),
     /// A phone, and who sits there.
     Phone(Extension, Option<(AgentId, Next)>),
-    Trunk(Endpoint),
+    /// A number outside, and the ways to it.
+    Outside(VecDeque<Way>),
+}
+
+/// Who is called for a caller.
+pub(super) enum Reached {
+    /// A phone, and who sits there.
+    Phone(Extension, Option<(AgentId, Next)>),
+    /// A number outside.
+    Outside(Ways),
 }
 
 impl Router {
     /// Where a number leads, for whom it is dialled from there.
-    pub(super) fn target(&self, to: &str, from: &Endpoint) -> Result<Target, Cause> {
+    pub(super) fn target(&self, to: &str, from: &Endpoint) -> Result<Target, NotCalled> {
+        if self.plan.is_emergency(to) {
+            return self.ways_outside(to).map(Target::Outside);
+        }
         if let Some(flow) = self.plan.flow(to) {
             return Ok(Target::Flow(flow.clone()));
         }
@@ -47,80 +64,89 @@ impl Router {
         }
         let phone = to.parse::<Extension>().ok();
         match phone.and_then(|phone| Some((self.endpoints.get(&Endpoint::Phone(phone.clone()))?, phone))) {
-            Some((_, phone)) if *from == Endpoint::Phone(phone.clone()) => Err(Cause::UserBusy),
-            Some((Reachability::Unreachable, _)) => Err(Cause::DestinationOutOfOrder),
+            Some((_, phone)) if *from == Endpoint::Phone(phone.clone()) => {
+                Err((Cause::UserBusy, "it is the phone that asks"))
+            }
+            Some((Reachability::Unreachable, _)) => {
+                Err((Cause::DestinationOutOfOrder, "the phone cannot be reached"))
+            }
             Some((_, phone)) => {
                 let seat = self.roster.0.iter().find(|(_, agent)| agent.phone.as_ref() == Some(&phone));
                 let agent = match seat {
                     None => None,
-                    Some((id, agent)) => Some((id.clone(), free(agent).ok_or(Cause::UserBusy)?)),
+                    Some((id, agent)) => {
+                        let busy = (Cause::UserBusy, "its agent is on a call");
+                        Some((id.clone(), free(agent).ok_or(busy)?))
+                    }
                 };
                 Ok(Target::Phone(phone, agent))
             }
-            None => self.outside(to),
+            None => self.ways_outside(to).map(Target::Outside),
         }
-    }
-
-    /// A number beyond the house, which the settings have to allow.
-    fn outside(&self, to: &str) -> Result<Target, Cause> {
-        let digits = to.strip_prefix('+').unwrap_or(to);
-        let sound = (1..=32).contains(&digits.len())
-            && digits.bytes().all(|b| b.is_ascii_digit() || b == b'*' || b == b'#');
-        let allowed = self.plan.route.outside.iter().any(|prefix| to.starts_with(prefix.as_str()));
-        if !sound || !(allowed || mutant::mutant("route-anywhere-outside")) {
-            return Err(Cause::UnallocatedNumber);
-        }
-        let trunk = self.endpoints.iter().find(|(endpoint, reachable)| {
-            matches!(endpoint, Endpoint::Trunk(_)) && **reachable != Reachability::Unreachable
-        });
-        trunk.map(|(trunk, _)| Target::Trunk(trunk.clone())).ok_or(Cause::DestinationOutOfOrder)
     }
 
     /// Calls the other side of a call that came from a phone.
     pub(super) fn reach_dialled(&mut self, call: &mut Call) {
-        match self.target(&call.dialled, &call.caller.over) {
+        let dialled = call.dialled.clone();
+        match self.target(&dialled, &call.caller.over) {
             Ok(Target::Phone(phone, agent)) => {
-                self.reach(call, call.dialled.clone(), Endpoint::Phone(phone), agent, None);
+                self.reach(call, dialled, Reached::Phone(phone, agent), None);
             }
-            Ok(Target::Trunk(trunk)) => self.reach(call, call.dialled.clone(), trunk, None, None),
+            Ok(Target::Outside(ways)) => match self.outward(call, ways) {
+                Ok(ways) => self.reach(call, dialled, Reached::Outside(ways), None),
+                Err((cause, why)) => self.not_called(call, cause, why),
+            },
             Ok(Target::Flow(_) | Target::Queue(_)) => {
-                let why = format!("{} is not dialled from a phone", call.dialled);
-                self.refuse(call, Disposition::Refused, Cause::UnallocatedNumber, why);
+                self.not_called(call, Cause::UnallocatedNumber, "it is not dialled from a phone");
             }
-            Err(cause) => {
-                let why = format!("{} cannot be called, cause {}", call.dialled, cause.q850());
-                self.refuse(call, Disposition::Refused, cause, why);
-            }
+            Err((cause, why)) => self.not_called(call, cause, why),
         }
     }
 
+    fn not_called(&mut self, call: &mut Call, cause: Cause, why: &str) {
+        let why = format!("{} cannot be called, cause {}: {why}", call.dialled, cause.q850());
+        self.refuse(call, Disposition::Refused, cause, why);
+    }
+
+    /// A phone may have so many calls outside as the settings say; those for help do not count.
+    fn outward(&self, call: &mut Call, ways: VecDeque<Way>) -> Result<Ways, NotCalled> {
+        let most = usize::try_from(self.plan.route.outside_calls).unwrap_or(usize::MAX);
+        if let Endpoint::Phone(phone) = &call.caller.over
+            && self.outside_calls(phone) >= most
+            && !self.plan.is_emergency(&call.dialled)
+            && !mutant::mutant("route-endless-outside-calls")
+        {
+            return Err((
+                Cause::CallRejected,
+                "the phone has as many calls outside as it may (route.outside_calls)",
+            ));
+        }
+        let none = (Cause::NoCircuitAvailable, "no trunk for it can be reached");
+        self.first_way(call, ways).ok_or(none)
+    }
+
     /// Calls somebody for the caller; `instead` is the conversation whose place it takes.
-    pub(super) fn reach(
-        &mut self,
-        call: &mut Call,
-        to: String,
-        over: Endpoint,
-        agent: Option<(AgentId, Next)>,
-        instead: Option<Talk>,
-    ) {
+    pub(super) fn reach(&mut self, call: &mut Call, to: String, reached: Reached, instead: Option<Talk>) {
         let now = self.now;
-        let leg = LegId(self.ids.next());
-        let (agent, next) = match agent {
+        let (over, seat, ways) = match reached {
+            Reached::Phone(phone, seat) => (Endpoint::Phone(phone), seat, None),
+            Reached::Outside(ways) => (Endpoint::Trunk(ways.present.trunk.clone()), None, Some(ways)),
+        };
+        let (agent, next) = match seat {
             Some((agent, next)) => (Some(agent), next),
             None => (None, Next::WrapUp { lasting: None }),
         };
-        let mut side = Leg::ours(leg, over, agent.clone(), now.utc);
-        side.sound = Sound::Opening;
-        call.agents.push(side);
-        self.legs.insert(leg, call.id);
+        if ways.is_some() && matches!(call.caller.over, Endpoint::Phone(_)) {
+            // Whoever sits there knows; whether the other is recorded too is for the settings to say.
+            call.consent.get_or_insert(consent::of_joining(&call.caller.over, self.plan.rule.outside));
+        }
+        let leg = self.open_leg(call, over, agent.clone());
         if let Some(agent) = &agent {
             self.set_agent(agent, State::Offered { call: call.id });
         }
         let until = now.monotonic.plus(MEDIA);
         let step = OfferStep::Opening;
-        call.stage = Stage::Reaching(Reach { to, leg, agent, next, at: now.utc, step, until, instead });
-        let beside = Some(call.caller.id);
-        self.sound(MediaCommand::Open { leg, offer: None, memo: memo::part_of(call.id), beside });
+        call.stage = Stage::Reaching(Reach { to, leg, agent, next, at: now.utc, step, until, instead, ways });
     }
 
     /// media made our description for the leg; `false` where this leg is no such one.
@@ -137,20 +163,30 @@ impl Router {
         }
         reach.step = OfferStep::Dialling;
         reach.at = now.utc;
-        let number = reach.to.clone();
+        let (to, ways) = (reach.to.clone(), reach.ways.clone());
         let (call_id, from) = (call.id, call.from.clone());
         let Some(leg) = call.leg(id) else { return false };
         (leg.sound, leg.line, leg.began) = (Sound::Open, Line::Ringing, now.utc);
         let over = leg.over.clone();
+        let others = ways.as_ref().is_some_and(|ways| !ways.rest.is_empty() && now.monotonic < ways.until);
         if let Stage::Reaching(reach) = &mut call.stage {
             // A trunk takes its time; a phone that says nothing is not there.
-            let patience = if matches!(over, Endpoint::Phone(_)) { SIGN } else { PATIENCE };
+            let patience = match over {
+                Endpoint::Phone(_) => SIGN,
+                Endpoint::Trunk(_) if others => SETUP,
+                Endpoint::Trunk(_) => PATIENCE,
+            };
             reach.until = now.monotonic.plus(patience);
         }
         // The call's own memo goes first: after a crash between the two the leg is known as this call's.
         self.remember(call);
         let (description, memo) = (description.clone(), memo::part_of(call_id));
-        self.signal(SignallingCommand::Dial { leg: id, over, number, from, description, memo });
+        let (number, from) = match ways {
+            Some(Ways { present, .. }) => (present.number.clone(), present.shown(from)),
+            None => (to, from),
+        };
+        let silence_ms = others.then(|| u32::try_from(SILENCE.as_millis()).unwrap_or(u32::MAX));
+        self.signal(SignallingCommand::Dial { leg: id, over, number, from, description, memo, silence_ms });
         true
     }
 
@@ -224,6 +260,10 @@ impl Router {
                 (Cause::TemporaryFailure, "media did not answer in time")
             }
         };
+        let step = reach.step.clone();
+        if step == OfferStep::Dialling && self.tried_elsewhere(call, cause, EndedBy::House, why) {
+            return;
+        }
         self.reach_failed(call, cause, why);
     }
 

@@ -17,7 +17,7 @@ use crate::{
     leg::{Leg, Line, Sound, Track},
 };
 use mutant::mutant;
-use record_api::{Begin, PartyRole, Track as RecordTrack};
+use record_api::Begin;
 use report_api::{Disposition, OfferOutcome, OfferRecord};
 use route_api::{Cause, MediaCommand, SessionDescription};
 use settings::record::{OnDiskFull, When};
@@ -42,6 +42,8 @@ impl Router {
             leg.answer = Some(answer.clone());
         }
         self.sound(MediaCommand::Accept { leg: id, answer });
+        // Of a call that came in it has begun with the offer.
+        self.begin_recording(call);
         self.join_recording(call, id);
     }
 
@@ -88,7 +90,7 @@ impl Router {
         call.recording = Recording::Asked(recording);
         call.caller.track = Track::Asked { number: 0, consent: consent.clone() };
         self.recordings.insert(recording, call.id);
-        let track = RecordTrack { track: 0, leg: call.caller.id, party: PartyRole::Customer, consent };
+        let track = consent::of_caller(call, consent);
         self.output.push_back(Output::RecordBegin(Begin { recording, call: call.id, tracks: vec![track] }));
     }
 
@@ -112,7 +114,7 @@ impl Router {
             return;
         }
         if let (Recording::Asked(_), Some(consent)) = (call.recording, call.consent.clone()) {
-            let track = RecordTrack { track: 0, leg: call.caller.id, party: PartyRole::Customer, consent };
+            let track = consent::of_caller(call, consent);
             self.output.push_back(Output::RecordBegin(Begin {
                 recording,
                 call: call.id,

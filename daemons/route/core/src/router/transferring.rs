@@ -9,7 +9,10 @@
 //!  attended   A ═══ caller   A ═══ B                          caller ═══ B      both of A's legs are let go
 //! ```
 
-use super::{Link, Router, reaching::Target};
+use super::{
+    Link, Router,
+    reaching::{Reached, Target},
+};
 use crate::{
     agent::{Agent, Next, State},
     call::{Call, OfferStep, Reach, Stage, Talk},
@@ -53,12 +56,12 @@ impl Router {
         let from = call.leg(talk.leg).map(|leg| leg.over.clone());
         let from = from.filter(|over| matches!(over, Endpoint::Phone(_)));
         let from = from.ok_or((Cause::CallRejected, "only a phone of the house hands a caller on"))?;
-        let target = self.target(&to, &from).map_err(|cause| (cause, "it cannot be called"))?;
+        let target = self.target(&to, &from)?;
         // Media that is away opens the leg as it comes back: that a phone asks just then is no reason to refuse.
         if self.media != Link::Attached && mutant::mutant("route-transfer-needs-media") {
             return Err((Cause::TemporaryFailure, "media is away"));
         }
-        let (over, agent) = match target {
+        let reached = match target {
             Target::Flow(flow) => {
                 let present = self.flows.present(&flow);
                 let (version, _) = present.ok_or((Cause::UnallocatedNumber, "its flow does not exist"))?;
@@ -75,14 +78,17 @@ impl Router {
                 self.send_to_queue(call, &queue);
                 return Ok(());
             }
-            Target::Phone(phone, agent) => (Endpoint::Phone(phone), agent),
-            Target::Trunk(trunk) => (trunk, None),
+            Target::Phone(phone, agent) => Reached::Phone(phone, agent),
+            Target::Outside(ways) => {
+                let none = (Cause::NoCircuitAvailable, "no trunk for it can be reached");
+                Reached::Outside(self.first_way(call, ways).ok_or(none)?)
+            }
         };
         self.tell(talk.leg, TransferProgress::Accepted);
         self.sound(MediaCommand::Part { leg: call.caller.id });
         let queue = talk.queue.clone();
         self.comfort(call, queue.as_ref());
-        self.reach(call, to, over, agent, Some(talk));
+        self.reach(call, to, reached, Some(talk));
         Ok(())
     }
 

@@ -56,6 +56,14 @@ pub fn plan() -> Route {
     Settings::parse(SETTINGS).unwrap_or_else(|problems| panic!("{problems:?}")).route
 }
 
+/// What was dialled.
+pub struct Dialled {
+    pub over: Endpoint,
+    pub number: String,
+    pub from: String,
+    pub silence_ms: Option<u32>,
+}
+
 pub struct SipLeg {
     pub state: LegState,
     pub memo: Memo,
@@ -92,6 +100,9 @@ pub struct World {
     /// While report is away: what route wants kept.
     pub unsaved: Option<Vec<CallRecord>>,
     pub dialled: Vec<LegId>,
+    pub dials: Vec<Dialled>,
+    /// Who speaks on the tracks that record was asked for.
+    pub parties: Vec<String>,
     pub hung_up: Vec<(LegId, Cause)>,
     /// How transfers went, as who asked for them was told.
     pub told: Vec<(LegId, TransferProgress)>,
@@ -139,6 +150,8 @@ impl World {
             saved: Vec::new(),
             unsaved: None,
             dialled: Vec::new(),
+            dials: Vec::new(),
+            parties: Vec::new(),
             hung_up: Vec::new(),
             told: Vec::new(),
             commands: Vec::new(),
@@ -161,8 +174,14 @@ impl World {
             match output {
                 Output::Signalling(command) => self.obey_signalling(command),
                 Output::Media(command) => self.obey_media(command),
-                Output::RecordBegin(begin) => self.begins.push_back(begin),
-                Output::RecordJoin(join) => self.joins.push_back(join),
+                Output::RecordBegin(begin) => {
+                    self.parties.extend(begin.tracks.iter().map(|track| format!("{:?}", track.party)));
+                    self.begins.push_back(begin);
+                }
+                Output::RecordJoin(join) => {
+                    self.parties.push(format!("{:?}", join.track.party));
+                    self.joins.push_back(join);
+                }
                 Output::RecordFinish(finish) => {
                     self.finished.push(finish.recording);
                     self.router.handle(self.now, Input::Finished(finish.recording));
@@ -197,9 +216,11 @@ impl World {
                     self.from_sip.push_back(SignallingEvent::Confirmed { leg, description: None });
                 }
             }
-            SignallingCommand::Dial { leg, memo, .. } => {
+            SignallingCommand::Dial { leg, memo, over, number, from, silence_ms, .. } => {
                 small(&memo);
                 self.dialled.push(leg);
+                let from = from.number.reveal().clone();
+                self.dials.push(Dialled { over, number, from, silence_ms });
                 let side =
                     SipLeg { state: LegState::Ringing, memo, dialled_by_us: true, answered_by_us: false };
                 assert!(self.sip.insert(leg, side).is_none(), "dialled twice");
@@ -554,7 +575,7 @@ impl World {
         self.over(leg, cause, EndedBy::Peer);
     }
 
-    fn over(&mut self, leg: LegId, cause: Cause, by: EndedBy) {
+    pub fn over(&mut self, leg: LegId, cause: Cause, by: EndedBy) {
         if let Some(SipLeg { memo, .. }) = self.sip.remove(&leg) {
             let at = self.now.monotonic;
             self.ended.insert(leg, (at, cause, by, memo.clone()));

@@ -2,11 +2,17 @@
 //!
 //! Owns bindings. Never authenticates: whoever calls has proved the extension.
 
+mod watch;
+
+pub(crate) use watch::Look;
+
 use crate::{
     Flow,
     agenda::Agenda,
     flow::{ConnectionId, Protocol},
     message::{Contacts, Name, Request, Status, Uri, seconds},
+    settings::Check,
+    transaction::TransactionId,
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -14,6 +20,7 @@ use std::{
     time::Duration,
 };
 use types::{Extension, Monotonic};
+use watch::Watch;
 
 /// Shortest registration taken, in seconds; a shorter wish gets 423 (§10.3 step 7).
 pub const MIN_EXPIRES: u32 = 60;
@@ -40,6 +47,9 @@ pub struct Binding {
     made: Monotonic,
     call_id: Vec<u8>,
     number: u32,
+    /// How often in a row it said nothing when it was asked for a sign of life.
+    #[serde(default)]
+    silent: u32,
 }
 
 /// The bindings of every phone.
@@ -51,6 +61,7 @@ pub struct Registrar {
     touched: BTreeSet<Extension>,
     pings: Agenda<Extension>,
     severed: VecDeque<(ConnectionId, Extension)>,
+    watch: Watch,
 }
 
 impl Registrar {
@@ -89,7 +100,16 @@ impl Registrar {
                     }
                     let until = now.plus(Duration::from_secs(u64::from(wish.min(MAX_EXPIRES))));
                     let (call_id, number) = (head.call_id.clone(), head.cseq.number);
-                    bindings.push(Binding { contact: contact.uri, flow, until, made: now, call_id, number });
+                    let silent = 0;
+                    bindings.push(Binding {
+                        contact: contact.uri,
+                        flow,
+                        until,
+                        made: now,
+                        call_id,
+                        number,
+                        silent,
+                    });
                 }
             }
         }
@@ -98,7 +118,66 @@ impl Registrar {
             bindings.remove(0);
         }
         self.set(extension.clone(), bindings);
+        if self.binding(extension).is_some() {
+            self.watch.begin(now, extension);
+        }
         Ok(())
+    }
+
+    /// How phones are looked after (OPTIONS) from now on; `None` for not at all.
+    pub fn look_after(&mut self, now: Monotonic, check: Option<Check>) {
+        self.watch.follow(now, check, self.bindings.keys());
+    }
+
+    /// Whether a phone is registered, and answers as far as it is asked.
+    pub fn is_reachable(&self, extension: &Extension) -> bool {
+        self.binding(extension).is_some_and(|binding| !self.watch.is_away(binding.silent))
+    }
+
+    /// The next phone of which something is due: to be asked, or that it has been silent.
+    pub(crate) fn look(&mut self, now: Monotonic) -> Option<(Extension, Look)> {
+        self.watch.due(now)
+    }
+
+    /// It has been asked by this transaction; `None` where there was no room for one.
+    pub(crate) fn asked(&mut self, now: Monotonic, extension: Extension, by: Option<TransactionId>) {
+        self.watch.asked(now, extension, by);
+    }
+
+    /// The phone that a transaction asks for a sign of life.
+    pub(crate) fn asks(&self, transaction: TransactionId) -> Option<Extension> {
+        self.watch.asks(transaction).cloned()
+    }
+
+    /// Nothing more comes of a question; the phone that had still time to answer it.
+    pub(crate) fn unheard(&mut self, transaction: TransactionId) -> Option<Extension> {
+        self.watch.over(transaction)
+    }
+
+    /// A phone has answered; `true` where it was away.
+    pub(crate) fn answered(&mut self, now: Monotonic, extension: &Extension) -> bool {
+        let away = self.binding(extension).is_some() && !self.is_reachable(extension);
+        self.watch.answered(now, extension);
+        self.count_silence(extension, |_| 0);
+        away
+    }
+
+    /// A phone was silent; `true` where it is away from now on.
+    pub(crate) fn silent(&mut self, now: Monotonic, extension: &Extension) -> bool {
+        let before = self.is_reachable(extension);
+        let times = self.count_silence(extension, |times| times.saturating_add(1));
+        self.watch.silent(now, extension, times) && before && !self.is_reachable(extension)
+    }
+
+    /// Changes how often the latest binding was silent, and gives that.
+    fn count_silence(&mut self, extension: &Extension, change: impl FnOnce(u32) -> u32) -> u32 {
+        let Some(binding) = self.bindings.get_mut(extension).and_then(|all| all.last_mut()) else { return 0 };
+        let before = binding.silent;
+        binding.silent = change(before);
+        if binding.silent != before {
+            self.touched.insert(extension.clone());
+        }
+        binding.silent
     }
 
     /// Where to ring that extension: its latest binding.
@@ -132,7 +211,7 @@ impl Registrar {
 
     /// When [`Self::expire`] or [`Self::pings`] has something to do.
     pub fn next_wake(&self) -> Option<Monotonic> {
-        self.agenda.next().into_iter().chain(self.pings.next()).min()
+        self.agenda.next().into_iter().chain(self.pings.next()).chain(self.watch.next_wake()).min()
     }
 
     /// The UDP paths that are to be kept open now: those of phones whose Contact is not where they are seen.
@@ -197,6 +276,12 @@ impl Registrar {
         } else if !self.pings.has(&extension) {
             let made = bindings.iter().filter(|b| b.is_translated()).map(|binding| binding.made).max();
             self.pings.set(extension.clone(), made.map(|made| made.plus(PING)));
+        }
+        match (bindings.iter().map(|binding| binding.made).max(), self.watch.looks_at(&extension)) {
+            (None, _) => self.watch.end(&extension),
+            // Of an earlier life.
+            (Some(made), false) => self.watch.begin(made, &extension),
+            (Some(_), true) => {}
         }
         self.touched.insert(extension.clone());
         match bindings.is_empty() {

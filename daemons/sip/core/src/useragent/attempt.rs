@@ -1,7 +1,7 @@
 //! A call that goes out: the ways to its party, one after another, and the proof that a carrier asks for.
 //!
 //! ```text
-//!   first way ──no answer within 6 s, no connection, 408, 503, 504──► next way … ──► over
+//!   first way ──no answer within 6 s (the last one: as long as route says), no connection, 408, 503, 504──► next way … ──► over
 //!      │ 401, 407: once more with a proof
 //!      │ larger than a datagram should be: by TCP; where that fails, the same target by UDP (RFC 3261 §18.1.1)
 //! ```
@@ -43,12 +43,22 @@ pub(super) struct Attempt {
     /// Until when the present way may be silent; `None` once it has answered, and for the last one.
     pub(super) patience: Option<Monotonic>,
     proofs: u32,
+    /// How long the last one may be silent, where route has yet another trunk.
+    silence: Option<Duration>,
 }
 
 impl Attempt {
-    pub(super) fn begin(now: Monotonic, rest: VecDeque<Way>) -> Self {
-        let patience = (!rest.is_empty()).then(|| now.plus(PATIENCE));
-        Self { rest, patience, proofs: 0 }
+    pub(super) fn begin(now: Monotonic, rest: VecDeque<Way>, silence: Option<Duration>) -> Self {
+        let mut attempt = Self { rest, patience: None, proofs: 0, silence };
+        attempt.patience = attempt.until(now);
+        attempt
+    }
+
+    /// Until when the way that is tried from now on may be silent.
+    fn until(&self, now: Monotonic) -> Option<Monotonic> {
+        let last = self.silence.filter(|_| !mutant::mutant("sip-silence-endless"));
+        let patience = if self.rest.is_empty() { last } else { Some(PATIENCE) };
+        patience.map(|patience| now.plus(patience))
     }
 }
 
@@ -136,11 +146,17 @@ impl Core {
     /// The present way has not said anything in time.
     pub(super) fn unheard(&mut self, now: Monotonic, id: LegId, leg: Leg) {
         self.met(now, &leg, Some(Trouble::Silent));
-        if let Some(mut leg) = self.next_way(now, id, leg) {
-            if let State::Dialing(dialing) = &mut leg.state {
-                dialing.attempt.patience = None;
+        let Some(leg) = self.next_way(now, id, leg) else { return };
+        match leg.state {
+            State::Dialing(dialing) if dialing.attempt.silence.is_some() => {
+                self.cancel(now, id, leg.over, &dialing, Cause::RecoveryOnTimerExpiry);
+                self.ended(now, id, leg.kept, Cause::RecoveryOnTimerExpiry, EndedBy::Failure);
             }
-            self.legs.put(id, leg);
+            State::Dialing(mut dialing) => {
+                dialing.attempt.patience = None;
+                self.legs.put(id, Leg { state: State::Dialing(dialing), ..leg });
+            }
+            other => self.legs.put(id, Leg { state: other, ..leg }),
         }
     }
 
@@ -254,7 +270,7 @@ impl Core {
         };
         self.transactions.abandon(dialing.transaction);
         dialing.transaction = transaction;
-        dialing.attempt.patience = (!dialing.attempt.rest.is_empty()).then(|| now.plus(PATIENCE));
+        dialing.attempt.patience = dialing.attempt.until(now);
         self.counters.failed_over += 1;
         self.legs.put(id, leg);
         None

@@ -36,6 +36,9 @@ impl Core {
 
     /// A response to an errand; `false` where it is none.
     pub(super) fn errand_answered(&mut self, now: Monotonic, id: TransactionId, response: &Response) -> bool {
+        if self.phone_answered(now, id, response) {
+            return true;
+        }
         let Some((trunk, errand)) = self.errand(id) else { return false };
         if response.status.is_provisional() {
             return true;
@@ -56,6 +59,9 @@ impl Core {
 
     /// No response came to an errand; `None`: its connection failed, and the target knows why.
     pub(super) fn errand_failed(&mut self, now: Monotonic, id: TransactionId, why: Option<Trouble>) -> bool {
+        if self.phone_unheard(now, id, why) {
+            return true;
+        }
         let Some((trunk, errand)) = self.errand(id) else { return false };
         let at = match errand {
             Errand::Check(at) => at,
@@ -251,7 +257,7 @@ impl Core {
         }
     }
 
-    fn errand_request(
+    pub(super) fn errand_request(
         &mut self,
         method: Method,
         flow: Flow,

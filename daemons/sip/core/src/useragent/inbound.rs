@@ -12,6 +12,9 @@ use crate::{
 use route_api::{Cause, EndedBy, Endpoint, Memo, SessionDescription, SignallingEvent};
 use types::{LegId, Monotonic};
 
+/// When to call again after a failure that passes, in seconds: a daemon that died is back by then.
+const RETRY_AFTER: &str = "2";
+
 impl Core {
     /// A new INVITE (RFC 3261 §13.3.1).
     pub(super) fn invited(&mut self, now: Monotonic, id: TransactionId, source: Flow, request: Request) {
@@ -102,7 +105,11 @@ impl Core {
     /// The final response for that cause.
     pub(super) fn refuse_offer(&mut self, now: Monotonic, offered: &Offered, cause: Cause) {
         let response = offered.invite.respond(cause::status(cause));
-        let response = response.tagged(&offered.local_tag).with(Name::Reason, cause::reason(cause));
+        let mut response = response.tagged(&offered.local_tag).with(Name::Reason, cause::reason(cause));
+        if cause == Cause::TemporaryFailure {
+            // Without it a 503 counts as a 500, and the caller's side gives up (RFC 3261 §21.5.4).
+            response = response.with(Name::RetryAfter, RETRY_AFTER);
+        }
         self.respond(now, offered.transaction, &response);
     }
 

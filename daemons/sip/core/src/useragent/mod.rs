@@ -14,6 +14,7 @@ mod legs;
 mod outbound;
 mod outside;
 mod parting;
+mod phones;
 mod prove;
 mod session_timer;
 mod transfer;
@@ -33,6 +34,7 @@ use crate::{
 };
 use leg::{Change, Established, Kept, State, Success};
 use route_api::{Cause, EndedBy, Ladder, Memo, SessionDescription, SignallingCommand};
+use std::time::Duration;
 use transfer::Transfer;
 use types::{LegId, Monotonic};
 
@@ -61,8 +63,9 @@ impl Core {
                 self.remember(leg, memo);
                 self.answer_offer(now, leg, description);
             }
-            SignallingCommand::Dial { leg, over, number, from, description, memo } => {
-                self.dial(now, leg, outbound::Call { over, number, from, description, memo });
+            SignallingCommand::Dial { leg, over, number, from, description, memo, silence_ms } => {
+                let silence = silence_ms.map(|ms| Duration::from_millis(u64::from(ms)));
+                self.dial(now, leg, outbound::Call { over, number, from, description, memo, silence });
             }
             SignallingCommand::Change { leg, description } => self.answer_change(now, leg, description),
             SignallingCommand::Transfer { leg, progress } => self.transfer_goes(now, leg, progress),

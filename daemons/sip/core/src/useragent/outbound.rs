@@ -12,6 +12,7 @@ use crate::{
     transaction::{TIMEOUT, TransactionId},
 };
 use route_api::{Cause, EndedBy, Endpoint, Memo, Party, SessionDescription, SignallingEvent, Trouble};
+use std::time::Duration;
 use types::{LegId, Monotonic};
 
 /// Whom route wants to call.
@@ -21,6 +22,8 @@ pub(super) struct Call {
     pub(super) from: Party,
     pub(super) description: SessionDescription,
     pub(super) memo: Memo,
+    /// How long the last way may say nothing at all.
+    pub(super) silence: Option<Duration>,
 }
 
 impl Core {
@@ -45,7 +48,7 @@ impl Core {
         };
         self.counters.dialled += 1;
         let until = now.plus(RING_LIMIT);
-        let attempt = Attempt::begin(now, ways);
+        let attempt = Attempt::begin(now, ways, call.silence);
         let description = call.description;
         let state = State::Dialing(Dialing { transaction, description, rung: false, until, attempt });
         self.legs.put(id, Leg { over: call.over, kept, state });

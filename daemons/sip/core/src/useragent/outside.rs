@@ -59,7 +59,7 @@ impl Core {
         if named.as_deref() != Some(extension.0.as_str()) {
             return self.answer(now, id, request, 403);
         }
-        let before = self.registrar.binding(&extension).is_some();
+        let before = self.registrar.is_reachable(&extension);
         if let Err(status) = self.registrar.register(now, &extension, request, source) {
             let response = request.respond(status);
             let response = match status.0 {
@@ -79,7 +79,7 @@ impl Core {
         }
         let response = self.tagged(response);
         self.respond(now, id, &response);
-        match (before, self.registrar.binding(&extension).is_some()) {
+        match (before, self.registrar.is_reachable(&extension)) {
             (false, true) => self.reachable(extension, Reachability::Reachable),
             (true, false) => self.reachable(extension, Reachability::Unreachable),
             _ => {}

@@ -47,6 +47,7 @@ pub fn settings() -> Settings {
         algorithms: vec![Algorithm::Sha256, Algorithm::Md5],
         trunks: vec![Trunk::at("carrier".parse().unwrap(), CARRIER.parse().unwrap())],
         phones: vec![Phone::new("8001".parse().unwrap(), PASSWORD.into())],
+        phone_check: None,
         bounds: Bounds { legs: 3, transactions: 40, ended: Room { legs: 2, bytes: 1_000 }, connections: 40 },
         limits: Limits::default(),
     }
@@ -294,6 +295,7 @@ impl House {
             from: Party { number: Pii::new("13800138000".into()), display: Some(Pii::new("李".into())) },
             description: description(ANSWER),
             memo: memo("dialled"),
+            silence_ms: None,
         });
         match self.sent_to().pop() {
             Some((to, Message::Request(request))) => (to, request),
