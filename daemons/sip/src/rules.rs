@@ -1,6 +1,6 @@
 //! The section `[sip]` as the core wants it.
 
-use settings::sip::{Digest, MAIN, Sip, Transport};
+use settings::sip::{Digest, MAIN, Redirects, Sip, Transport};
 use sip_core::{
     Account, Bounds, Check, Limits, Listener, Network, Phone, Prefix, Protocol, Settings, Trunk,
     digest::{Algorithm, Credentials},
@@ -103,6 +103,11 @@ fn trunk_of(trunk: &settings::sip::Trunk, networks: &Networks) -> Trunk {
         sources: trunk.sources.iter().map(|p| Prefix { address: p.address(), bits: p.bits() }).collect(),
         account,
         check: (!every.is_zero()).then_some(Check { every, failures: trunk.check_failures }),
+        redirects: match trunk.redirects {
+            Redirects::Refused => sip_core::Redirects::Refused,
+            Redirects::Trunk => sip_core::Redirects::Trunk,
+            Redirects::Anywhere => sip_core::Redirects::Anywhere,
+        },
     }
 }
 

@@ -14,6 +14,7 @@ use crate::{
     digest::{Challenge, Protected},
     flow::Protocol,
     message::{Method, Name, NameAddr, Request, Response, Uri},
+    registrar::Binding,
     settings::Trunk,
     transaction::TransactionId,
 };
@@ -34,21 +35,33 @@ const PROOFS: u32 = 2;
 pub(super) struct Way {
     pub(super) uri: Uri,
     pub(super) flow: Flow,
+    pub(super) told: Told,
+}
+
+/// Who told us of a way.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Told {
+    /// The settings, or a phone that registered.
+    House,
+    /// A response that sends us elsewhere (RFC 3261 §8.1.3.4).
+    Redirection,
 }
 
 /// What is left to be tried.
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub(super) struct Attempt {
-    rest: VecDeque<Way>,
+    pub(super) rest: VecDeque<Way>,
     /// Until when the present way may be silent; `None` once it has answered, and for the last one.
     pub(super) patience: Option<Monotonic>,
     proofs: u32,
+    /// Where we were sent so far.
+    pub(super) redirections: Vec<Uri>,
 }
 
 impl Attempt {
     pub(super) fn begin(now: Monotonic, rest: VecDeque<Way>) -> Self {
         let patience = (!rest.is_empty()).then(|| now.plus(PATIENCE));
-        Self { rest, patience, proofs: 0 }
+        Self { rest, patience, proofs: 0, redirections: Vec::new() }
     }
 }
 
@@ -59,7 +72,8 @@ impl Core {
         match &call.over {
             Endpoint::Phone(extension) => {
                 let binding = self.registrar.binding(extension);
-                binding.map(|b| Way { uri: b.contact.clone(), flow: b.flow }).into_iter().collect()
+                let way = |b: &Binding| Way { uri: b.contact.clone(), flow: b.flow, told: Told::House };
+                binding.map(way).into_iter().collect()
             }
             Endpoint::Trunk(id) => {
                 let trunk = self.settings.trunks.iter().find(|trunk| trunk.id == *id);
@@ -71,7 +85,7 @@ impl Core {
                         Some(account) => uri.named(&account.domain),
                         None => uri,
                     };
-                    Some(Way { uri, flow })
+                    Some(Way { uri, flow, told: Told::House })
                 };
                 standing.candidates().filter_map(way).collect()
             }
@@ -154,14 +168,24 @@ impl Core {
         response: &Response,
     ) {
         let status = response.status;
+        let home =
+            self.transactions.sent(transaction).is_none_or(|(_, flow)| self.is_place_of(&leg.over, flow));
         if matches!(status.0, 401 | 407)
             && let State::Dialing(dialing) = &mut leg.state
+            && (home || dialing.attempt.redirections.is_empty())
             && dialing.attempt.proofs < PROOFS
             && let Some(again) = self.proved_again(now, transaction, Some(id), response)
         {
             dialing.transaction = again;
             dialing.attempt.proofs += 1;
+            self.forget_early(now, &mut dialing.early);
             return self.legs.put(id, leg);
+        }
+        if matches!(status.0, 301 | 302 | 305) {
+            match self.redirected(now, id, leg, response) {
+                None => return,
+                Some(back) => leg = back,
+            }
         }
         // RFC 3263 §4.3: this server cannot, another may.
         if matches!(status.0, 408 | 503 | 504) {
@@ -172,6 +196,9 @@ impl Core {
             }
         }
         let cause = cause::of_refusal(status, &response.head.headers);
+        if let State::Dialing(dialing) = &mut leg.state {
+            self.forget_early(now, &mut dialing.early);
+        }
         self.ended(now, id, leg.kept, cause, EndedBy::Peer);
     }
 
@@ -187,7 +214,7 @@ impl Core {
                     self.ended(now, id, leg.kept, Cause::NetworkOutOfOrder, EndedBy::Failure);
                 }
             }
-            State::Cancelling { .. } => {}
+            State::Cancelling { transaction: invite, .. } if *invite == transaction => {}
             _ => self.legs.put(id, leg),
         }
     }
@@ -234,7 +261,7 @@ impl Core {
     }
 
     /// Tries the next way; gives the leg back where there is none.
-    fn next_way(&mut self, now: Monotonic, id: LegId, mut leg: Leg) -> Option<Leg> {
+    pub(super) fn next_way(&mut self, now: Monotonic, id: LegId, mut leg: Leg) -> Option<Leg> {
         let State::Dialing(dialing) = &mut leg.state else { return Some(leg) };
         if mutant::mutant("sip-no-fail-over") {
             return Some(leg);
@@ -246,7 +273,14 @@ impl Core {
         request.head.headers.push(Name::Contact, self.contact(way.flow));
         request.head.headers.remove(&Name::Authorization);
         request.head.headers.remove(&Name::ProxyAuthorization);
-        request.head.to = NameAddr::new(way.uri.clone());
+        match way.told {
+            Told::House => request.head.to = NameAddr::new(way.uri.clone()),
+            // Another request to whoever it may be, of the same call: To stays (RFC 3261 §8.1.3.4).
+            Told::Redirection => {
+                request.head.cseq.number = request.head.cseq.number.saturating_add(1);
+                request.head.headers.remove(&Name::Route);
+            }
+        }
         request.uri = way.uri;
         let Some(transaction) = self.transactions.request(now, request, way.flow, Some(id)) else {
             self.counters.no_room += 1;
@@ -254,8 +288,12 @@ impl Core {
         };
         self.transactions.abandon(dialing.transaction);
         dialing.transaction = transaction;
+        self.forget_early(now, &mut dialing.early);
         dialing.attempt.patience = (!dialing.attempt.rest.is_empty()).then(|| now.plus(PATIENCE));
-        self.counters.failed_over += 1;
+        match way.told {
+            Told::House => self.counters.failed_over += 1,
+            Told::Redirection => self.counters.redirected += 1,
+        }
         self.legs.put(id, leg);
         None
     }
@@ -270,7 +308,7 @@ impl Core {
         }
     }
 
-    fn trunk_of(&self, over: &Endpoint) -> Option<&Trunk> {
+    pub(super) fn trunk_of(&self, over: &Endpoint) -> Option<&Trunk> {
         match over {
             Endpoint::Trunk(id) => self.settings.trunks.iter().find(|trunk| trunk.id == *id),
             Endpoint::Phone(_) => None,
