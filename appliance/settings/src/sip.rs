@@ -131,6 +131,23 @@ pub struct Trunk {
     /// After so many signs of life missed an address of the carrier gets no calls, until it answers again.
     #[serde(default = "check_failures")]
     pub check_failures: u32,
+    /// Whether a call goes where the carrier sends it (301, 302, 305). Who sends calls about spends this house's
+    /// money.
+    #[serde(default)]
+    pub redirects: Redirects,
+}
+
+/// Whether a call goes where a carrier sends it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Redirects {
+    /// It does not: the call fails, with cause 23 in its call record.
+    #[default]
+    Refused,
+    /// To the trunk's own addresses and to its account's domain, no others.
+    Trunk,
+    /// To every address on the trunk's network.
+    Anywhere,
 }
 
 /// What carries SIP to a carrier.

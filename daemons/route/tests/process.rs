@@ -107,7 +107,7 @@ async fn talking(house: &House, sip: &mut Sip, media: &mut Media) -> (LegId, Leg
     sip.until(|command| matches!(command, SignallingCommand::Dial { .. }).then_some(())).await;
     // record was away at the first attempt.
     house.was_asked("Begin", 2).await;
-    sip.say(SignallingEvent::Answered { leg: agent, description: sdp("phone") }).await;
+    sip.say(SignallingEvent::Answered { leg: agent, description: Some(sdp("phone")) }).await;
     media.until(|command| matches!(command, MediaCommand::Accept { .. }).then_some(())).await;
     media.say(MediaEvent::Accepted { leg: agent }).await;
     media.until(|command| matches!(command, MediaCommand::Bridge { .. }).then_some(())).await;

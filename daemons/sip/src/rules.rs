@@ -2,7 +2,7 @@
 
 use settings::{
     Period,
-    sip::{Digest, MAIN, Sip, Transport},
+    sip::{Digest, MAIN, Redirects, Sip, Transport},
 };
 use sip_core::{
     Account, Bounds, Check, Limits, Listener, Network, Phone, Prefix, Protocol, Settings, Trunk,
@@ -106,6 +106,11 @@ fn trunk_of(trunk: &settings::sip::Trunk, networks: &Networks) -> Trunk {
         sources: trunk.sources.iter().map(|p| Prefix { address: p.address(), bits: p.bits() }).collect(),
         account,
         check: check(trunk.check, trunk.check_failures),
+        redirects: match trunk.redirects {
+            Redirects::Refused => sip_core::Redirects::Refused,
+            Redirects::Trunk => sip_core::Redirects::Trunk,
+            Redirects::Anywhere => sip_core::Redirects::Anywhere,
+        },
     }
 }
 

@@ -71,7 +71,7 @@ fn baresip_registers_is_rung_and_is_hung_up() {
     let answer = loop {
         match stage.event() {
             SignallingEvent::Ringing { .. } => {}
-            SignallingEvent::Answered { description, .. } => break description,
+            SignallingEvent::Answered { description, .. } => break description.expect("its answer"),
             other => panic!("{other:?}"),
         }
     };

@@ -63,7 +63,7 @@ fn calls_of_sipp_over_tcp_and_ipv6() {
 fn answer(event: &SignallingEvent) -> Vec<SignallingCommand> {
     match event {
         SignallingEvent::Offered { leg, .. } => vec![
-            SignallingCommand::Ring { leg: *leg, memo: Memo::default() },
+            SignallingCommand::Ring { leg: *leg, description: None, memo: Memo::default() },
             SignallingCommand::Answer {
                 leg: *leg,
                 description: SessionDescription(ANSWER.into()),

@@ -334,6 +334,9 @@ impl World {
                     self.follow(media_core::Input::Close(leg));
                 }
             }
+            MediaCommand::Early { leg, answer, to } => {
+                self.follow(media_core::Input::Early { leg, answer: answer.0.as_bytes(), to });
+            }
             MediaCommand::Play { leg, play, prompts, times } => {
                 let names: Vec<&str> = prompts.iter().map(types::Name::as_str).collect();
                 let wish = Play { number: play, prompts: &names, times: contract::times(times) };

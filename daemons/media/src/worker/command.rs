@@ -34,6 +34,13 @@ impl Worker {
                     self.follow(now, Input::Close(leg));
                 }
             }
+            MediaCommand::Early { leg, answer, to } => {
+                let answer = answer.0.as_bytes();
+                if let Err(error) = self.handle(now, Input::Early { leg, answer, to }) {
+                    // The caller hears the house's own tone, and the call goes on.
+                    tracing::info!(%leg, %error, "no early media");
+                }
+            }
             MediaCommand::Play { leg, play, prompts, times } => self.play(now, leg, play, &prompts, times),
             MediaCommand::Stop { leg } => self.follow(now, Input::Stop(leg)),
             MediaCommand::Bridge { leg, with } => self.follow(now, Input::Bridge(leg, with)),

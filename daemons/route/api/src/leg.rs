@@ -84,7 +84,8 @@ pub enum SignallingEvent {
         /// The protocol's own name of the dialog (SIP Call-ID), for traces.
         reference: String,
     },
-    /// The called phone rings; with a description where it sends early media.
+    /// The called side rings; with a description where it sends early media. Said again with each further one:
+    /// of another device that rings, or of the same where its sound comes from elsewhere now.
     Ringing {
         /// The leg.
         leg: LegId,
@@ -96,8 +97,9 @@ pub enum SignallingEvent {
     Answered {
         /// The leg.
         leg: LegId,
-        /// Its answer.
-        description: SessionDescription,
+        /// Its answer; `None` where what it said early has become the session (RFC 3262 §5, RFC 3311).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        description: Option<SessionDescription>,
     },
     /// The caller has our answer (ACK): from now on the leg is established for both sides.
     Confirmed {
@@ -207,6 +209,8 @@ pub enum Cause {
     NoAnswer,
     /// 21: refused.
     CallRejected,
+    /// 23: it sends us elsewhere, where the settings do not let us go.
+    RedirectionToNewDestination,
     /// 27: the endpoint is out of order or not registered.
     DestinationOutOfOrder,
     /// 31: the caller gave up before an answer (SIP CANCEL), or no better word.
@@ -235,6 +239,7 @@ impl Cause {
             Self::NoUserResponding => 18,
             Self::NoAnswer => 19,
             Self::CallRejected => 21,
+            Self::RedirectionToNewDestination => 23,
             Self::DestinationOutOfOrder => 27,
             Self::NormalUnspecified => 31,
             Self::NoCircuitAvailable => 34,
@@ -254,10 +259,13 @@ impl Cause {
 pub enum SignallingCommand {
     /// The edge is attached: the first reply of the stream.
     Attached {},
-    /// Tells the caller that it rings.
+    /// Tells the caller that it rings, or what it hears before an answer (RFC 3960).
     Ring {
         /// The leg.
         leg: LegId,
+        /// Media's answer, where the caller is to hear early media.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        description: Option<SessionDescription>,
         /// Kept for route.
         memo: Memo,
     },

@@ -32,6 +32,18 @@ pub enum MediaCommand {
         /// The answer.
         answer: SessionDescription,
     },
+    /// Gives an answer of the far side that a later one may replace, and lets another leg hear what comes from it:
+    /// early media (RFC 3960). One way: who has not answered hears nothing. What the hearer plays gives way while
+    /// something comes, and is back after a pause. Ends with `Bridge`, `Part` or the end of either. Where the
+    /// answer cannot be met nothing changes, and nothing is said.
+    Early {
+        /// The leg of who is called.
+        leg: LegId,
+        /// The answer.
+        answer: SessionDescription,
+        /// Who hears it.
+        to: LegId,
+    },
     /// Plays prompts to a leg, one after the other without a gap, in place of what it plays or hears now.
     Play {
         /// The leg.

@@ -35,6 +35,9 @@ pub struct Leg {
     /// Our answer to its offer, while it is not answered because another is called first.
     #[serde(skip)]
     pub early: Option<SessionDescription>,
+    /// Its answer to our offer before it has answered the call: what it says by it is heard, and no more.
+    #[serde(skip)]
+    pub said_early: Option<SessionDescription>,
 }
 
 /// The signalling side.
@@ -107,6 +110,7 @@ impl Leg {
             answer: None,
             ladder: Ladder::default(),
             early: None,
+            said_early: None,
         }
     }
 

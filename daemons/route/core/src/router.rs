@@ -6,6 +6,7 @@ mod choosing;
 mod consent;
 mod desk;
 mod disk;
+mod early;
 mod elsewhere;
 mod ending;
 mod flowing;
@@ -261,7 +262,9 @@ impl Router {
             SignallingEvent::Offered { leg, at, over, from, dialled, description, reference } => {
                 self.offered(leg, at, over, from, dialled, description, reference);
             }
-            SignallingEvent::Ringing { leg, .. } => self.with_leg(leg, Self::rings),
+            SignallingEvent::Ringing { leg, description } => {
+                self.with_leg(leg, |router, call, leg| router.rings(call, leg, description));
+            }
             SignallingEvent::Answered { leg, .. } if !self.legs.contains_key(&leg) => {
                 self.signal(SignallingCommand::HangUp { leg, cause: Cause::NormalClearing });
             }

@@ -163,7 +163,7 @@ fn the_bridge_does_not_wait_for_record() {
     let phone = *world.dialled.last().unwrap();
     world.give(Input::Signalling(SignallingEvent::Answered {
         leg: phone,
-        description: support::sdp("phone"),
+        description: Some(support::sdp("phone")),
     }));
     while world.step_media() {}
     assert_eq!(world.media[&caller].bridged, Some(phone));

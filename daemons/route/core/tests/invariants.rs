@@ -188,7 +188,7 @@ impl Life {
                     self.world.sip.get_mut(&leg).unwrap().state = LegState::Established;
                     self.world
                         .from_sip
-                        .push_back(SignallingEvent::Answered { leg, description: sdp("phone") });
+                        .push_back(SignallingEvent::Answered { leg, description: Some(sdp("phone")) });
                 }
             }
             Act::Sip => {

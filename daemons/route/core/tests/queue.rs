@@ -70,8 +70,10 @@ fn an_answer_that_crosses_the_hang_up_joins_nobody() {
     let phone = *world.dialled.last().unwrap();
     world.ended(caller, Cause::NormalClearing);
     world.step_sip();
-    world
-        .give(Input::Signalling(SignallingEvent::Answered { leg: phone, description: support::sdp("late") }));
+    world.give(Input::Signalling(SignallingEvent::Answered {
+        leg: phone,
+        description: Some(support::sdp("late")),
+    }));
     world.settle();
     assert_eq!(world.state("alice"), AgentState::Ready);
     assert_eq!(world.saved.len(), 1);

@@ -21,6 +21,10 @@ pub struct Counters {
     pub dialled: u64,
     /// Calls that went to another target because one did not take them.
     pub failed_over: u64,
+    /// Devices beyond the most that one call of ours may make ring at once: not heard.
+    pub forks_unheard: u64,
+    /// Calls that went where a carrier sent them.
+    pub redirected: u64,
     /// Legs that ended.
     pub ended: u64,
     /// Ends of legs dropped though route had not forgotten them, because there was no more room.

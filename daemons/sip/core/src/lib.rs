@@ -38,6 +38,8 @@ pub use counters::Counters;
 pub use flow::{ConnectionId, Flow, Protocol, RemotePort};
 pub use ladder::Rungs;
 pub use random::Seed;
-pub use settings::{Account, Bounds, Check, Limits, Listener, Network, Phone, Prefix, Settings, Trunk};
+pub use settings::{
+    Account, Bounds, Check, Limits, Listener, Network, Phone, Prefix, Redirects, Settings, Trunk,
+};
 pub use sources::{Report, Source};
 pub use useragent::{Ended, Leg, Room};

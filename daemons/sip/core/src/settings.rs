@@ -64,6 +64,20 @@ pub struct Trunk {
     pub account: Option<Account>,
     /// How its targets are looked after; `None` for not at all.
     pub check: Option<Check>,
+    /// How far it may send a call elsewhere.
+    pub redirects: Redirects,
+}
+
+/// How far a carrier may send a call elsewhere (301, 302, 305).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Redirects {
+    /// Not at all.
+    #[default]
+    Refused,
+    /// To its own addresses, and to its domain.
+    Trunk,
+    /// To every address.
+    Anywhere,
 }
 
 /// An account at a carrier. No `Debug`: there is a password within.
@@ -126,6 +140,7 @@ impl Trunk {
             sources: Vec::new(),
             account: None,
             check: None,
+            redirects: Redirects::Refused,
         }
     }
 

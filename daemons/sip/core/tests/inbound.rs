@@ -41,7 +41,7 @@ fn ring_answer_ack_and_the_callers_bye() {
     house.datagram(CARRIER, &invite);
     house.sent();
     let Some(SignallingEvent::Offered { leg, .. }) = house.events().pop() else { panic!("not offered") };
-    house.command(SignallingCommand::Ring { leg, memo: memo("ringing") });
+    house.command(SignallingCommand::Ring { leg, description: None, memo: memo("ringing") });
     let ringing = house.response();
     assert_eq!(ringing.status.0, 180);
     house.command(answer(leg));

@@ -29,7 +29,7 @@ fn a_call_that_came_in_is_told_from_its_invite_to_its_bye() {
     let invite = house.invite("c1", "");
     house.pass(Duration::from_millis(100));
     house.datagram(CARRIER, &invite);
-    house.command(SignallingCommand::Ring { leg, memo: memo("rings") });
+    house.command(SignallingCommand::Ring { leg, description: None, memo: memo("rings") });
     house.pass(Duration::from_millis(400));
     house.sent();
     let description = description(ANSWER);

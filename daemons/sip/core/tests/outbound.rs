@@ -38,7 +38,10 @@ fn a_phone_is_rung_answers_and_is_hung_up() {
     let sent = house.sent_to();
     let [(to, Message::Request(ack))] = &sent[..] else { panic!("{sent:?}") };
     assert_eq!((&ack.method, ack.head.cseq.number, *to), (&Method::Ack, 1, PHONE.parse().unwrap()));
-    assert_eq!(house.events(), [SignallingEvent::Answered { leg: leg(1), description: description(OFFER) }]);
+    assert_eq!(
+        house.events(),
+        [SignallingEvent::Answered { leg: leg(1), description: Some(description(OFFER)) }]
+    );
     house.reply(&invite, 200, "p", OFFER);
     assert_eq!(house.request().method, Method::Ack, "each copy of the 2xx is acknowledged");
     assert!(house.events().is_empty(), "and told once");

@@ -142,7 +142,10 @@ fn a_registration_and_a_dialled_call_go_on() {
     assert_eq!(house.core.attach().endpoints[1], (phone(), Reachability::Reachable));
     house.reply(&invite, 200, "p", OFFER);
     assert_eq!(house.request().method, Method::Ack);
-    assert_eq!(house.events(), [SignallingEvent::Answered { leg: leg(1), description: description(OFFER) }]);
+    assert_eq!(
+        house.events(),
+        [SignallingEvent::Answered { leg: leg(1), description: Some(description(OFFER)) }]
+    );
     house.command(SignallingCommand::HangUp { leg: leg(1), cause: Cause::NormalClearing });
     assert_eq!(house.request().head.cseq.number, 2);
 }

@@ -123,7 +123,7 @@ fn the_rest_is_answered_too() {
         ("OPTIONS", 200),
         ("REFER", 400),
         ("MESSAGE", 405),
-        ("PRACK", 405),
+        ("PRACK", 481),
         ("NOTIFY", 405),
         ("DANCE", 501),
         ("INFO", 200),

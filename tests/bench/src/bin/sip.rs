@@ -25,7 +25,7 @@ fn main() -> Result<(), Failure> {
     let port = carrier.local_addr()?.port();
     let signalling = Signalling::new(program("sip")?, &[&carrier], |event| match event {
         SignallingEvent::Offered { leg, .. } => vec![
-            SignallingCommand::Ring { leg: *leg, memo: Memo::default() },
+            SignallingCommand::Ring { leg: *leg, description: None, memo: Memo::default() },
             SignallingCommand::Answer {
                 leg: *leg,
                 description: SessionDescription(ANSWER.to_owned()),

@@ -41,6 +41,18 @@ pub enum Input<'a> {
     Open(LegId, Opening<'a>),
     /// The party's answer to our offer: [`super::Event::Accepted`].
     Accept(LegId, &'a [u8]),
+    /// An answer of the party to our first offer that a later one may replace, and who hears what comes from the
+    /// party meanwhile: early media (RFC 3960). Nothing goes to the party. What the hearer plays goes on until
+    /// something comes, and again where nothing comes for [`super::PAUSE`]. Ends with a bridge, [`Input::Part`]
+    /// or the end of either leg.
+    Early {
+        /// The party.
+        leg: LegId,
+        /// Its answer.
+        answer: &'a [u8],
+        /// Who hears it.
+        to: LegId,
+    },
     /// Plays a prompt, in place of what is played or heard: [`super::Event::Played`] at its end.
     Play(LegId, Play<'a>),
     /// Ends the prompt.

@@ -4,13 +4,15 @@
 //! to the party is in `passing`. Knows its peer only by id: [`super::Core`] carries packets between legs.
 //!
 //! ```text
-//!   Open without offer ──► Offering ── Answer ──► Agreed ──┐
-//!   Open with offer ─────────────────────────────► Agreed ◄┘ Open again (re-INVITE)
+//!   Open without offer ──► Offering ─── Accept ────► Agreed ──┐
+//!                             └─ Early ─► Early ────────┘▲    │ Open again (re-INVITE)
+//!   Open with offer ─────────────────────────────────────┴◄───┘
 //! ```
 
 use super::{
     Event, Extent, Opening, Play, Prompt, Quality,
     dialling::Dialling,
+    early::Early,
     listening::Listening,
     outbox::Outbox,
     player::Player,
@@ -56,6 +58,8 @@ pub(super) struct Leg {
     pub(super) origins: u64,
     /// The leg it is bridged with, and the number of that bridge.
     pub bridge: Option<(LegId, u64)>,
+    /// Whom it hears who does not hear it.
+    pub(super) early: Option<Early>,
     pub tap: Option<Tap>,
     heard: Monotonic,
     silence: Silence,
@@ -74,6 +78,8 @@ pub(super) struct Leg {
 pub(super) enum Negotiation {
     /// Our first offer waits for its answer.
     Offering,
+    /// It has one that the party may still replace: the call is not answered.
+    Early { agreed: Agreed },
     /// Settled; `reoffering` while a later offer of ours waits.
     Agreed { agreed: Agreed, reoffering: bool },
 }
@@ -149,6 +155,7 @@ impl Leg {
             dialling: Dialling::default(),
             origins: 0,
             bridge: None,
+            early: None,
             tap: None,
             heard: now,
             silence: Silence::Watched,
@@ -185,7 +192,11 @@ impl Leg {
                 let codecs = self.preferred(beside);
                 let (answer, agreed) =
                     sdp::answer(&local, &self.terms(&codecs), &Description::parse(offer)?)?;
-                self.settle(now, agreed);
+                match self.negotiation {
+                    // The call is not answered: another may still answer it.
+                    Negotiation::Early { .. } => self.settle_early(now, agreed),
+                    Negotiation::Offering | Negotiation::Agreed { .. } => self.settle(now, agreed),
+                }
                 answer
             }
             None => {
@@ -208,9 +219,40 @@ impl Leg {
             // Said again, by an asker who does not know whether it was taken.
             Negotiation::Agreed { agreed: present, reoffering: false } if *present == agreed => {}
             Negotiation::Agreed { reoffering: false, .. } => return Err(Error::NoOfferPending(self.id)),
-            Negotiation::Offering | Negotiation::Agreed { .. } => self.settle(now, agreed),
+            // What was said early holds: the stream goes on.
+            Negotiation::Early { agreed: present } if *present == agreed => self.confirm(now),
+            Negotiation::Offering | Negotiation::Early { .. } | Negotiation::Agreed { .. } => {
+                self.settle(now, agreed);
+            }
         }
         Ok(())
+    }
+
+    /// An answer of the party to our first offer that it may still replace.
+    pub fn accept_early(&mut self, now: Monotonic, answer: &[u8]) -> Result<(), Error> {
+        let agreed =
+            sdp::accept_answer(&self.local, &self.terms(&self.codecs), &Description::parse(answer)?)?;
+        match &self.negotiation {
+            // Said again, or by an asker who does not know that the call is answered.
+            Negotiation::Early { agreed: present } if *present == agreed => {}
+            Negotiation::Agreed { agreed: present, .. } if *present == agreed => {}
+            Negotiation::Agreed { .. } => return Err(Error::NoOfferPending(self.id)),
+            Negotiation::Offering | Negotiation::Early { .. } => self.settle_early(now, agreed),
+        }
+        Ok(())
+    }
+
+    /// What was said early holds from now on: the call is answered.
+    pub fn confirm(&mut self, now: Monotonic) {
+        if let Negotiation::Early { agreed } = &self.negotiation {
+            self.negotiation = Negotiation::Agreed { agreed: agreed.clone(), reoffering: false };
+        }
+        self.watch(now);
+    }
+
+    /// Watches for silence from now on.
+    fn watch(&mut self, now: Monotonic) {
+        (self.heard, self.silence) = (now, Silence::Watched);
     }
 
     /// Our codecs, with this one first if it is one of them.
@@ -235,7 +277,7 @@ impl Leg {
     pub fn agreed(&self) -> Option<&Agreed> {
         match &self.negotiation {
             Negotiation::Offering => None,
-            Negotiation::Agreed { agreed, .. } => Some(agreed),
+            Negotiation::Early { agreed } | Negotiation::Agreed { agreed, .. } => Some(agreed),
         }
     }
 
@@ -380,6 +422,7 @@ impl Leg {
         prompts: &BTreeMap<String, Prompt>,
         outbox: &mut Outbox,
     ) {
+        self.pauses(now);
         self.say(now, prompts, outbox);
         if let Some(press) = self.keypad.tick(now) {
             outbox.event(Event::Digit { leg: self.id, digit: press.digit, held: press.held });
@@ -443,10 +486,14 @@ impl Leg {
         }
     }
 
+    fn settle_early(&mut self, now: Monotonic, agreed: Agreed) {
+        self.settle(now, agreed.clone());
+        self.negotiation = Negotiation::Early { agreed };
+    }
+
     fn settle(&mut self, now: Monotonic, agreed: Agreed) {
         self.lock.announce(agreed.remote);
-        self.heard = now;
-        self.silence = Silence::Watched;
+        self.watch(now);
         self.reports.start(now);
         self.protect(&agreed);
         self.negotiation = Negotiation::Agreed { agreed, reoffering: false };

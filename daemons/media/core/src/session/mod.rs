@@ -6,6 +6,7 @@
 //! clock), so a snapshot may be a second old.
 
 mod dialling;
+mod early;
 mod input;
 mod leg;
 mod listening;
@@ -17,6 +18,7 @@ mod report;
 mod tap;
 mod transcoder;
 
+pub use early::PAUSE;
 pub use input::{Input, Limits, Opening};
 pub use leg::Dropped;
 pub use outbox::Port;
@@ -92,6 +94,7 @@ impl Core {
                 self.outbox.event(Event::Accepted { leg });
                 Ok(())
             }
+            Input::Early { leg, answer, to } => self.early(now, leg, answer, to),
             Input::Play(leg, play) => {
                 if !(1..=PROMPTS).contains(&play.prompts.len()) {
                     return Err(Error::PromptCount(play.prompts.len()));
@@ -108,7 +111,7 @@ impl Core {
                 state.stop(Extent::Part, &mut self.outbox);
                 Ok(())
             }
-            Input::Bridge(leg, with) => self.bridge(leg, with),
+            Input::Bridge(leg, with) => self.bridge(now, leg, with),
             Input::Part(leg) => {
                 self.leg(leg)?;
                 self.part(leg);
@@ -211,7 +214,7 @@ impl Core {
         self.legs.get(&leg)?.agreed().map(|agreed| agreed.codec)
     }
 
-    fn bridge(&mut self, leg: LegId, with: LegId) -> Result<(), Error> {
+    fn bridge(&mut self, now: Monotonic, leg: LegId, with: LegId) -> Result<(), Error> {
         if leg == with {
             return Err(Error::SameLeg(leg));
         }
@@ -221,6 +224,7 @@ impl Core {
         for (one, other) in [(leg, with), (with, leg)] {
             self.part(one);
             if let Some(state) = self.legs.get_mut(&one) {
+                state.confirm(now);
                 state.stop(Extent::Part, &mut self.outbox);
                 state.bridge = Some((other, self.bridges));
             }
@@ -231,10 +235,13 @@ impl Core {
     /// Parts a leg from another than the bridge just made.
     fn part(&mut self, leg: LegId) {
         let bridge = self.legs.get_mut(&leg).and_then(|state| state.bridge.take());
-        let Some((with, number)) = bridge else { return };
-        if let Some(other) = self.legs.get_mut(&with).filter(|o| o.bridge == Some((leg, number))) {
-            other.bridge = None;
+        if let Some((with, number)) = bridge
+            && let Some(other) = self.legs.get_mut(&with)
+        {
+            other.bridge.take_if(|bridge| *bridge == (leg, number));
+            other.early.take_if(|early| early.is_by(number));
         }
+        self.unhear(leg);
     }
 
     fn untap(&mut self, now: Monotonic, leg: LegId) {
@@ -298,6 +305,9 @@ impl Core {
         if let Some((with, number)) = bridge
             && let Some(peer) = self.legs.get_mut(&with)
         {
+            if matches!(coding, Some(Coding::Speech(_))) {
+                peer.flows(now, number);
+            }
             keys.pass(peer);
             peer.relay(now, number, &heard, &mut self.outbox);
         }

@@ -110,12 +110,12 @@ impl Leg {
     /// What the house has to say at this moment.
     pub fn say(&mut self, now: Monotonic, prompts: &BTreeMap<String, Prompt>, outbox: &mut Outbox) {
         self.leap();
-        if self.player.is_some() {
+        if self.player.is_some() && !self.gives_way() {
             self.speak(now, prompts, outbox);
         } else if self.dialling.sounds() {
             self.dial(now, outbox);
         } else if self.transcoder.is_some() {
-            if self.bridge.is_none() {
+            if self.bridge.is_none() && self.early.is_none() {
                 self.transcoder = None;
             }
             self.transcode(now, outbox);
@@ -142,7 +142,7 @@ impl Leg {
 
     /// How the peer's packet goes to the party; `None` where it does not.
     fn way(&self, heard: &Heard<'_>) -> Option<Way> {
-        let quiet = self.player.is_none() && !self.dialling.sounds();
+        let quiet = (self.player.is_none() || self.gives_way()) && !self.dialling.sounds();
         let agreed = self.agreed().filter(|agreed| agreed.direction.sends() && quiet)?;
         let to = self.destination()?;
         match heard.coding? {
@@ -172,7 +172,9 @@ impl Leg {
             // A prompt that is there no more after a restart.
             return self.stop(Extent::Part, outbox);
         };
-        let Negotiation::Agreed { agreed, .. } = &self.negotiation else { return };
+        let (Negotiation::Early { agreed } | Negotiation::Agreed { agreed, .. }) = &self.negotiation else {
+            return;
+        };
         let (codec, time) = (agreed.codec, agreed.packet_time);
         let law = codec.law().unwrap_or(Law::A);
         while let Some(player) = &mut self.player {
@@ -304,10 +306,7 @@ impl Leg {
 
     /// Seals what was begun last, where that is agreed. `false`: it must not be sent, and is gone.
     fn seal(&mut self, outbox: &mut Outbox, seal: fn(&mut Outbound, &mut Vec<u8>, usize) -> bool) -> bool {
-        let suite = match &self.negotiation {
-            Negotiation::Agreed { agreed, .. } => agreed.protection.map(|protection| protection.suite),
-            Negotiation::Offering => None,
-        };
+        let suite = self.agreed().and_then(|agreed| agreed.protection).map(|protection| protection.suite);
         let Some(suite) = suite else { return true };
         let outbound = self.outbound.iter_mut().find(|outbound| outbound.suite() == suite);
         outbox.transform(|datagram, start| outbound.is_some_and(|outbound| seal(outbound, datagram, start)))

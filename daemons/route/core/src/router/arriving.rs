@@ -149,6 +149,9 @@ impl Router {
             self.sound(MediaCommand::Close { leg: id });
         } else if leg.negotiation == Negotiation::Changing {
             leg.negotiation = Negotiation::Settled;
+            if let Some(early) = &mut leg.early {
+                early.clone_from(&description);
+            }
             self.signal(SignallingCommand::Change { leg: id, description: Some(description) });
         }
     }
@@ -195,9 +198,13 @@ impl Router {
     pub(super) fn changing(&mut self, call: &mut Call, id: LegId, offer: SessionDescription) {
         let memo = memo::part_of(call.id);
         let Some(leg) = call.leg(id) else { return };
-        if leg.sound == Sound::Open && leg.line == Line::Established && self.media == Link::Attached {
+        // Also before an answer: an UPDATE in an early dialog (RFC 3311 §5.1), once there is something to change.
+        let early = leg.line == Line::Ringing && (leg.early.is_some() || leg.said_early.is_some());
+        let stands = leg.line == Line::Established || early;
+        if leg.sound == Sound::Open && stands && self.media == Link::Attached {
             leg.negotiation = Negotiation::Changing;
             leg.answer = None;
+            leg.said_early = None;
             self.sound(MediaCommand::Open { leg: id, offer: Some(offer), memo, beside: None });
         } else if !leg.line_over() {
             self.signal(SignallingCommand::Change { leg: id, description: None });

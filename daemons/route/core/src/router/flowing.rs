@@ -219,6 +219,7 @@ impl Router {
                 if let Some(talk) = reach.instead {
                     self.comfort(call, talk.queue.as_ref());
                 }
+                self.hear_early_again(call);
             }
             Stage::Talking(talk) if talk.hold == Hold::Held => self.comfort(call, talk.queue.as_ref()),
             Stage::Arriving(_) | Stage::Talking(_) | Stage::Ending { .. } => {}

@@ -184,8 +184,9 @@ impl Router {
         queue.map_or(Duration::from_secs(15), |queue| queue.ring.duration())
     }
 
-    pub(super) fn rings(&mut self, call: &mut Call, id: LegId) {
-        self.reach_rings(call, id);
+    /// The called side rings. What an agent's phone says early nobody hears: the caller has its music.
+    pub(super) fn rings(&mut self, call: &mut Call, id: LegId, early: Option<SessionDescription>) {
+        self.reach_rings(call, id, early);
         let ring = self.ring(&call.stage);
         if let Stage::Offering(_, offer) = &mut call.stage
             && offer.leg == id

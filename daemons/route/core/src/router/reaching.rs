@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The caller of a transfer hears the queue's music meanwhile; the caller of a call from a phone hears that
-//! it rings, and is answered when the other is.
+//! it rings, and is answered when the other is. Both hear what the other side says early ([`super::early`]).
 
 use super::{
     MEDIA, Router, SIGN, consent,
@@ -190,21 +190,30 @@ impl Router {
         true
     }
 
-    pub(super) fn reach_rings(&mut self, call: &mut Call, id: LegId) {
+    pub(super) fn reach_rings(&mut self, call: &mut Call, id: LegId, early: Option<SessionDescription>) {
         let until = self.now.monotonic.plus(PATIENCE);
         let Stage::Reaching(reach) = &mut call.stage else { return };
-        if reach.leg != id || reach.step != OfferStep::Dialling {
+        if reach.leg != id || !matches!(reach.step, OfferStep::Dialling | OfferStep::Ringing) {
             return;
         }
-        (reach.step, reach.until) = (OfferStep::Ringing, until);
-        match reach.instead.as_ref().map(|talk| talk.leg) {
-            Some(leg) => self.tell(leg, TransferProgress::Ringing),
-            None if call.caller.line == Line::Ringing => {
+        let first = reach.step == OfferStep::Dialling;
+        if first {
+            (reach.step, reach.until) = (OfferStep::Ringing, until);
+        }
+        let transferor = reach.instead.as_ref().map(|talk| talk.leg);
+        let sounds = early.is_some() && !call.leg(id).is_some_and(|leg| leg.said_early.is_some());
+        match transferor {
+            Some(leg) if first => self.tell(leg, TransferProgress::Ringing),
+            None if call.caller.line == Line::Ringing && (first || sounds) => {
+                let description = call.caller.early.clone().filter(|_| sounds);
                 let memo = memo::of_call(call);
                 call.remembered.clone_from(&memo.0);
-                self.signal(SignallingCommand::Ring { leg: call.caller.id, memo });
+                self.signal(SignallingCommand::Ring { leg: call.caller.id, description, memo });
             }
-            None => {}
+            Some(_) | None => {}
+        }
+        if let Some(description) = early {
+            self.hear_early(call, id, description);
         }
     }
 

@@ -24,7 +24,7 @@ use settings::record::{OnDiskFull, When};
 use types::{LegId, RecordingId};
 
 impl Router {
-    pub(super) fn answered(&mut self, call: &mut Call, id: LegId, answer: SessionDescription) {
+    pub(super) fn answered(&mut self, call: &mut Call, id: LegId, answer: Option<SessionDescription>) {
         let now = self.now;
         let (step, until) = match &mut call.stage {
             Stage::Offering(_, offer) if offer.leg == id => (&mut offer.step, &mut offer.until),
@@ -34,17 +34,25 @@ impl Router {
         if !matches!(step, OfferStep::Dialling | OfferStep::Ringing) {
             return;
         }
-        *step = OfferStep::Connecting { answer: Some(answer.clone()) };
+        *step = OfferStep::Connecting { answer: answer.clone() };
         *until = now.monotonic.plus(MEDIA);
         if let Some(leg) = call.leg(id) {
             leg.line = Line::Established;
             leg.answered = Some(now.utc);
-            leg.answer = Some(answer.clone());
+            leg.answer.clone_from(&answer);
+            leg.said_early = None;
         }
-        self.sound(MediaCommand::Accept { leg: id, answer });
+        let settled = answer.is_none();
+        if let Some(answer) = answer {
+            self.sound(MediaCommand::Accept { leg: id, answer });
+        }
         // Of a call that came in it has begun with the offer.
         self.begin_recording(call);
         self.join_recording(call, id);
+        if settled {
+            // media has taken what it said early, and knows of nothing else.
+            self.connected(call, id);
+        }
     }
 
     /// media took the agent's answer: they talk.
@@ -213,11 +221,11 @@ impl Router {
     pub(super) fn silent(&mut self, call: &mut Call, id: LegId) {
         let concerned = match &call.stage {
             Stage::Talking(talk) => id == call.caller.id || id == talk.leg,
-            Stage::Playing(_)
-            | Stage::Choosing(_)
-            | Stage::Waiting(_)
-            | Stage::Offering(..)
-            | Stage::Reaching(_) => id == call.caller.id,
+            Stage::Playing(_) | Stage::Choosing(_) | Stage::Waiting(_) | Stage::Offering(..) => {
+                id == call.caller.id
+            }
+            // A phone that waits for an answer need not say anything.
+            Stage::Reaching(_) => id == call.caller.id && call.caller.line == Line::Established,
             Stage::Arriving(_) | Stage::Ending { .. } => false,
         };
         if concerned {

@@ -148,6 +148,7 @@ impl Router {
                 let queue = talk.queue.clone();
                 self.comfort(call, queue.as_ref());
                 call.stage = Stage::Reaching(Reach { instead: Some(talk), ..reach });
+                self.hear_early_again(call);
                 Ok(())
             }
             _ => Err((Cause::TemporaryFailure, "the other conversation has not begun")),

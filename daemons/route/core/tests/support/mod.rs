@@ -75,6 +75,8 @@ pub struct SipLeg {
 pub struct SoundLeg {
     pub memo: Memo,
     pub bridged: Option<LegId>,
+    /// Whom it hears early, and by which answer.
+    pub hears: Option<(LegId, SessionDescription)>,
     pub playing: Option<(u32, Vec<String>)>,
     pub tapped: Option<(RecordingId, u8)>,
 }
@@ -106,6 +108,10 @@ pub struct World {
     pub hung_up: Vec<(LegId, Cause)>,
     /// How transfers went, as who asked for them was told.
     pub told: Vec<(LegId, TransferProgress)>,
+    /// That it rings, as callers were told, with what they hear.
+    pub rung: Vec<(LegId, Option<SessionDescription>)>,
+    /// Answers to changes.
+    pub changed: Vec<(LegId, Option<SessionDescription>)>,
     pub commands: Vec<String>,
     /// Whether what was kept of flows is gone when route begins anew.
     pub flows_are_lost: bool,
@@ -154,6 +160,8 @@ impl World {
             parties: Vec::new(),
             hung_up: Vec::new(),
             told: Vec::new(),
+            rung: Vec::new(),
+            changed: Vec::new(),
             commands: Vec::new(),
             flows_are_lost: false,
             legs: 0,
@@ -249,10 +257,9 @@ impl World {
                 self.over(leg, cause, EndedBy::House);
             }
             SignallingCommand::Transfer { leg, progress } => self.told.push((leg, progress)),
-            SignallingCommand::Attached {}
-            | SignallingCommand::Capture(_)
-            | SignallingCommand::Ring { .. }
-            | SignallingCommand::Change { .. } => {}
+            SignallingCommand::Ring { leg, description, .. } => self.rung.push((leg, description)),
+            SignallingCommand::Change { leg, description } => self.changed.push((leg, description)),
+            SignallingCommand::Attached {} | SignallingCommand::Capture(_) => {}
         }
     }
 
@@ -278,6 +285,11 @@ impl World {
                     side.playing = None;
                 }
             }
+            MediaCommand::Early { leg, answer, to } if self.media.contains_key(&leg) => {
+                if let Some(side) = self.media.get_mut(&to) {
+                    side.hears = Some((leg, answer));
+                }
+            }
             MediaCommand::Bridge { leg, with } => {
                 for (one, other) in [(leg, with), (with, leg)] {
                     let before = self.media.get_mut(&one).and_then(|side| side.bridged.take());
@@ -287,7 +299,7 @@ impl World {
                     }
                     if let Some(side) = self.media.get_mut(&one) {
                         side.bridged = Some(other);
-                        side.playing = None;
+                        (side.playing, side.hears) = (None, None);
                     }
                 }
             }
@@ -308,6 +320,9 @@ impl World {
                 }
             }
             MediaCommand::Close { leg } if self.media.remove(&leg).is_some() => {
+                for side in self.media.values_mut() {
+                    side.hears.take_if(|(heard, _)| *heard == leg);
+                }
                 let quality = Quality { received: 50, ..Quality::default() };
                 self.from_media.push_back(MediaEvent::Closed { leg, quality });
             }
@@ -565,7 +580,7 @@ impl World {
     pub fn answer(&mut self) -> LegId {
         let leg = *self.dialled.last().unwrap();
         self.sip.get_mut(&leg).unwrap().state = LegState::Established;
-        self.from_sip.push_back(SignallingEvent::Answered { leg, description: sdp("phone") });
+        self.from_sip.push_back(SignallingEvent::Answered { leg, description: Some(sdp("phone")) });
         self.settle();
         leg
     }

@@ -84,6 +84,22 @@ impl Dialog {
         })
     }
 
+    /// The dialog that the peer's 2xx confirms goes on where it was as an early one (§13.2.2.4): its numbers.
+    pub fn succeed(&mut self, early: &Self) {
+        self.local_number = self.local_number.max(early.local_number);
+        self.remote_number = early.remote_number;
+    }
+
+    /// The number of our last request.
+    pub fn number(&self) -> u32 {
+        self.local_number
+    }
+
+    /// The peer's tag.
+    pub fn remote_tag(&self) -> &[u8] {
+        self.remote.tag().unwrap_or_default()
+    }
+
     /// Our tag, which no other dialog of ours has.
     pub fn local_tag(&self) -> &[u8] {
         self.local.tag().unwrap_or_default()

@@ -66,6 +66,8 @@ names! {
     Replaces = "Replaces";
     SessionExpires = "Session-Expires" / "x";
     MinSe = "Min-SE";
+    RSeq = "RSeq";
+    RAck = "RAck";
     AssertedIdentity = "P-Asserted-Identity";
     Privacy = "Privacy";
     Date = "Date";

@@ -11,6 +11,7 @@ mod grammar;
 mod header;
 mod method;
 mod parse;
+mod reliability;
 mod text;
 mod uri;
 mod via;
@@ -26,6 +27,7 @@ pub use header::{Contacts, Headers, Name};
 pub use method::Method;
 pub(crate) use parse::MAX_LINE;
 pub use parse::{Fault, MAX_MESSAGE, Malformed, parse};
+pub use reliability::{RAck, RSeq};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 pub use text::decode;
@@ -125,6 +127,7 @@ impl Status {
             405 => "Method Not Allowed",
             406 => "Not Acceptable",
             408 => "Request Timeout",
+            410 => "Gone",
             415 => "Unsupported Media Type",
             416 => "Unsupported URI Scheme",
             420 => "Bad Extension",

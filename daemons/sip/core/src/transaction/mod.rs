@@ -185,6 +185,17 @@ impl Transactions {
         self.settle(id, actions);
     }
 
+    /// Sends the last provisional response of a server transaction once more (RFC 3262 §3).
+    pub fn repeat(&mut self, id: TransactionId) {
+        let mut actions = Vec::new();
+        if let Some(Machine::InviteServer(machine)) =
+            self.live.get(&id).map(|transaction| &transaction.machine)
+        {
+            machine.repeat(&mut actions);
+        }
+        self.settle(id, actions);
+    }
+
     /// Notes to which leg a transaction belongs.
     pub fn belongs(&mut self, id: TransactionId, leg: LegId) {
         if let Some(transaction) = self.live.get_mut(&id) {

@@ -53,7 +53,7 @@ impl InviteServer {
     }
 
     /// The INVITE came once more.
-    pub fn repeat(&mut self, actions: &mut Vec<Action>) {
+    pub fn repeat(&self, actions: &mut Vec<Action>) {
         match &self.state {
             InviteState::Proceeding { last: Some(last) } | InviteState::Completed { last, .. } => {
                 actions.push(Action::Send(last.clone()));

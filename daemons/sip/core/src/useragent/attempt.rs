@@ -14,6 +14,7 @@ use crate::{
     digest::{Challenge, Protected},
     flow::Protocol,
     message::{Method, Name, NameAddr, Request, Response, Uri},
+    registrar::Binding,
     settings::Trunk,
     transaction::TransactionId,
 };
@@ -34,22 +35,34 @@ const PROOFS: u32 = 2;
 pub(super) struct Way {
     pub(super) uri: Uri,
     pub(super) flow: Flow,
+    pub(super) told: Told,
+}
+
+/// Who told us of a way.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Told {
+    /// The settings, or a phone that registered.
+    House,
+    /// A response that sends us elsewhere (RFC 3261 §8.1.3.4).
+    Redirection,
 }
 
 /// What is left to be tried.
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub(super) struct Attempt {
-    rest: VecDeque<Way>,
+    pub(super) rest: VecDeque<Way>,
     /// Until when the present way may be silent; `None` once it has answered, and for the last one.
     pub(super) patience: Option<Monotonic>,
     proofs: u32,
     /// How long the last one may be silent, where route has yet another trunk.
     silence: Option<Duration>,
+    /// Where we were sent so far.
+    pub(super) redirections: Vec<Uri>,
 }
 
 impl Attempt {
     pub(super) fn begin(now: Monotonic, rest: VecDeque<Way>, silence: Option<Duration>) -> Self {
-        let mut attempt = Self { rest, patience: None, proofs: 0, silence };
+        let mut attempt = Self { rest, patience: None, proofs: 0, silence, redirections: Vec::new() };
         attempt.patience = attempt.until(now);
         attempt
     }
@@ -69,7 +82,8 @@ impl Core {
         match &call.over {
             Endpoint::Phone(extension) => {
                 let binding = self.registrar.binding(extension);
-                binding.map(|b| Way { uri: b.contact.clone(), flow: b.flow }).into_iter().collect()
+                let way = |b: &Binding| Way { uri: b.contact.clone(), flow: b.flow, told: Told::House };
+                binding.map(way).into_iter().collect()
             }
             Endpoint::Trunk(id) => {
                 let trunk = self.settings.trunks.iter().find(|trunk| trunk.id == *id);
@@ -81,7 +95,7 @@ impl Core {
                         Some(account) => uri.named(&account.domain),
                         None => uri,
                     };
-                    Some(Way { uri, flow })
+                    Some(Way { uri, flow, told: Told::House })
                 };
                 standing.candidates().filter_map(way).collect()
             }
@@ -170,14 +184,24 @@ impl Core {
         response: &Response,
     ) {
         let status = response.status;
+        let home =
+            self.transactions.sent(transaction).is_none_or(|(_, flow)| self.is_place_of(&leg.over, flow));
         if matches!(status.0, 401 | 407)
             && let State::Dialing(dialing) = &mut leg.state
+            && (home || dialing.attempt.redirections.is_empty())
             && dialing.attempt.proofs < PROOFS
             && let Some(again) = self.proved_again(now, transaction, Some(id), response)
         {
             dialing.transaction = again;
             dialing.attempt.proofs += 1;
+            self.forget_early(now, &mut dialing.early);
             return self.legs.put(id, leg);
+        }
+        if matches!(status.0, 301 | 302 | 305) {
+            match self.redirected(now, id, leg, response) {
+                None => return,
+                Some(back) => leg = back,
+            }
         }
         // RFC 3263 §4.3: this server cannot, another may.
         if matches!(status.0, 408 | 503 | 504) {
@@ -188,6 +212,9 @@ impl Core {
             }
         }
         let cause = cause::of_refusal(status, &response.head.headers);
+        if let State::Dialing(dialing) = &mut leg.state {
+            self.forget_early(now, &mut dialing.early);
+        }
         self.ended(now, id, leg.kept, cause, EndedBy::Peer);
     }
 
@@ -203,7 +230,7 @@ impl Core {
                     self.ended(now, id, leg.kept, Cause::NetworkOutOfOrder, EndedBy::Failure);
                 }
             }
-            State::Cancelling { .. } => {}
+            State::Cancelling { transaction: invite, .. } if *invite == transaction => {}
             _ => self.legs.put(id, leg),
         }
     }
@@ -250,7 +277,7 @@ impl Core {
     }
 
     /// Tries the next way; gives the leg back where there is none.
-    fn next_way(&mut self, now: Monotonic, id: LegId, mut leg: Leg) -> Option<Leg> {
+    pub(super) fn next_way(&mut self, now: Monotonic, id: LegId, mut leg: Leg) -> Option<Leg> {
         let State::Dialing(dialing) = &mut leg.state else { return Some(leg) };
         if mutant::mutant("sip-no-fail-over") {
             return Some(leg);
@@ -262,7 +289,14 @@ impl Core {
         request.head.headers.push(Name::Contact, self.contact(way.flow));
         request.head.headers.remove(&Name::Authorization);
         request.head.headers.remove(&Name::ProxyAuthorization);
-        request.head.to = NameAddr::new(way.uri.clone());
+        match way.told {
+            Told::House => request.head.to = NameAddr::new(way.uri.clone()),
+            // Another request to whoever it may be, of the same call: To stays (RFC 3261 §8.1.3.4).
+            Told::Redirection => {
+                request.head.cseq.number = request.head.cseq.number.saturating_add(1);
+                request.head.headers.remove(&Name::Route);
+            }
+        }
         request.uri = way.uri;
         let Some(transaction) = self.transactions.request(now, request, way.flow, Some(id)) else {
             self.counters.no_room += 1;
@@ -270,8 +304,12 @@ impl Core {
         };
         self.transactions.abandon(dialing.transaction);
         dialing.transaction = transaction;
+        self.forget_early(now, &mut dialing.early);
         dialing.attempt.patience = dialing.attempt.until(now);
-        self.counters.failed_over += 1;
+        match way.told {
+            Told::House => self.counters.failed_over += 1,
+            Told::Redirection => self.counters.redirected += 1,
+        }
         self.legs.put(id, leg);
         None
     }
@@ -286,7 +324,7 @@ impl Core {
         }
     }
 
-    fn trunk_of(&self, over: &Endpoint) -> Option<&Trunk> {
+    pub(super) fn trunk_of(&self, over: &Endpoint) -> Option<&Trunk> {
         match over {
             Endpoint::Trunk(id) => self.settings.trunks.iter().find(|trunk| trunk.id == *id),
             Endpoint::Phone(_) => None,

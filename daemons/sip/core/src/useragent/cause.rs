@@ -4,13 +4,14 @@ use crate::message::{Headers, Name, Status, number};
 use route_api::Cause;
 
 /// Every cause, for finding one by its number.
-const CAUSES: [Cause; 14] = [
+const CAUSES: [Cause; 15] = [
     Cause::UnallocatedNumber,
     Cause::NormalClearing,
     Cause::UserBusy,
     Cause::NoUserResponding,
     Cause::NoAnswer,
     Cause::CallRejected,
+    Cause::RedirectionToNewDestination,
     Cause::DestinationOutOfOrder,
     Cause::NormalUnspecified,
     Cause::NoCircuitAvailable,
@@ -28,6 +29,7 @@ pub(super) const fn status(cause: Cause) -> Status {
         Cause::UserBusy => 486,
         Cause::NoUserResponding => 408,
         Cause::CallRejected => 403,
+        Cause::RedirectionToNewDestination => 410,
         Cause::DestinationOutOfOrder => 502,
         Cause::NoCircuitAvailable | Cause::NetworkOutOfOrder | Cause::TemporaryFailure => 503,
         Cause::BearerCapabilityNotImplemented => 488,
@@ -40,7 +42,8 @@ pub(super) const fn status(cause: Cause) -> Status {
 /// The cause of a refusal: what its Reason says, else what its status means.
 pub(super) fn of_refusal(status: Status, headers: &Headers) -> Cause {
     of_reason(headers).unwrap_or(match status.0 {
-        401..=403 | 603 => Cause::CallRejected,
+        300..=399 => Cause::RedirectionToNewDestination,
+        401..=403 | 407 | 603 => Cause::CallRejected,
         404 | 410 | 484 | 485 | 604 => Cause::UnallocatedNumber,
         408 | 504 => Cause::RecoveryOnTimerExpiry,
         480 => Cause::NoUserResponding,

@@ -2,6 +2,7 @@
 
 use super::cause;
 use super::leg::{Established, Kept, Leg, Offer, Offered, RING_LIMIT, State, Success};
+use super::reliable::Reliable;
 use super::{ALLOW, SDP, identity, session_timer};
 use crate::{
     Core, Flow, Presence,
@@ -42,10 +43,9 @@ impl Core {
         }
         let reach = reach(&over);
         let local_tag = self.random.tag();
-        // The dialog is made when we answer; that it can be made is found out while refusing is still easy.
-        if Dialog::uas(&request, &local_tag, source, reach).is_err() {
+        let Ok(dialog) = Dialog::uas(&request, &local_tag, source, reach) else {
             return self.answer(now, id, &request, 400);
-        }
+        };
         if self.legs.len() >= self.settings.bounds.legs || self.presence() == Presence::Absent {
             self.counters.no_room += 1;
             let response = request.respond(Status(503)).with(Name::RetryAfter, "10").tagged(&local_tag);
@@ -70,35 +70,41 @@ impl Core {
         self.event(offer.event(leg));
         let kept = Kept { memo: Memo::default(), offer: Some(Box::new(offer)) };
         let until = now.plus(RING_LIMIT);
-        let offered = Offered { transaction: id, invite: request, flow: source, local_tag, until };
+        let offered = Offered {
+            transaction: id,
+            invite: request,
+            flow: source,
+            local_tag,
+            until,
+            dialog,
+            reliable: Reliable::default(),
+            change: None,
+            answer: None,
+        };
         self.legs.put(leg, Leg { over, kept, state: State::Offered(Box::new(offered)) });
     }
 
-    /// 180: route rings the called side.
-    pub(super) fn ring(&mut self, now: Monotonic, id: LegId) {
-        let Some(Leg { state: State::Offered(offered), .. }) = self.legs.get(id) else { return };
-        let offered = offered.clone();
-        let response = self.dialog_making(&offered, Status(180));
-        self.respond(now, offered.transaction, &response);
-    }
-
-    /// 200 with our description, repeated until its ACK comes.
+    /// 200 with our description, repeated until its ACK comes. It waits for the PRACK of what was said before.
     pub(super) fn answer_offer(&mut self, now: Monotonic, id: LegId, description: SessionDescription) {
         let Some(leg) = self.legs.take(id) else { return };
-        let State::Offered(offered) = leg.state else { return self.legs.put(id, leg) };
-        let Offered { transaction, invite, flow, local_tag, .. } = &*offered;
-        let Ok(dialog) = Dialog::uas(invite, local_tag, *flow, reach(&leg.over)) else {
-            // Cannot be: the INVITE was refused with 400 if no dialog could be made of it.
-            self.refuse_offer(now, &offered, Cause::Interworking);
-            return self.ended(now, id, leg.kept, Cause::Interworking, EndedBy::Failure);
-        };
-        let mut response = self.dialog_making(&offered, Status(200)).with(Name::ContentType, SDP);
+        let State::Offered(mut offered) = leg.state else { return self.legs.put(id, leg) };
+        if offered.reliable.waits() && !mutant::mutant("sip-answer-before-prack") {
+            offered.answer = Some(description);
+            return self.legs.put(id, Leg { state: State::Offered(offered), ..leg });
+        }
+        let Offered { transaction, invite, flow, .. } = &*offered;
+        let mut response = self.dialog_making(&offered, Status(200));
         let (timer, fields) = session_timer::agree(now, invite, None).unwrap_or_default();
         response = response.with_all(&fields);
-        response.body = description.0.clone().into_bytes();
+        // RFC 3261 §13.2.1: an answer that has been acknowledged is not given again.
+        if !offered.reliable.is_described() {
+            response = response.with(Name::ContentType, SDP);
+            response.body = description.0.clone().into_bytes();
+        }
         self.respond(now, *transaction, &response);
         let success = Some(self.success(now, invite, *flow, &response, true));
-        let state = Established { success, timer, ..Established::new(dialog, description) };
+        let Offered { dialog, change, .. } = *offered;
+        let state = Established { success, timer, change, ..Established::new(dialog, description) };
         self.legs.put(id, Leg { state: State::Established(Box::new(state)), ..leg });
     }
 
@@ -111,6 +117,7 @@ impl Core {
             response = response.with(Name::RetryAfter, RETRY_AFTER);
         }
         self.respond(now, offered.transaction, &response);
+        self.give_up_asked(now, offered.change.clone(), None);
     }
 
     /// CANCEL (§9.2): 200 to it, 487 to its INVITE, where that has no final response yet.
@@ -125,6 +132,7 @@ impl Core {
             State::Offered(offered) => {
                 let response = offered.invite.respond(Status(487)).tagged(&offered.local_tag);
                 self.respond(now, offered.transaction, &response);
+                self.give_up_asked(now, offered.change, None);
                 let cause = cause::of_reason(&cancel.head.headers).unwrap_or(Cause::NormalUnspecified);
                 self.ended(now, id, leg.kept, cause, EndedBy::Peer);
             }
@@ -176,7 +184,7 @@ impl Core {
     }
 
     /// A response that makes a dialog: our tag, our Contact, the peer's Record-Route (§12.1.1).
-    fn dialog_making(&self, offered: &Offered, status: Status) -> Response {
+    pub(super) fn dialog_making(&self, offered: &Offered, status: Status) -> Response {
         let mut response = offered.invite.respond(status).tagged(&offered.local_tag);
         for route in offered.invite.head.headers.all(&Name::RecordRoute) {
             response = response.with(Name::RecordRoute, route);

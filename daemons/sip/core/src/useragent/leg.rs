@@ -14,7 +14,13 @@
 //!
 //! Route has had its `Ended` when a leg is Leaving or Cancelling: what is left is good manners to the peer.
 
-use super::{attempt::Attempt, session_timer::SessionTimer, transfer::Transfer};
+use super::{
+    attempt::Attempt,
+    early::{EarlyDialogs, Forks},
+    reliable::Reliable,
+    session_timer::SessionTimer,
+    transfer::Transfer,
+};
 use crate::{
     Flow,
     dialog::Dialog,
@@ -66,7 +72,7 @@ pub(super) enum State {
     Offered(Box<Offered>),
     Dialing(Dialing),
     Established(Box<Established>),
-    Cancelling { transaction: TransactionId, reason: Vec<u8>, sent: bool, until: Monotonic },
+    Cancelling { transaction: TransactionId, reason: Vec<u8>, sent: bool, until: Monotonic, forks: Forks },
     Leaving { dialog: Box<Dialog>, reason: Vec<u8>, success: Success },
 }
 
@@ -78,6 +84,14 @@ pub(super) struct Offered {
     pub(super) flow: Flow,
     pub(super) local_tag: Vec<u8>,
     pub(super) until: Monotonic,
+    /// Early, until our final response.
+    pub(super) dialog: Dialog,
+    /// What we say before that response and the peer acknowledges.
+    pub(super) reliable: Reliable,
+    /// The peer's new offer, while route thinks.
+    pub(super) change: Option<Change>,
+    /// Our answer, while a PRACK is missing (RFC 3262 §3).
+    pub(super) answer: Option<SessionDescription>,
 }
 
 /// Our INVITE waits for a final response.
@@ -87,6 +101,8 @@ pub(super) struct Dialing {
     pub(super) description: SessionDescription,
     pub(super) rung: bool,
     pub(super) until: Monotonic,
+    /// Of everybody who has said something.
+    pub(super) early: EarlyDialogs,
     /// What to try where this way fails.
     pub(super) attempt: Attempt,
 }
@@ -105,6 +121,8 @@ pub(super) struct Established {
     pub(super) timer: Option<SessionTimer>,
     /// What the peer wants to be replaced by.
     pub(super) transfer: Option<Transfer>,
+    /// Who else rang.
+    pub(super) forks: Forks,
 }
 
 /// A 2xx that is repeated until its ACK comes (RFC 3261 §13.3.1.4).
@@ -132,7 +150,8 @@ pub(super) struct Change {
 impl Established {
     /// Where nothing is open.
     pub(super) fn new(dialog: Dialog, description: SessionDescription) -> Self {
-        Self { dialog, description, success: None, change: None, timer: None, transfer: None }
+        let forks = Forks::default();
+        Self { dialog, description, success: None, change: None, timer: None, transfer: None, forks }
     }
 }
 
@@ -187,7 +206,8 @@ impl Leg {
             State::Offered(offered) => Some(&offered.local_tag),
             State::Established(established) => Some(established.dialog.local_tag()),
             State::Leaving { dialog, .. } => Some(dialog.local_tag()),
-            State::Dialing(_) | State::Cancelling { .. } => None,
+            State::Dialing(dialing) => dialing.early.local_tag(),
+            State::Cancelling { .. } => None,
         }
     }
 
@@ -204,9 +224,13 @@ impl Leg {
     /// When the leg has something to do by itself.
     pub(super) fn deadline(&self) -> Option<Monotonic> {
         match &self.state {
-            State::Offered(offered) => Some(offered.until),
-            State::Dialing(Dialing { until, attempt, .. }) => {
-                Some(attempt.patience.map_or(*until, |patience| patience.min(*until)))
+            State::Offered(offered) => {
+                let change = offered.change.as_ref().map(|change| change.until);
+                let own = [Some(offered.until), change, offered.reliable.deadline()];
+                own.into_iter().flatten().min()
+            }
+            State::Dialing(Dialing { until, attempt, early, .. }) => {
+                [Some(*until), attempt.patience, early.deadline()].into_iter().flatten().min()
             }
             State::Cancelling { until, .. } => Some(*until),
             State::Established(established) => {

@@ -62,7 +62,8 @@ impl Legs {
             }
             State::Established(established) => established.dialog.is_of(request),
             State::Leaving { dialog, .. } => dialog.is_of(request),
-            State::Dialing(_) | State::Cancelling { .. } => false,
+            State::Dialing(dialing) => dialing.early.is_of(request),
+            State::Cancelling { .. } => false,
         };
         same.then_some(id)
     }

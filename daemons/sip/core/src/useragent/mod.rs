@@ -5,6 +5,7 @@
 
 mod attempt;
 mod cause;
+mod early;
 mod ended;
 mod errands;
 mod identity;
@@ -16,6 +17,8 @@ mod outside;
 mod parting;
 mod phones;
 mod prove;
+mod redirect;
+mod reliable;
 mod session_timer;
 mod transfer;
 mod within;
@@ -39,7 +42,9 @@ use transfer::Transfer;
 use types::{LegId, Monotonic};
 
 /// The methods that we take (RFC 3261 §20.5).
-const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE, REFER, REGISTER";
+const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE, PRACK, REFER, REGISTER";
+/// The option tag of reliable provisional responses (RFC 3262 §8).
+const RELIABLE: &[u8] = b"100rel";
 /// The media type of a session description.
 const SDP: &str = "application/sdp";
 
@@ -55,9 +60,9 @@ impl Core {
         match command {
             // Copies are made where datagrams come and go: by the shell.
             SignallingCommand::Attached {} | SignallingCommand::Capture(_) => {}
-            SignallingCommand::Ring { leg, memo } => {
+            SignallingCommand::Ring { leg, description, memo } => {
                 self.remember(leg, memo);
-                self.ring(now, leg);
+                self.ring(now, leg, description);
             }
             SignallingCommand::Answer { leg, description, memo } => {
                 self.remember(leg, memo);
@@ -201,6 +206,17 @@ impl Core {
                 self.refuse_offer(now, &offered, Cause::NoAnswer);
                 return self.ended(now, id, leg.kept, Cause::NoAnswer, EndedBy::Failure);
             }
+            State::Offered(offered) => {
+                if let Some(change) = offered.change.take_if(|change| change.until <= now) {
+                    self.answer(now, change.transaction, &change.request, 488);
+                }
+                if self.repeat_reliably(now, offered) == Patience::Over {
+                    // RFC 3262 §3: no PRACK came.
+                    let offered = offered.clone();
+                    self.refuse_offer(now, &offered, Cause::RecoveryOnTimerExpiry);
+                    return self.ended(now, id, leg.kept, Cause::RecoveryOnTimerExpiry, EndedBy::Failure);
+                }
+            }
             State::Dialing(dialing) if dialing.until <= now => {
                 let dialing = dialing.clone();
                 self.cancel(now, id, leg.over, &dialing, Cause::NoAnswer);
@@ -208,6 +224,11 @@ impl Core {
             }
             State::Dialing(dialing) if dialing.attempt.patience.is_some_and(|patience| patience <= now) => {
                 return self.unheard(now, id, leg);
+            }
+            State::Dialing(dialing) => {
+                if let Some(change) = dialing.early.overdue(now) {
+                    self.answer(now, change.transaction, &change.request, 488);
+                }
             }
             State::Cancelling { until, .. } if *until <= now => return,
             State::Leaving { dialog, reason, success } => {
@@ -237,7 +258,7 @@ impl Core {
                     return self.ended(now, id, leg.kept, Cause::RecoveryOnTimerExpiry, EndedBy::Failure);
                 }
             }
-            State::Offered(_) | State::Dialing(_) | State::Cancelling { .. } => {}
+            State::Cancelling { .. } => {}
         }
         self.legs.put(id, leg);
     }
@@ -294,8 +315,10 @@ impl Core {
         request: &Request,
     ) -> Option<Option<SessionDescription>> {
         let mut required = request.head.headers.tokens(&Name::Require);
-        required.retain(|option| {
-            option != b"timer" || !matches!(request.method, Method::Invite | Method::Update)
+        required.retain(|option| match request.method {
+            Method::Invite => option != b"timer" && option != RELIABLE,
+            Method::Update => option != b"timer",
+            _ => true,
         });
         if !required.is_empty() {
             let list = required.join(&b", "[..]);

@@ -2,9 +2,10 @@
 
 use super::attempt::Attempt;
 use super::cause;
+use super::early::{EarlyDialogs, Forks, Heard, Settled};
 use super::inbound::reach;
 use super::leg::{Dialing, Established, Kept, Leg, RING_LIMIT, State};
-use super::{ALLOW, SDP, session_timer};
+use super::{ALLOW, NoDescription, SDP, session_timer};
 use crate::{
     Core, Flow,
     dialog::Dialog,
@@ -50,7 +51,8 @@ impl Core {
         let until = now.plus(RING_LIMIT);
         let attempt = Attempt::begin(now, ways, call.silence);
         let description = call.description;
-        let state = State::Dialing(Dialing { transaction, description, rung: false, until, attempt });
+        let early = EarlyDialogs::default();
+        let state = State::Dialing(Dialing { transaction, description, rung: false, until, early, attempt });
         self.legs.put(id, Leg { over: call.over, kept, state });
     }
 
@@ -70,6 +72,7 @@ impl Core {
             .with(Name::Allow, ALLOW)
             .with(Name::ContentType, SDP);
         session_timer::ask(&mut headers);
+        headers.push(Name::Supported, super::RELIABLE);
         let head = Head {
             vias: vec![self.via(flow)],
             from: from.tagged(&self.random.tag()),
@@ -98,7 +101,10 @@ impl Core {
             self.send_cancel(now, transaction, &reason);
         }
         let until = now.plus(TIMEOUT);
-        let state = State::Cancelling { transaction, reason, sent: proceeding, until };
+        let mut early = dialing.early.clone();
+        let forks = early.forks();
+        self.forget_early(now, &mut early);
+        let state = State::Cancelling { transaction, reason, sent: proceeding, until, forks };
         self.legs.put(id, Leg { over, kept: Kept::default(), state });
     }
 
@@ -128,7 +134,12 @@ impl Core {
             None => None,
         };
         if response.head.cseq.method != Method::Invite {
-            if let Some((leg_id, leg)) = taken {
+            if let Some((leg_id, mut leg)) = taken {
+                if let State::Dialing(dialing) = &mut leg.state
+                    && self.prack_answered(now, id, leg_id, &mut dialing.early, &response)
+                {
+                    return self.legs.put(leg_id, leg);
+                }
                 self.legs.put(leg_id, leg);
             }
             // A carrier may want a proof with each request: a BYE without one would leave its side talking.
@@ -139,7 +150,7 @@ impl Core {
         }
         let Some((leg_id, leg)) = taken else {
             if response.status.is_success() {
-                self.stray(now, id, &response);
+                self.stray(now, id, &response, &Forks::default());
             } else if response.status.is_provisional() {
                 self.withdraw(now, id);
             }
@@ -156,20 +167,27 @@ impl Core {
                 let leg = Leg { state: State::Dialing(dialing), ..leg };
                 self.refused(now, id, leg_id, leg, &response);
             }
-            State::Cancelling { transaction, reason, sent, until } if response.status.is_provisional() => {
+            State::Cancelling { transaction, reason, sent, until, forks }
+                if response.status.is_provisional() =>
+            {
                 if !sent {
                     self.send_cancel(now, transaction, &reason);
                 }
-                let state = State::Cancelling { transaction, reason, sent: true, until };
+                let state = State::Cancelling { transaction, reason, sent: true, until, forks };
                 self.legs.put(leg_id, Leg { state, ..leg });
             }
             // It answered before our CANCEL came: taken and ended at once.
-            State::Cancelling { .. } if response.status.is_success() => self.stray(now, id, &response),
+            State::Cancelling { forks, .. } if response.status.is_success() => {
+                self.stray(now, id, &response, &forks);
+            }
             State::Cancelling { .. } => {}
             State::Established(established) => {
                 match established.dialog.is_made_by(&response) {
                     true => self.acknowledge(&established.dialog, response.head.cseq.number),
-                    false => self.stray(now, id, &response),
+                    false if response.status.is_success() => {
+                        self.stray(now, id, &response, &established.forks);
+                    }
+                    false => {}
                 }
                 self.legs.put(leg_id, Leg { state: State::Established(established), ..leg });
             }
@@ -180,14 +198,15 @@ impl Core {
     }
 
     fn rings(&mut self, now: Monotonic, id: LegId, mut leg: Leg, response: &Response) {
-        let description = super::description(&response.head.headers, &response.body).ok();
         self.met(now, &leg, None);
         if let State::Dialing(dialing) = &mut leg.state {
             dialing.attempt.patience = None;
-            let first = response.status.0 == 180 && !dialing.rung;
-            if first || description.is_some() {
-                dialing.rung = true;
-                self.event(SignallingEvent::Ringing { leg: id, description });
+            if let Heard::News(description) = self.hear_early(now, id, &leg.over, dialing, response) {
+                let first = response.status.0 == 180 && !dialing.rung;
+                if first || description.is_some() {
+                    dialing.rung = true;
+                    self.event(SignallingEvent::Ringing { leg: id, description });
+                }
             }
         }
         self.legs.put(id, leg);
@@ -199,28 +218,42 @@ impl Core {
         id: LegId,
         over: Endpoint,
         kept: Kept,
-        dialing: Dialing,
+        mut dialing: Dialing,
         response: &Response,
     ) {
         let dialog = self.transactions.invite(dialing.transaction).and_then(|(invite, flow)| {
             Dialog::uac(invite.request(), response, self.live(flow), reach(&over)).ok()
         });
         let Some(mut dialog) = dialog else {
+            self.forget_early(now, &mut dialing.early);
             return self.ended(now, id, kept, Cause::Interworking, EndedBy::Failure);
         };
+        let own = dialing.early.confirm(&mut dialog);
+        let forks = dialing.early.forks();
+        self.forget_early(now, &mut dialing.early);
         self.acknowledge(&dialog, response.head.cseq.number);
-        match super::description(&response.head.headers, &response.body) {
-            Ok(description) => {
-                self.event(SignallingEvent::Answered { leg: id, description });
-                let timer = Some(session_timer::agreed(now, response));
-                let state = Established { timer, ..Established::new(dialog, dialing.description) };
-                self.legs.put(id, Leg { over, kept, state: State::Established(Box::new(state)) });
-            }
-            Err(_) => {
+        let (settled, early, change) = match own {
+            Some(own) => (own.settled(), own.description, own.change),
+            None => (Settled::No, None, None),
+        };
+        let described = super::description(&response.head.headers, &response.body);
+        let description = match (settled, described, early) {
+            // RFC 3261 §13.2.1: what comes after the answer is not looked at.
+            (Settled::Wholly, ..) => None,
+            (Settled::ByAnswer, _, early) => early,
+            (Settled::No, Ok(description), _) => Some(description),
+            // It should have said it again; what it said early is all that it can mean.
+            (Settled::No, Err(NoDescription::Absent), Some(early)) => Some(early),
+            (Settled::No, Err(_), _) => {
+                self.give_up_asked(now, change, None);
                 self.bye(now, &mut dialog, &cause::reason(Cause::Interworking));
-                self.ended(now, id, kept, Cause::Interworking, EndedBy::Failure);
+                return self.ended(now, id, kept, Cause::Interworking, EndedBy::Failure);
             }
-        }
+        };
+        self.event(SignallingEvent::Answered { leg: id, description });
+        let timer = Some(session_timer::agreed(now, response));
+        let state = Established { timer, change, forks, ..Established::new(dialog, dialing.description) };
+        self.legs.put(id, Leg { over, kept, state: State::Established(Box::new(state)) });
     }
 
     /// ACK of a 2xx: by the route set, on no transaction (§13.2.2.4).
@@ -233,11 +266,12 @@ impl Core {
 
     /// A 2xx that no leg waits for: another branch of a fork, or one that crossed our CANCEL or BYE. Taken
     /// and ended, so that no phone stays off the hook.
-    fn stray(&mut self, now: Monotonic, id: TransactionId, response: &Response) {
+    fn stray(&mut self, now: Monotonic, id: TransactionId, response: &Response, forks: &Forks) {
         let dialog = self.transactions.invite(id).and_then(|(invite, flow)| {
             Dialog::uac(invite.request(), response, self.live(flow), crate::dialog::Reach::Source).ok()
         });
         if let Some(mut dialog) = dialog.filter(|_| !mutant::mutant("sip-stray-answer-left")) {
+            forks.bring_up(&mut dialog);
             self.acknowledge(&dialog, response.head.cseq.number);
             self.bye(now, &mut dialog, &cause::reason(Cause::NormalClearing));
         }
@@ -251,8 +285,10 @@ impl Core {
         let Some((id, leg)) = leg.and_then(|leg| Some((leg, self.legs.take(leg)?))) else { return };
         let Some(leg) = self.refresh_unheard(now, transaction, id, leg) else { return };
         match leg.state {
-            State::Dialing(_) => self.ended(now, id, leg.kept, Cause::NoUserResponding, EndedBy::Failure),
-            State::Cancelling { .. } => {}
+            State::Dialing(dialing) if dialing.transaction == transaction => {
+                self.ended(now, id, leg.kept, Cause::NoUserResponding, EndedBy::Failure);
+            }
+            State::Cancelling { transaction: invite, .. } if invite == transaction => {}
             other => self.legs.put(id, Leg { state: other, ..leg }),
         }
     }

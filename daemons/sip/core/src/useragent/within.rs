@@ -41,8 +41,21 @@ impl Core {
                 self.answer(now, id, &request, 200);
                 let response = offered.invite.respond(Status(487)).tagged(&offered.local_tag);
                 self.respond(now, offered.transaction, &response);
+                self.give_up_asked(now, offered.change, None);
                 let cause = cause::of_reason(&request.head.headers).unwrap_or(Cause::NormalUnspecified);
                 self.ended(now, leg_id, leg.kept, cause, EndedBy::Peer);
+            }
+            State::Offered(mut offered) => {
+                self.asked_by_caller(now, id, leg_id, &mut offered, source, request);
+                let answer = if offered.reliable.waits() { None } else { offered.answer.take() };
+                self.legs.put(leg_id, Leg { state: State::Offered(offered), ..leg });
+                if let Some(description) = answer {
+                    self.answer_offer(now, leg_id, description);
+                }
+            }
+            State::Dialing(mut dialing) => {
+                self.asked_by_called(now, id, leg_id, &mut dialing, source, request);
+                self.legs.put(leg_id, Leg { state: State::Dialing(dialing), ..leg });
             }
             State::Leaving { .. } if request.method == Method::Bye => self.answer(now, id, &request, 200),
             other => {
@@ -81,6 +94,8 @@ impl Core {
             Method::Refer => self.referred(now, id, leg, established, request),
             Method::Info => self.informed(now, id, leg, &request),
             Method::Options => self.options(now, id, &request),
+            // Every word that wants one had it before our 2xx.
+            Method::Prack => self.answer(now, id, &request, 481),
             Method::Other(_) => self.unknown(now, id, &request, 501),
             _ => self.unknown(now, id, &request, 405),
         }
@@ -139,16 +154,25 @@ impl Core {
         description: Option<SessionDescription>,
     ) {
         let Some(mut leg) = self.legs.take(id) else { return };
-        if let State::Established(established) = &mut leg.state
-            && let Some(change) = established.change.take()
-        {
-            match description {
-                Some(description) => {
-                    established.description = description.clone();
-                    self.accept(now, established, &change, Some(description));
+        match &mut leg.state {
+            State::Established(established) => {
+                let change = established.change.take();
+                match (change, description) {
+                    (Some(change), Some(description)) => {
+                        established.description = description.clone();
+                        self.accept(now, established, &change, Some(description));
+                    }
+                    (Some(change), None) => self.answer(now, change.transaction, &change.request, 488),
+                    (None, _) => {}
                 }
-                None => self.answer(now, change.transaction, &change.request, 488),
             }
+            State::Offered(offered) => {
+                if let Some(change) = offered.change.take() {
+                    self.accept_early(now, &mut offered.dialog, &change, description);
+                }
+            }
+            State::Dialing(dialing) => self.accept_of_called(now, dialing, description),
+            State::Cancelling { .. } | State::Leaving { .. } => {}
         }
         self.legs.put(id, leg);
     }
@@ -186,7 +210,7 @@ impl Core {
     }
 
     /// A digit by INFO: `application/dtmf-relay` or `application/dtmf`.
-    fn informed(&mut self, now: Monotonic, id: TransactionId, leg: LegId, request: &Request) {
+    pub(super) fn informed(&mut self, now: Monotonic, id: TransactionId, leg: LegId, request: &Request) {
         let kind = request.head.headers.content_type();
         let digit = match kind.as_deref() {
             None if request.body.is_empty() => return self.answer(now, id, request, 200),
