@@ -35,6 +35,15 @@ pub enum Lack {
     },
 }
 
+impl Lack {
+    /// The file or folder that it is about.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Missing(path) | Self::Exposed(path) | Self::Unfit { path, .. } => path,
+        }
+    }
+}
+
 /// The file as it would be loaded, without a link on its way: the named one, else the first of [`PLACES`] that is
 /// there. Nothing is loaded.
 ///

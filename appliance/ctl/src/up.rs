@@ -16,6 +16,7 @@ mod child;
 mod edges;
 mod hearing;
 pub mod launch;
+mod library;
 mod notify;
 mod preflight;
 mod prompts;
@@ -107,7 +108,7 @@ pub fn run(home: &Home, config: Option<PathBuf>, terms: Terms) -> Result<(), Fai
     }
     home.prepare(privileges)?;
     home.install(config.as_deref(), privileges)?;
-    if let Some(lacking) = prompts::missing(home, &settings) {
+    for lacking in [prompts::missing(home, &settings), library::missing(&settings)].into_iter().flatten() {
         crate::output::complain(&format!("ym: {lacking}"));
     }
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -89,6 +89,9 @@ impl Decoder {
         if self.silence.is_some() {
             return self.noise(&AnnexBFrame::Untransmitted, out);
         }
+        if mutant::mutant("g729-loss-is-a-hole") {
+            return out.extend([0; SAMPLES]);
+        }
         let made = self.speech.decode_erased_frame();
         self.finish(&made, out);
     }

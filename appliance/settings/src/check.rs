@@ -4,12 +4,14 @@
 
 mod dial_plan;
 mod flow;
+mod library;
 mod limits;
 mod prompts;
 mod record;
 mod route;
 mod sip;
 
+pub(crate) use library::lacking;
 pub(crate) use prompts::{missing, prompts};
 
 use crate::problem::{Message, nearest};
@@ -77,6 +79,9 @@ fn media(settings: &Settings, findings: &mut Vec<Finding>) {
     let path = Path::new("media");
     if settings.media.codecs.is_empty() {
         findings.push(path.key("codecs").says("settings.codecs-none", []));
+    }
+    if settings.media.g729_library.as_ref().is_some_and(|path| !path.is_absolute()) {
+        findings.push(path.key("g729_library").says("settings.library-path", []));
     }
     let codecs = settings.media.codecs.iter().enumerate();
     twice(findings, codecs.map(|(at, codec)| (*codec, path.item("codecs", at))));

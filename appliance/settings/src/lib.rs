@@ -40,6 +40,7 @@ pub use secret::{Given, MASK, Secret};
 pub use section::{NoSection, Plain, Section};
 pub use value::{Dialled, Fault, Period, PortRange, Prefix, Prompt, Size};
 
+use media::LibraryLack;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, path::Path};
@@ -75,19 +76,21 @@ impl Settings {
     /// # Errors
     /// All mistakes in the order of the file, at most [`Problem::MOST`] of them; never an empty list.
     pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
-        read::read(text, |_| None)
+        read::read(text, |_| None, |_| Ok(()))
     }
 
-    /// [`Self::parse`], and a mistake for each prompt that is named and not there. `prompts` gives the names
-    /// of the files in the directory that the text itself sets; `None` where they cannot be listed.
+    /// [`Self::parse`], and a mistake for what the settings name and the disk has not: each prompt, and the library
+    /// that speaks G.729. `prompts` gives the names of the files in the directory that the text itself sets; `None`
+    /// where they cannot be listed. `library` says what keeps the library that the text names from being loaded.
     ///
     /// # Errors
     /// As [`Self::parse`].
     pub fn parse_beside(
         text: &str,
         prompts: impl FnOnce(&Path) -> Option<BTreeSet<String>>,
+        library: impl FnOnce(Option<&Path>) -> Result<(), LibraryLack>,
     ) -> Result<Self, Vec<Problem>> {
-        read::read(text, prompts)
+        read::read(text, prompts, library)
     }
 
     /// The names of all prompts that the settings need, those of numbers included.

@@ -19,6 +19,9 @@ pub struct Media {
     /// The codecs that are spoken, the preferred first: each is passed as it comes where both parties of a call
     /// speak it, and one party's is preferred for the other.
     pub codecs: Vec<Codec>,
+    /// The library that speaks G.729 (bcg729), which the house does not bring along; an absolute path. Where it is not
+    /// set, the places where distributions put it.
+    pub g729_library: Option<PathBuf>,
     /// Whether sound is protected (SRTP, RFC 3711) with keys from the session description (RFC 4568). Who can read
     /// the signalling can read the keys: it is worth what the protection of SIP is worth.
     pub srtp: Srtp,
@@ -33,6 +36,7 @@ impl Default for Media {
             advertised: None,
             ports: PortRange::new(20_000, 29_999),
             codecs: vec![Codec::Pcma, Codec::Pcmu, Codec::G722],
+            g729_library: None,
             srtp: Srtp::Off,
             prompts: PathBuf::from("prompts"),
         }
@@ -51,6 +55,10 @@ pub enum Codec {
     /// G.722: twice the bandwidth of a telephone, between phones that have it.
     #[serde(rename = "G722")]
     G722,
+    /// G.729: telephone speech in an eighth of the bandwidth, for carriers that have nothing else. Spoken by a library
+    /// that is installed beside the house.
+    #[serde(rename = "G729")]
+    G729,
 }
 
 impl std::fmt::Display for Codec {
@@ -59,8 +67,18 @@ impl std::fmt::Display for Codec {
             Self::Pcma => "PCMA",
             Self::Pcmu => "PCMU",
             Self::G722 => "G722",
+            Self::G729 => "G729",
         })
     }
+}
+
+/// Why the library that speaks G.729 cannot be loaded, as found by who sees the disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LibraryLack {
+    /// It is not there.
+    Missing(PathBuf),
+    /// Somebody other than root could exchange it, by changing this file or folder.
+    Exposed(PathBuf),
 }
 
 /// Whether sound is protected.

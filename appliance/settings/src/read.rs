@@ -12,6 +12,7 @@
 
 use crate::Settings;
 use crate::check::{self, Finding};
+use crate::media::LibraryLack;
 use crate::problem::{Message, Problem, nearest};
 use crate::section::Section;
 use crate::tree::{locate, stands, take_out, trail};
@@ -25,10 +26,12 @@ use toml::de::{DeTable, Deserializer};
 /// message to those who ask for it and leave room for more.
 const MOST_BYTES: usize = 512 << 10;
 
-/// Reads a text; `prompts` gives the prompts of a directory, `None` where that cannot be said.
+/// Reads a text; `prompts` gives the prompts of a directory, `None` where that cannot be said; `library` what keeps the
+/// library of G.729 from being loaded.
 pub(crate) fn read(
     text: &str,
     prompts: impl FnOnce(&std::path::Path) -> Option<BTreeSet<String>>,
+    library: impl FnOnce(Option<&std::path::Path>) -> Result<(), LibraryLack>,
 ) -> Result<Settings, Vec<Problem>> {
     let too_long = || vec![at(text, 0, String::new(), Message::new("settings.too-long", []))];
     if text.len() > MOST_BYTES {
@@ -56,6 +59,9 @@ pub(crate) fn read(
         && let Some(present) = prompts(&settings.media.prompts)
     {
         check::missing(&settings, &present, &mut findings);
+    }
+    if sound(Section::Media) {
+        check::lacking(&settings.media, library, &mut findings);
     }
     for Finding { path, message } in findings {
         let start = locate(&tree, &path).map_or(0, |span| span.start);

@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
 
-use settings::{Applied, Section, Settings, diff, live};
+use settings::{Applied, Section, Settings, diff, live, media::LibraryLack};
+use std::path::Path;
 use words::Lang;
 
 /// `line:column code path`, one for each problem.
@@ -65,7 +66,7 @@ fn codecs_and_protection_of_sound() {
     let of = |text: &str| problems(&format!("[media]\n{text}\n"));
     assert_eq!(of("codecs = []"), ["2:10 settings.codecs-none media.codecs"]);
     assert_eq!(of("codecs = [\"PCMA\", \"G722\", \"PCMA\"]"), ["2:27 settings.twice media.codecs"]);
-    assert_eq!(of("codecs = [\"G729\"]"), ["2:11 settings.variant media.codecs"]);
+    assert_eq!(of("codecs = [\"G723\"]"), ["2:11 settings.variant media.codecs"]);
     assert_eq!(of("srtp = \"maybe\""), ["2:8 settings.variant media.srtp"]);
     assert!(of("codecs = [\"G722\", \"PCMA\"]\nsrtp = \"required\"").is_empty());
 }
@@ -347,7 +348,7 @@ while_waiting = { position = true, languages = ["en"] }
         let named = ["greeting", "recorded", "menu", "waiting"].map(str::to_owned);
         Some(words.filter(|word| word != "number-7.en").chain(named).collect())
     };
-    let told = Settings::parse_beside(text, present).err().unwrap();
+    let told = Settings::parse_beside(text, present, |_| Ok(())).err().unwrap();
     let told: Vec<_> =
         told.iter().map(|p| format!("{}:{} {} {}", p.line, p.column, p.code, p.args["name"])).collect();
     assert_eq!(
@@ -358,7 +359,37 @@ while_waiting = { position = true, languages = ["en"] }
             "15:48 settings.prompt-missing number-7.en",
         ]
     );
-    assert!(Settings::parse_beside(text, |_| None).is_ok(), "what cannot be listed is not missed");
+    assert!(
+        Settings::parse_beside(text, |_| None, |_| Ok(())).is_ok(),
+        "what cannot be listed is not missed"
+    );
+}
+
+/// The library that speaks G.729 is looked for where the settings say, and only where they name that codec.
+#[test]
+fn a_codec_whose_library_is_not_there_is_a_mistake() {
+    let told = |text: &str, lack: Option<LibraryLack>| {
+        let look = |named: Option<&Path>| {
+            assert_eq!(named, text.contains("/opt/").then(|| Path::new("/opt/bcg729.so")));
+            lack.map_or(Ok(()), Err)
+        };
+        let problems = Settings::parse_beside(text, |_| None, look).err().unwrap_or_default();
+        let told =
+            problems.iter().map(|p| format!("{}:{} {} {:?}", p.line, p.column, p.code, p.args.get("path")));
+        told.collect::<Vec<_>>()
+    };
+    let text = "[media]\ncodecs = [\"PCMA\", \"G729\"]\ng729_library = \"/opt/bcg729.so\"\n";
+    let missing = || Some(LibraryLack::Missing("/opt/bcg729.so".into()));
+    assert_eq!(told(text, missing()), ["2:19 settings.g729-missing Some(\"/opt/bcg729.so\")"]);
+    let exposed = Some(LibraryLack::Exposed("/opt".into()));
+    assert_eq!(told(text, exposed), ["2:19 settings.g729-exposed Some(\"/opt\")"]);
+    assert!(told(text, None).is_empty());
+    let by_default = "[media]\ncodecs = [\"G729\"]\n";
+    assert_eq!(told(by_default, missing()).len(), 1);
+    let unwanted = "[media]\ncodecs = [\"PCMA\"]\ng729_library = \"/opt/bcg729.so\"\n";
+    assert!(told(unwanted, missing()).is_empty(), "nobody misses it");
+    let relative = "[media]\ng729_library = \"bcg729.so\"\n";
+    assert_eq!(told(relative, None), ["2:16 settings.library-path None"]);
 }
 
 #[test]

@@ -17,9 +17,10 @@ use host_api::{
 };
 use mutant::mutant;
 use service::{Failure, Peer, Rate, Refusal, Request, Share};
-use settings::Settings;
+use settings::{Problem, Settings, media::LibraryLack};
 use std::{
     io::ErrorKind,
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -134,10 +135,15 @@ impl Desk {
             false => disguised(&current.settings).map_err(refusal)?,
         };
         let text = Settings::fill(&check.text, &disguised);
-        Ok(match Settings::parse_beside(&text, |directory| self.0.prompts.present(directory)) {
+        Ok(match self.parse(&text) {
             Ok(settings) => Checked { problems: Vec::new(), differences: differences(&disguised, &settings) },
             Err(problems) => Checked { problems, differences: Differences::default() },
         })
+    }
+
+    /// The settings, held beside what lies on this disk.
+    fn parse(&self, text: &str) -> Result<Settings, Vec<Problem>> {
+        Settings::parse_beside(text, |directory| self.0.prompts.present(directory), library)
     }
 
     async fn diff(&self, diff: &Diff) -> Result<Differences, Refusal> {
@@ -194,7 +200,7 @@ impl Desk {
         let parsed = match &wish.claims {
             // A house of a first start shall come up: its prompts may be put there after it.
             None => Settings::parse(&text),
-            Some(_) => Settings::parse_beside(&text, |directory| self.0.prompts.present(directory)),
+            Some(_) => self.parse(&text),
         };
         let settings = match parsed {
             Ok(settings) => settings,
@@ -371,6 +377,14 @@ fn origin(peer: &Peer) -> String {
 fn reason(text: &str) -> Result<String, Refusal> {
     let reason = sound_reason(text);
     reason.map(str::to_owned).map_err(|unsound| Refusal::invalid("host.reason", unsound.to_string()))
+}
+
+/// What keeps the library of G.729 from being loaded. It is looked at, not loaded: that is media's.
+fn library(named: Option<&Path>) -> Result<(), LibraryLack> {
+    bcg729::find(named).map(|_| ()).map_err(|lack| match &lack {
+        bcg729::Lack::Exposed(path) => LibraryLack::Exposed(path.clone()),
+        lack => LibraryLack::Missing(lack.path().to_owned()),
+    })
 }
 
 fn refusal(error: Error) -> Refusal {

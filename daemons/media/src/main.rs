@@ -11,7 +11,12 @@ mod prompts;
 mod tests;
 mod worker;
 
-use media_core::{Core, codec::Codec, session::Limits, srtp::Policy};
+use media_core::{
+    Core,
+    codec::{Codec, Library},
+    session::Limits,
+    srtp::Policy,
+};
 use prompts::Prompts;
 use service::{Context, Failure};
 use std::{os::fd::BorrowedFd, path::Path, thread};
@@ -26,6 +31,7 @@ fn main() -> std::process::ExitCode {
             ports: Ports::new(media.bind, media.ports.first(), media.ports.last()),
             advertised: media.advertised.unwrap_or(media.bind),
             speech: speech(&media),
+            library: library(&media),
             keeper: Box::new(Supervisor(house.clone())),
             kept: kept(&house),
         })
@@ -46,8 +52,9 @@ fn main() -> std::process::ExitCode {
         let speaker = handle.clone();
         tokio::spawn(async move {
             while settings.changed().await.is_ok() {
-                let speech = speech(&settings.borrow_and_update());
-                speaker.order(Order::Speak(speech));
+                let media = settings.borrow_and_update().clone();
+                speaker.order(Order::Equip(library(&media)));
+                speaker.order(Order::Speak(speech(&media)));
             }
         });
         house.ready();
@@ -67,6 +74,7 @@ fn speech(media: &settings::media::Media) -> Speech {
         settings::media::Codec::Pcma => Codec::Pcma,
         settings::media::Codec::Pcmu => Codec::Pcmu,
         settings::media::Codec::G722 => Codec::G722,
+        settings::media::Codec::G729 => Codec::G729,
     };
     let policy = match media.srtp {
         settings::media::Srtp::Off => Policy::Off,
@@ -74,6 +82,24 @@ fn speech(media: &settings::media::Media) -> Speech {
         settings::media::Srtp::Required => Policy::Required,
     };
     Speech { codecs: media.codecs.iter().map(codec).collect(), policy }
+}
+
+/// What speaks G.729, where the settings want it and it is there.
+fn library(media: &settings::media::Media) -> Library {
+    if !media.codecs.contains(&settings::media::Codec::G729) {
+        return Library::default();
+    }
+    match bcg729::Library::load(media.g729_library.as_deref()) {
+        Ok(library) => Library::of(library),
+        Err(lack) => {
+            tracing::error!(
+                %lack,
+                "G.729 is not offered: install bcg729 (Debian: libbcg729-0) or set media.g729_library, and start \
+                 media again; or take G729 out of media.codecs"
+            );
+            Library::default()
+        }
+    }
 }
 
 /// The thread of RTP ended: by the word to stop, by a failure, or by a fault of ours.

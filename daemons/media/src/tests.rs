@@ -93,6 +93,7 @@ impl House {
             core: Core::new(Limits::default()),
             ports: Ports::new(Ipv4Addr::LOCALHOST.into(), first_port, first_port + 99),
             advertised: Ipv4Addr::LOCALHOST.into(),
+            library: media_core::codec::Library::default(),
             speech: every_codec(),
             keeper: Box::new(store.clone()),
             kept: store.copies(),

@@ -42,6 +42,9 @@ pub enum Error {
     /// No prompt of this name is loaded.
     #[error("no prompt {0:?} is loaded")]
     NoPrompt(String),
+    /// What the leg agreed on is spoken by a library, which is not there any more.
+    #[error("{0} is not spoken: its library is not loaded")]
+    NotSpoken(&'static str),
     /// A playing has 1 to 32 prompts.
     #[error("{0} prompts are no playing")]
     PromptCount(usize),

@@ -90,7 +90,7 @@ fn says_why_an_offer_cannot_be_met() {
     assert_eq!(refusal("m=audio 0 RTP/AVP 8\r\n"), Refusal::NoAudio);
     assert_eq!(refusal("m=video 5000 RTP/AVP 31\r\n"), Refusal::NoAudio);
     assert_eq!(refusal("m=audio 4000 RTP/SAVP 8\r\n"), Refusal::Protocol);
-    assert_eq!(refusal("m=audio 4000 RTP/AVP 3 18 101\r\n"), Refusal::Codec);
+    assert_eq!(refusal("m=audio 4000 RTP/AVP 3 97 101\r\n"), Refusal::Codec);
     assert_eq!(refusal("m=audio 4000 RTP/AVP 8\r\nc=IN IP4 media.example\r\n"), Refusal::NoAddress);
     assert_eq!(refusal("m=audio 4000 RTP/AVP 8\r\nc=IN IP6 2001:db8::1\r\n"), Refusal::Address);
     assert_eq!(refusal("m=audio 4000 RTP/AVP 8\r\nc=IN IP4 224.2.1.1/127\r\n"), Refusal::Address);

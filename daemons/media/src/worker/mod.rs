@@ -22,7 +22,7 @@ use crate::{contract, error::Error};
 use feed::{Delivery, Feeds};
 use media_core::{
     Core, Event, Input, Output,
-    codec::Codec,
+    codec::{Codec, Library},
     session::{Port, Prompt, TICK},
     srtp::Policy,
 };
@@ -66,6 +66,8 @@ pub enum Order {
     Load(String, Prompt),
     /// What legs speak that are opened after this.
     Speak(Speech),
+    /// What speaks from now on what only a library speaks.
+    Equip(Library),
     /// Every leg, for route.
     Legs(oneshot::Sender<Vec<LiveMedia>>),
     /// Keep the state and end; the legs go on in the next life.
@@ -139,6 +141,8 @@ pub struct Beginning {
     pub advertised: IpAddr,
     /// What legs speak.
     pub speech: Speech,
+    /// What speaks what only a library speaks.
+    pub library: Library,
     /// Where descriptors outlive the process.
     pub keeper: Box<dyn Keeper>,
     /// What an earlier life kept.
@@ -181,7 +185,7 @@ impl Worker {
     /// # Errors
     /// [`Error::System`] where the kernel gives no descriptors.
     pub fn new(beginning: Beginning) -> Result<(Self, Handle, words::Receiver<Word>), Error> {
-        let Beginning { core, ports, advertised, speech, keeper, mut kept } = beginning;
+        let Beginning { core, ports, advertised, speech, library, keeper, mut kept } = beginning;
         let wake = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK);
         let wake = Arc::new(wake.map_err(Error::errno("making an event descriptor"))?);
         let timer =
@@ -224,6 +228,7 @@ impl Worker {
             events: Vec::new(),
             refused: Vec::new(),
         };
+        worker.core.equip(&library);
         worker.take_over(kept)?;
         worker.start_timer()?;
         Ok((worker, handle, listener))
@@ -310,6 +315,7 @@ impl Worker {
                 }
                 Order::Load(name, prompt) => self.core.load(name, prompt),
                 Order::Speak(speech) => self.speech = speech,
+                Order::Equip(library) => self.core.equip(&library),
                 Order::Legs(reply) => {
                     // Whoever asked and went away wants no answer.
                     let _gone = reply.send(self.legs());

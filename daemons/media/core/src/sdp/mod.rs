@@ -10,7 +10,8 @@ mod write;
 
 pub use crypto::{Crypto, CryptoLine, MAX_CRYPTO};
 pub use negotiate::{
-    Agreed, Coding, Local, Payloads, Refusal, Reports, Terms, accept_answer, answer, offer, remote_address,
+    Agreed, Coding, Local, Payloads, Refusal, Reports, Terms, accept_answer, answer, names, offer,
+    remote_address,
 };
 
 use crate::rtp::PayloadType;
@@ -191,6 +192,7 @@ impl Stream {
             (None, 0) => Some(("PCMU", 8000)),
             (None, 8) => Some(("PCMA", 8000)),
             (None, 9) => Some(("G722", 8000)),
+            (None, 18) => Some(("G729", 8000)),
             _ => None,
         }
     }

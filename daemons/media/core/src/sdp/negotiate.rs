@@ -67,6 +67,8 @@ pub struct Payloads {
     pub pcmu: Option<PayloadType>,
     /// Of `G722`.
     pub g722: Option<PayloadType>,
+    /// Of `G729`.
+    pub g729: Option<PayloadType>,
     /// Of `telephone-event`.
     pub events: Option<PayloadType>,
 }
@@ -119,6 +121,9 @@ pub enum Refusal {
     /// None of our codecs.
     #[error("no codec in common")]
     Codec,
+    /// Of our codecs only one that is spoken by a library, which is not there.
+    #[error("no codec in common but G.729, whose library (bcg729) is not loaded")]
+    Library,
     /// No `c=`, or a name in it.
     #[error("no address to send to")]
     NoAddress,
@@ -128,6 +133,11 @@ pub enum Refusal {
     /// An answer with another number of streams than the offer (RFC 3264 §6).
     #[error("the answer does not fit the offer")]
     Mismatch,
+}
+
+/// Whether a description names this codec.
+pub fn names(description: &Description, codec: Codec) -> bool {
+    description.streams.iter().any(|stream| Payloads::of(stream).codec(codec).is_some())
 }
 
 /// The address where the audio of a description is wanted: its family is what a shell must know before it
@@ -220,6 +230,7 @@ pub fn accept_answer(local: &Local, terms: &Terms<'_>, answer: &Description) -> 
         pcma: offered(Codec::Pcma),
         pcmu: offered(Codec::Pcmu),
         g722: offered(Codec::G722),
+        g729: offered(Codec::G729),
         events: send.events.and(Some(EVENTS)),
     };
     answer.agree(local, stream, codec, send, receive, crypto)
@@ -232,6 +243,7 @@ impl Payloads {
             Codec::Pcma => self.pcma,
             Codec::Pcmu => self.pcmu,
             Codec::G722 => self.g722,
+            Codec::G729 => self.g729,
         }
     }
 
@@ -259,6 +271,7 @@ impl Payloads {
             Codec::Pcma => &mut self.pcma,
             Codec::Pcmu => &mut self.pcmu,
             Codec::G722 => &mut self.g722,
+            Codec::G729 => &mut self.g729,
         }
     }
 
@@ -385,7 +398,11 @@ impl Stream {
 
     fn push_map(&mut self, number: PayloadType, coding: Coding) {
         let encoding = match coding {
-            Coding::Speech(codec) => codec.encoding(),
+            Coding::Speech(codec) => {
+                let told = codec.parameters().map(str::to_owned);
+                self.parameters.extend(told.map(|text| Parameters { payload_type: number, text }));
+                codec.encoding()
+            }
             Coding::TelephoneEvent => {
                 self.parameters.push(Parameters { payload_type: number, text: "0-15".to_owned() });
                 "telephone-event"

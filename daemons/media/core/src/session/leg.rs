@@ -22,19 +22,19 @@ use super::{
 };
 use crate::{
     Error,
-    codec::{Codec, Encoder},
+    codec::{Codec, Encoder, Library},
     demux::{Class, classify},
     dtmf::{self, Keypad},
     emodel,
     rtp::{self, Arrival, Packet, Reception, Sending, SourceLock, Verdict},
-    sdp::{self, Agreed, Coding, Description, Direction, Local, Terms},
+    sdp::{self, Agreed, Coding, Description, Direction, Local, Refusal, Terms},
     srtp::{Inbound, Keying, Outbound, Policy, Rejection},
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 use types::{LegId, Monotonic};
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Leg {
     pub(super) id: LegId,
     pub memo: String,
@@ -65,6 +65,9 @@ pub(super) struct Leg {
     silence: Silence,
     pub(super) reports: Reports,
     pub(super) dropped: Dropped,
+    /// What speaks what only a library speaks; handed in again after a restart.
+    #[serde(skip)]
+    pub(super) library: Library,
     // Not kept over a restart: codecs and ears find back by themselves, and what waited is late by then.
     #[serde(skip)]
     pub(super) encoder: Option<(Codec, Encoder)>,
@@ -129,6 +132,7 @@ impl Leg {
         id: LegId,
         opening: &Opening<'_>,
         beside: Option<Codec>,
+        library: &Library,
     ) -> Result<(Self, String), Error> {
         let local = Local {
             address: opening.address,
@@ -161,6 +165,7 @@ impl Leg {
             silence: Silence::Watched,
             reports: Reports::default(),
             dropped: Dropped::default(),
+            library: library.clone(),
             encoder: None,
             transcoder: None,
             listening: None,
@@ -168,7 +173,7 @@ impl Leg {
         let codecs = leg.preferred(beside);
         let description = match opening.offer {
             Some(offer) => {
-                let (answer, agreed) = sdp::answer(&local, &leg.terms(&codecs), &Description::parse(offer)?)?;
+                let (answer, agreed) = leg.answer(&local, &codecs, &Description::parse(offer)?)?;
                 leg.protect(&agreed);
                 leg.lock = SourceLock::new(agreed.remote);
                 leg.negotiation = Negotiation::Agreed { agreed, reoffering: false };
@@ -190,8 +195,7 @@ impl Leg {
         let description = match offer {
             Some(offer) => {
                 let codecs = self.preferred(beside);
-                let (answer, agreed) =
-                    sdp::answer(&local, &self.terms(&codecs), &Description::parse(offer)?)?;
+                let (answer, agreed) = self.answer(&local, &codecs, &Description::parse(offer)?)?;
                 match self.negotiation {
                     // The call is not answered: another may still answer it.
                     Negotiation::Early { .. } => self.settle_early(now, agreed),
@@ -213,8 +217,7 @@ impl Leg {
 
     /// The party's answer to our offer.
     pub fn accept(&mut self, now: Monotonic, answer: &[u8]) -> Result<(), Error> {
-        let agreed =
-            sdp::accept_answer(&self.local, &self.terms(&self.codecs), &Description::parse(answer)?)?;
+        let agreed = self.accepted(answer)?;
         match &self.negotiation {
             // Said again, by an asker who does not know whether it was taken.
             Negotiation::Agreed { agreed: present, reoffering: false } if *present == agreed => {}
@@ -230,8 +233,7 @@ impl Leg {
 
     /// An answer of the party to our first offer that it may still replace.
     pub fn accept_early(&mut self, now: Monotonic, answer: &[u8]) -> Result<(), Error> {
-        let agreed =
-            sdp::accept_answer(&self.local, &self.terms(&self.codecs), &Description::parse(answer)?)?;
+        let agreed = self.accepted(answer)?;
         match &self.negotiation {
             // Said again, or by an asker who does not know that the call is answered.
             Negotiation::Early { agreed: present } if *present == agreed => {}
@@ -255,9 +257,33 @@ impl Leg {
         (self.heard, self.silence) = (now, Silence::Watched);
     }
 
-    /// Our codecs, with this one first if it is one of them.
+    /// What an answer to our offer agrees on.
+    fn accepted(&self, answer: &[u8]) -> Result<Agreed, Error> {
+        sdp::accept_answer(&self.local, &self.terms(&self.preferred(None)), &Description::parse(answer)?)
+    }
+
+    /// Our answer to an offer, or why there is none.
+    fn answer(
+        &self,
+        local: &Local,
+        codecs: &[Codec],
+        offer: &Description,
+    ) -> Result<(Description, Agreed), Error> {
+        sdp::answer(local, &self.terms(codecs), offer).map_err(|error| {
+            let unspoken = |codec: &Codec| !self.library.speaks(*codec) && sdp::names(offer, *codec);
+            match error {
+                Error::Negotiation(Refusal::Codec) if self.codecs.iter().any(unspoken) => {
+                    Refusal::Library.into()
+                }
+                error => error,
+            }
+        })
+    }
+
+    /// Our codecs that can be spoken, with this one first if it is one of them.
     fn preferred(&self, first: Option<Codec>) -> Vec<Codec> {
-        let mut codecs = self.codecs.clone();
+        let spoken = |codec: &Codec| self.library.speaks(*codec) || mutant::mutant("media-promises-unspoken");
+        let mut codecs: Vec<Codec> = self.codecs.iter().copied().filter(spoken).collect();
         codecs.sort_by_key(|codec| Some(*codec) != first);
         codecs
     }
@@ -391,8 +417,9 @@ impl Leg {
         prompts: &[&Prompt],
         outbox: &mut Outbox,
     ) -> Result<(), Error> {
-        if self.agreed().is_none() {
-            return Err(Error::NotAgreed(self.id));
+        let codec = self.agreed().ok_or(Error::NotAgreed(self.id))?.codec;
+        if !self.library.speaks(codec) {
+            return Err(Error::NotSpoken(codec.encoding()));
         }
         self.stop(Extent::Part, outbox);
         self.origins += 1;

@@ -27,7 +27,13 @@ pub use player::{Extent, Play, Prompt, PromptDigest, TICK, Times};
 pub use report::Far;
 pub use tap::{BATCH, Batch, DEPTH, PATIENCE, Record, Track, TrackTotals};
 
-use crate::{Error, codec::Codec, dtmf::Digit, sdp::Coding, sound};
+use crate::{
+    Error,
+    codec::{Codec, Library},
+    dtmf::Digit,
+    sdp::Coding,
+    sound,
+};
 use leg::{Heard, Leg};
 use outbox::Outbox;
 use serde::{Deserialize, Serialize};
@@ -48,6 +54,8 @@ pub struct Core {
     #[serde(skip)]
     prompts: BTreeMap<String, Prompt>,
     #[serde(skip)]
+    library: Library,
+    #[serde(skip)]
     outbox: Outbox,
     /// Where packets are opened.
     #[serde(skip)]
@@ -64,6 +72,13 @@ impl Core {
     /// when its file changed. Where it is being played, it goes on in its new form.
     pub fn load(&mut self, name: String, prompt: Prompt) {
         self.prompts.insert(name, prompt);
+    }
+
+    /// What speaks from now on what only a library speaks: at the start, after a restart, and when it changed. What
+    /// a leg speaks already goes on as it began.
+    pub fn equip(&mut self, library: &Library) {
+        self.library = library.clone();
+        self.legs.values_mut().for_each(|leg| leg.library = library.clone());
     }
 
     /// Every leg.
@@ -203,7 +218,7 @@ impl Core {
         if !opening.address.port().is_multiple_of(2) || opening.address.port() == 0 {
             return Err(Error::OddPort(opening.address));
         }
-        let (opened, description) = Leg::open(now, leg, &opening, beside)?;
+        let (opened, description) = Leg::open(now, leg, &opening, beside, &self.library)?;
         self.legs.insert(leg, opened);
         self.outbox.event(Event::Opened { leg, description });
         Ok(())

@@ -16,7 +16,7 @@ use super::{
     transcoder::Transcoder,
 };
 use crate::{
-    codec::{Codec, Encoder},
+    codec::{Codec, Encoder, Library},
     dtmf::Digit,
     g711::Law,
     rtp::{self, Origin, rtcp},
@@ -50,7 +50,7 @@ impl Leg {
                 }
                 let packet = &heard.packet;
                 let span = match heard.coding {
-                    Some(Coding::Speech(_)) => packet.payload.len() as u32,
+                    Some(Coding::Speech(codec)) => codec.ticks(packet.payload.len()),
                     _ => 0,
                 };
                 let place = (heard.extended, packet.timestamp);
@@ -177,6 +177,7 @@ impl Leg {
         };
         let (codec, time) = (agreed.codec, agreed.packet_time);
         let law = codec.law().unwrap_or(Law::A);
+        let mut samples = Vec::new();
         while let Some(player) = &mut self.player {
             let datagram = outbox.datagram();
             let start = datagram.len();
@@ -190,11 +191,15 @@ impl Leg {
                 return;
             };
             if codec.law().is_none() {
-                // One octet of either stands for the same time.
-                let encoder = encoder(&mut self.encoder, codec);
-                for octet in datagram.iter_mut().skip(start + rtp::HEADER) {
-                    *octet = encoder.encode(law.expand(*octet));
-                }
+                let Some(encoder) = encoder(&mut self.encoder, codec, &self.library) else {
+                    // Nothing is said to have been heard that was not.
+                    datagram.truncate(start);
+                    return self.stop(Extent::Part, outbox);
+                };
+                let octets = datagram.drain(start + rtp::HEADER..);
+                samples.clear();
+                samples.extend(octets.map(|octet| law.expand(octet)));
+                encoder.encode(&samples, datagram);
             }
             let origin = Origin::House(player.number);
             self.send_speech(outbox, start, at, origin, (number, timestamp));
@@ -207,23 +212,32 @@ impl Leg {
         else {
             return;
         };
+        let mut samples = Vec::new();
         while let Some(turn) = self.dialling.turn(now, time, events.is_some()) {
             let datagram = outbox.datagram();
             let start = datagram.len();
             datagram.extend([0; rtp::HEADER]);
             let origin = Origin::House(self.origins);
             let place = (turn.number, turn.timestamp);
-            let octets = rtp::ticks(time);
-            let encoder = encoder(&mut self.encoder, codec);
+            let ticks = rtp::ticks(time);
             match turn.sound {
-                Sound::Tones(digit, from) => {
-                    let (low, high) = hertz(digit);
-                    let tones = [(low, KEY_LEVELS.0), (high, KEY_LEVELS.1)];
-                    datagram.extend((from..from + octets).map(|at| encoder.encode(sine(&tones, at))));
-                    self.send_speech(outbox, start, turn.at, origin, place);
-                }
-                Sound::Silence => {
-                    datagram.extend((0..octets).map(|_| encoder.encode(0)));
+                Sound::Tones(..) | Sound::Silence => {
+                    samples.clear();
+                    match turn.sound {
+                        Sound::Tones(digit, from) => {
+                            let (low, high) = hertz(digit);
+                            let tones = [(low, KEY_LEVELS.0), (high, KEY_LEVELS.1)];
+                            samples.extend((from..from + ticks).map(|at| sine(&tones, at)));
+                        }
+                        _ => samples.resize(ticks as usize, 0),
+                    }
+                    match encoder(&mut self.encoder, codec, &self.library) {
+                        Some(encoder) => encoder.encode(&samples, datagram),
+                        None => {
+                            datagram.truncate(start);
+                            continue;
+                        }
+                    }
                     self.send_speech(outbox, start, turn.at, origin, place);
                 }
                 Sound::Event { event, first } => {
@@ -246,8 +260,11 @@ impl Leg {
             let datagram = outbox.datagram();
             let start = datagram.len();
             datagram.extend([0; rtp::HEADER]);
-            let encoder = encoder(&mut self.encoder, codec);
-            datagram.extend(samples.iter().map(|sample| encoder.encode(*sample)));
+            let Some(encoder) = encoder(&mut self.encoder, codec, &self.library) else {
+                datagram.truncate(start);
+                continue;
+            };
+            encoder.encode(samples, datagram);
             self.send_speech(outbox, start, at, origin, (number, timestamp));
         }
         self.transcoder = Some(transcoder);
@@ -262,8 +279,9 @@ impl Leg {
         origin: Origin,
         place: (u64, u32),
     ) {
-        let payload_type = self.agreed().and_then(|agreed| agreed.send.codec(agreed.codec));
-        let span = (outbox.written() - rtp::HEADER) as u32;
+        let Some(agreed) = self.agreed() else { return };
+        let payload_type = agreed.send.codec(agreed.codec);
+        let span = agreed.codec.ticks(outbox.written() - rtp::HEADER);
         self.send(outbox, start, at, origin, place, (false, payload_type, span));
     }
 
@@ -343,10 +361,14 @@ impl Leg {
     }
 }
 
-/// The encoder of what the house says: one for the whole stream.
-fn encoder(kept: &mut Option<(Codec, Encoder)>, codec: Codec) -> &mut Encoder {
-    if kept.as_ref().is_some_and(|(of, _)| *of != codec) {
-        *kept = None;
+/// The encoder of what the house says: one for the whole stream; `None` where nothing speaks the codec any more.
+fn encoder<'a>(
+    kept: &'a mut Option<(Codec, Encoder)>,
+    codec: Codec,
+    library: &Library,
+) -> Option<&'a mut Encoder> {
+    if kept.as_ref().is_none_or(|(of, _)| *of != codec) {
+        *kept = Encoder::new(codec, library).map(|encoder| (codec, encoder));
     }
-    &mut kept.get_or_insert_with(|| (codec, Encoder::new(codec))).1
+    kept.as_mut().map(|(_, encoder)| encoder)
 }

@@ -112,10 +112,11 @@ impl Playout {
                 self.target = self.target.max(jitter * 2 + LEAST).min(LONGEST);
             }
             State::Playing { next, grow, .. } => {
-                let behind = distance(timestamp.wrapping_add(payload.len() as u32), *next);
+                let lasts = self.decoder.ticks(payload.len());
+                let behind = distance(timestamp.wrapping_add(lasts), *next);
                 if behind >= 0 {
                     self.late += 1;
-                    let missed = rtp::lasting(behind as u32 + payload.len() as u32);
+                    let missed = rtp::lasting(behind as u32 + lasts);
                     let target = (self.target + missed).min(LONGEST);
                     *grow += rtp::ticks(target.saturating_sub(self.target));
                     self.target = target;
@@ -175,8 +176,14 @@ impl Playout {
                 self.samples.extend(&*fresh);
             }
             gap => {
-                let length = gap.map_or(wanted, |gap| wanted.min(gap as u32));
-                self.concealment.conceal(length as usize, &mut self.scratch);
+                let owed = gap.map_or(u32::MAX, |gap| gap as u32);
+                if self.decoder.conceal(&mut self.scratch) {
+                    self.scratch.truncate(owed as usize);
+                    self.concealment.speech(&mut self.scratch);
+                } else {
+                    self.concealment.conceal(wanted.min(owed) as usize, &mut self.scratch);
+                }
+                let length = self.scratch.len() as u32;
                 self.concealed += u64::from(length);
                 *next = next.wrapping_add(length);
                 *missing += length;
@@ -213,7 +220,8 @@ impl Playout {
 
     /// Ticks from `start` to the end of what waits.
     fn depth(&self, start: u32) -> u32 {
-        let end = self.waiting.back().map(|last| last.timestamp.wrapping_add(last.payload.len() as u32));
+        let end = |last: &Waiting| last.timestamp.wrapping_add(self.decoder.ticks(last.payload.len()));
+        let end = self.waiting.back().map(end);
         end.map_or(0, |end| distance(start, end).max(0) as u32)
     }
 }

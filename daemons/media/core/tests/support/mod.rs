@@ -4,7 +4,7 @@
 
 use media_core::{
     Core, Error, Event, Input, Output,
-    codec::Codec,
+    codec::{Codec, Encoder, Library},
     rtp::{Packet, PayloadType, Seed, Ssrc},
     session::{Limits, Opening, Port, Prompt, Record, TICK},
     srtp::{Keying, Policy},
@@ -16,6 +16,7 @@ pub const PCMU: PayloadType = PayloadType(0);
 pub const PCMA: PayloadType = PayloadType(8);
 pub const EVENTS: PayloadType = PayloadType(101);
 pub const G722: PayloadType = PayloadType(9);
+pub const G729: PayloadType = PayloadType(18);
 
 pub const fn leg(number: u8) -> LegId {
     LegId(Uid([number; 16]))
@@ -23,6 +24,11 @@ pub const fn leg(number: u8) -> LegId {
 
 pub const fn recording(number: u8) -> RecordingId {
     RecordingId(Uid([number; 16]))
+}
+
+/// An encoder that needs no library.
+pub fn encoder(codec: Codec) -> Encoder {
+    Encoder::new(codec, &Library::default()).unwrap()
 }
 
 pub fn address(port: u16) -> SocketAddr {
