@@ -39,6 +39,9 @@ if [ "$1" = test ]; then
     lacks iproute2 command -v ip
     lacks espeak-ng command -v espeak-ng
     lacks sox command -v sox
+    lacks ffmpeg command -v ffmpeg
+    # A choice of whoever tests, under its GPL: what is shipped neither has it nor links it.
+    lacks libbcg729-0 sh -c 'ls /usr/lib/*/libbcg729.so.0'
 fi
 if [ -n "$packages" ]; then
     as_root=

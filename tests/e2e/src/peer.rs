@@ -190,8 +190,29 @@ impl Caller {
         Self::dial(house, line, speech, hang_up)
     }
 
+    /// Calls 95555 from a carrier that speaks G.729 alone, from a file of its frames.
+    pub fn call_in_g729(house: &House, speech: &Path, hang_up: HangUp) -> Self {
+        let line = Line { trunk: house.trunk, dialled: "95555", media: free_udp_port() & !1 };
+        Self::dial_as(house, line, speech, hang_up, |scenario| {
+            scenario
+                .replace("RTP/AVP 8\n", "RTP/AVP 18\n")
+                .replace("a=rtpmap:8 PCMA/8000\n", "a=rtpmap:18 G729/8000\n      a=fmtp:18 annexb=no\n")
+                .replace(",-1,8\"", ",-1,18,G729/8000\"")
+        })
+    }
+
     /// Calls.
     pub fn dial(house: &House, line: Line<'_>, speech: &Path, hang_up: HangUp) -> Self {
+        Self::dial_as(house, line, speech, hang_up, |scenario| scenario)
+    }
+
+    fn dial_as(
+        house: &House,
+        line: Line<'_>,
+        speech: &Path,
+        hang_up: HangUp,
+        change: impl FnOnce(String) -> String,
+    ) -> Self {
         let folder = house.folder.path().join(format!("sipp-{}", line.trunk));
         fs::create_dir_all(&folder).unwrap();
         let ending = match hang_up {
@@ -203,7 +224,7 @@ impl Caller {
             .replace("SPEECH", &speech)
             .replace("<!-- ENDING -->", &ending)
             .replace("95555", line.dialled);
-        fs::write(folder.join("caller.xml"), scenario).unwrap();
+        fs::write(folder.join("caller.xml"), change(scenario)).unwrap();
         let log = fs::File::create(folder.join("log")).unwrap();
         let mut command = house.peers.command("sipp");
         command
