@@ -13,7 +13,10 @@ use media_core::{
     session::{Extent, Play, Prompt, Times, Track},
     sound::tone::sine,
 };
-use std::time::Duration;
+use std::{
+    io::{Write, stderr},
+    time::Duration,
+};
 use support::*;
 
 const A: types::LegId = leg(1);
@@ -47,7 +50,7 @@ fn bcg729() -> Option<Library> {
     match bcg729::Library::load(None) {
         Ok(library) => Some(Library::of(library)),
         Err(lack) => {
-            println!("SKIPPED: {lack} (apt-get install libbcg729-0)");
+            let _gone = writeln!(stderr(), "SKIPPED: {lack} (apt-get install libbcg729-0)");
             None
         }
     }
