@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::{path::Path, process::Command, thread, time::Duration};
 
 /// The password of every phone of a floor.
-const PASSWORD: &str = "Wild-Geese-9000";
+pub const PASSWORD: &str = "Wild-Geese-9000";
 
 /// One queue: callers of its number hear the announcement and wait here.
 #[derive(Clone, Copy, Debug)]
@@ -40,11 +40,16 @@ pub struct Floor {
 impl Floor {
     /// Starts a house with these queues; everybody has an account, nobody is signed in.
     pub fn start(queues: &[Queue]) -> Self {
+        Self::start_as(queues, |settings| settings)
+    }
+
+    /// The same with its settings as changed here.
+    pub fn start_as(queues: &[Queue], change: impl FnOnce(String) -> String) -> Self {
         let house = House::start_as(400, |folder, settings| {
             for prompt in ["recorded", "closing"] {
                 brief(&folder.join("prompts").join(format!("{prompt}.wav")));
             }
-            settings + &described(queues)
+            change(settings + &described(queues))
         });
         house.officers();
         let names: Vec<String> = seats(queues).map(|(queue, seat)| agent(queue, seat)).collect();

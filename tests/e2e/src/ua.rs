@@ -95,6 +95,30 @@ impl Line {
         if challenged.status != Some(401) {
             return challenged.status;
         }
+        let proof = self.proof(password, "REGISTER", &format!("sip:{house}"), &challenged);
+        dialog.ask_with("REGISTER", &format!("{proof}Expires: 300\r\n"), "");
+        dialog.final_within(patience)?.status
+    }
+
+    /// Calls a number as a phone that proves its password, with these header lines more.
+    ///
+    /// # Panics
+    /// It is not asked for the password.
+    pub fn dial_proved(&self, number: &str, password: &str, headers: &str, sdp: &str) -> Dialog {
+        let target = format!("sip:{number}@{}", self.house);
+        let mut dialog = self.dialog(format!("<sip:{number}@{}>", self.house), target.clone());
+        dialog.ask("INVITE", sdp);
+        let challenged = dialog.last("INVITE");
+        assert_eq!(challenged.status, Some(401), "{challenged:?}");
+        dialog.ack_refusal(&challenged);
+        let proof = self.proof(password, "INVITE", &target, &challenged);
+        dialog.ask_with("INVITE", &(proof + headers), sdp);
+        dialog
+    }
+
+    /// The answer to a challenge (RFC 7616, MD5), as a header line.
+    fn proof(&self, password: &str, method: &str, uri: &str, challenged: &Message) -> String {
+        let user = &self.user;
         let challenge = challenged.header("WWW-Authenticate").unwrap();
         let of = |name: &str| {
             let value =
@@ -102,15 +126,12 @@ impl Line {
             value.split('"').next().unwrap().to_owned()
         };
         let (realm, nonce) = (of("realm"), of("nonce"));
-        let uri = format!("sip:{house}");
-        let (first, second) = (md5(&format!("{user}:{realm}:{password}")), md5(&format!("REGISTER:{uri}")));
+        let (first, second) = (md5(&format!("{user}:{realm}:{password}")), md5(&format!("{method}:{uri}")));
         let response = md5(&format!("{first}:{nonce}:00000001:c:auth:{second}"));
-        let proof = format!(
+        format!(
             "Authorization: Digest username=\"{user}\", realm=\"{realm}\", nonce=\"{nonce}\", uri=\"{uri}\", qop=auth, \
-             nc=00000001, cnonce=\"c\", algorithm=MD5, response=\"{response}\"\r\nExpires: 300\r\n"
-        );
-        dialog.ask_with("REGISTER", &proof, "");
-        dialog.final_within(patience)?.status
+             nc=00000001, cnonce=\"c\", algorithm=MD5, response=\"{response}\"\r\n"
+        )
     }
 
     /// Calls a number with this session description; none makes it a late offer.
@@ -251,6 +272,28 @@ impl Dialog {
         })
     }
 
+    /// Waits for a provisional response to our INVITE, and takes the tag and Contact of its early dialog.
+    ///
+    /// # Panics
+    /// It does not come in time.
+    pub fn progress(&mut self, status: u16) -> Message {
+        let progress = self.wait(&status.to_string(), |message| message.status == Some(status));
+        self.taken(&progress);
+        progress
+    }
+
+    /// PRACK of a provisional response (RFC 3262 §4); gives the status of its answer.
+    ///
+    /// # Panics
+    /// The response is not one to be acknowledged, or the PRACK has no answer in time.
+    pub fn prack(&mut self, progress: &Message) -> Option<u16> {
+        assert!(progress.header("Require").is_some_and(|options| options.contains("100rel")), "{progress:?}");
+        let rseq = progress.header("RSeq").expect("an RSeq");
+        let rack = format!("RAck: {rseq} {} INVITE\r\n", progress.number());
+        self.ask_with("PRACK", &rack, "");
+        self.last("PRACK").status
+    }
+
     fn final_within(&self, patience: Duration) -> Option<Message> {
         let message = self.inbox.recv_timeout(patience).ok()?;
         message.status.filter(|status| *status >= 200)?;
@@ -293,12 +336,17 @@ impl Dialog {
 
     /// Answers a request of the house.
     pub fn reply(&self, request: &Message, status: u16, sdp: &str) {
+        self.reply_with(request, status, "", sdp);
+    }
+
+    /// The same with these header lines more.
+    pub fn reply_with(&self, request: &Message, status: u16, headers: &str, sdp: &str) {
         let here = self.socket.local_addr().unwrap();
         let to = request.header("To").unwrap();
         let to = if to.contains(";tag=") || status == 100 { to } else { &self.local };
         let [via, from, call_id, cseq] = ["Via", "From", "Call-ID", "CSeq"].map(|name| request.lines(name));
         let text = format!(
-            "SIP/2.0 {status} Said\r\n{via}{from}To: {to}\r\n{call_id}{cseq}Contact: <sip:peer@{here}>\r\n{}",
+            "SIP/2.0 {status} Said\r\n{via}{from}To: {to}\r\n{call_id}{cseq}Contact: <sip:peer@{here}>\r\n{headers}{}",
             body(sdp)
         );
         self.socket.send_to(text.as_bytes(), self.house).unwrap();
@@ -313,6 +361,24 @@ impl Dialog {
     /// Answers the INVITE of the house.
     pub fn say(&self, status: u16, sdp: &str) {
         self.reply(self.invite.as_ref().expect("the house called"), status, sdp);
+    }
+
+    /// Another device that the same INVITE makes ring: it has a tag of its own, and says what it says by itself. What
+    /// the house asks of it comes to the first.
+    pub fn fork(&self, tag: &str) -> Self {
+        let remote = self.local.split(";tag=").next().unwrap_or_default();
+        Self {
+            socket: Arc::clone(&self.socket),
+            house: self.house,
+            inbox: mpsc::channel().1,
+            call_id: self.call_id.clone(),
+            local: format!("{remote};tag={tag}"),
+            remote: self.remote.clone(),
+            target: self.target.clone(),
+            number: self.number,
+            branch: String::new(),
+            invite: self.invite.clone(),
+        }
     }
 
     /// Hangs up, and waits until the house agrees.

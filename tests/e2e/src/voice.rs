@@ -162,6 +162,19 @@ impl Voice {
         }
     }
 
+    /// Waits for so many packets more, in which nobody speaks: tones, music, silence.
+    ///
+    /// # Panics
+    /// Somebody does, or they do not come in time.
+    pub fn hears_tones(&self, more: usize) {
+        let (before, end) = (self.packets(), Instant::now() + crate::ua::PATIENCE);
+        while self.packets() < before + more {
+            assert!(Instant::now() < end, "voice {:x} hears {} packets", self.who(), self.packets() - before);
+            thread::sleep(PACKET);
+        }
+        assert!(self.heard().is_empty(), "somebody speaks: {:x?}", self.heard().first());
+    }
+
     fn singer(&self) -> MutexGuard<'_, Singer> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -2,6 +2,7 @@
 
 use crate::{
     contract,
+    line::{State, spoken_by},
     scenario::Daemon,
     world::{Event, HOUSE, World},
 };
@@ -455,7 +456,15 @@ impl World {
             match output {
                 MediaOutput::Send { leg, port: Port::Rtp, to, datagram } => {
                     if let (Ok(packet), Some(line)) = (Packet::parse(datagram), self.by_rtp.get(&to)) {
+                        let unanswered = |line: &u32| self.lines[line].state == State::Ringing;
                         self.ledger.heard(leg, *line, packet.payload);
+                        if let Some((speaker, _)) = spoken_by(packet.payload) {
+                            self.ledger.early += usize::from(unanswered(&speaker));
+                        }
+                        if unanswered(line) {
+                            let amiss = format!("line {line} hears something before it has answered");
+                            self.ledger.amiss.push(amiss);
+                        }
                     }
                 }
                 MediaOutput::Send { .. } => {}

@@ -32,6 +32,8 @@ pub struct Ledger {
     pub heard_twice: u64,
     pub media_deaths: Vec<Monotonic>,
     pub route_deaths: u32,
+    /// Packets of those who had not answered, as they were heard.
+    pub early: usize,
     /// What was wrong while it happened.
     pub amiss: Vec<String>,
     came: BTreeSet<(LegId, Spoken)>,

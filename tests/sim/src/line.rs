@@ -63,6 +63,8 @@ enum Kind {
     Refer,
     Success,
     Refusal,
+    /// A provisional response whose PRACK is missing (RFC 3262 §3).
+    Provisional,
 }
 
 /// A message that is repeated until something stops it.
@@ -114,6 +116,14 @@ pub struct Line {
     ack: Option<Vec<u8>>,
     /// The number of a re-INVITE that has no final response.
     changing: Option<u32>,
+    /// The RSeq of the last reliable response; none before the first.
+    rseq: u32,
+    /// PRACKs that fitted.
+    pub pracks: u32,
+    /// The answer waits for a PRACK.
+    answers: bool,
+    /// Whether the phone speaks before it answers.
+    pub early: bool,
     /// Whether the phone has put the other side on hold.
     pub holds: bool,
     /// The last word on the transfer that this phone asked for: a status, 0 while there is none.
@@ -175,6 +185,10 @@ impl Line {
             last: None,
             ack: None,
             changing: None,
+            rseq: 0,
+            pracks: 0,
+            answers: false,
+            early: false,
             holds: false,
             transferred: None,
             changes: 0,
@@ -223,7 +237,7 @@ impl Line {
             } else if retry.at <= now {
                 self.outbox.push(retry.bytes.clone());
                 retry.pause *= 2;
-                if retry.kind != Kind::Invite {
+                if !matches!(retry.kind, Kind::Invite | Kind::Provisional) {
                     retry.pause = retry.pause.min(T2);
                 }
                 retry.at = now.plus(retry.pause).min(retry.until);
@@ -240,6 +254,8 @@ impl Line {
                 Kind::Cancel if self.state == State::Cancelling => self.state = State::Over,
                 Kind::Cancel => {}
                 Kind::Success => self.bye(now),
+                // RFC 3262 §3: no PRACK in 64·T1.
+                Kind::Provisional => self.respond(now, 504, false),
             }
         }
     }
@@ -302,10 +318,38 @@ impl Line {
         self.repeat(now, Kind::Bye, bye);
     }
 
-    /// A phone's response to the INVITE.
+    /// A provisional response that the house has to acknowledge; one at a time.
+    pub fn respond_reliably(&mut self, now: Monotonic, status: u16, described: bool) {
+        let waits = self.retries.iter().any(|retry| retry.kind == Kind::Provisional);
+        let Some(invite) = self.invite.as_ref().filter(|_| self.state == State::Ringing && !waits) else {
+            return;
+        };
+        self.rseq = if self.rseq == 0 { 1 + self.number * 7 } else { self.rseq + 1 };
+        let tag = format!("p{}", self.number);
+        let mut response = invite.respond(Status(status)).tagged(tag.as_bytes());
+        response = response.with(Name::Contact, format!("<sip:{}>", self.sip));
+        response = response.with(Name::Require, "100rel").with(Name::RSeq, self.rseq.to_string());
+        if described {
+            response = response.with(Name::ContentType, "application/sdp");
+            response.body = self.description().into_bytes();
+            self.early = true;
+        }
+        let bytes = response.to_bytes();
+        self.last = Some(bytes.clone());
+        self.repeat(now, Kind::Provisional, bytes);
+    }
+
+    /// A phone's response to the INVITE. An answer waits for the PRACK of what was said before.
     pub fn respond(&mut self, now: Monotonic, status: u16, described: bool) {
         if self.state != State::Ringing {
             return;
+        }
+        if status == 200 && self.retries.iter().any(|retry| retry.kind == Kind::Provisional) {
+            self.answers = true;
+            return;
+        }
+        if status >= 200 {
+            self.stop(Kind::Provisional);
         }
         let Some(invite) = &self.invite else { return };
         let tag = format!("p{}", self.number);
@@ -432,6 +476,20 @@ impl Line {
                 self.retries.clear();
                 self.ended_by_house |= self.state == State::Talking;
                 self.state = State::Over;
+            }
+            Method::Prack => {
+                let rack = request.head.headers.first(&Name::RAck).map(text).unwrap_or_default();
+                let waits = self.retries.iter().any(|retry| retry.kind == Kind::Provisional);
+                let fits = rack == format!("{} 1 INVITE", self.rseq);
+                // A copy is answered as the first was; nobody else asks.
+                self.answer(request, if fits { 200 } else { 481 });
+                if fits && waits {
+                    self.pracks += 1;
+                    self.stop(Kind::Provisional);
+                    if std::mem::take(&mut self.answers) {
+                        self.respond(now, 200, true);
+                    }
+                }
             }
             Method::Notify => {
                 self.answer(request, 200);

@@ -3,7 +3,7 @@
 use crate::{
     line::{Birth, Line, Offering, Side, State, stray},
     rest::amiss,
-    scenario::{Agents, Menus, Network},
+    scenario::{Agents, Menus, Network, Phones},
     world::{CARRIER, Event, World},
 };
 use media_core::g711::Law;
@@ -19,6 +19,8 @@ pub(crate) enum Act {
     Fire,
     /// 180.
     Ring,
+    /// 180 or 183 that the house has to acknowledge; the second with a description, and speech from then on.
+    RingReliably(u16),
     /// 200.
     Answer,
     /// A final refusal.
@@ -98,6 +100,12 @@ impl World {
         match act {
             Act::Fire => line.fire(now),
             Act::Ring => line.respond(now, 180, false),
+            Act::RingReliably(status) => {
+                line.respond_reliably(now, status, status == 183);
+                if line.early && line.spoken == 0 {
+                    self.after(VOICE, Event::Line(number, Act::Speak(60)));
+                }
+            }
             Act::Answer => line.respond(now, 200, true),
             Act::Refuse(status) => line.respond(now, status, false),
             Act::Change => line.change(now),
@@ -184,9 +192,9 @@ impl World {
     }
 
     fn speak(&mut self, number: u32, more: u64) {
-        let Some(line) = self.lines.get_mut(&number).filter(|line| line.state == State::Talking) else {
-            return;
-        };
+        let speaks =
+            |line: &&mut Line| line.state == State::Talking || (line.state == State::Ringing && line.early);
+        let Some(line) = self.lines.get_mut(&number).filter(speaks) else { return };
         if let Some(to) = line.house_rtp {
             let (source, datagram) = (line.rtp, line.speak());
             self.send(|| Event::RtpIn(to.port(), source, datagram.clone()));
@@ -290,6 +298,9 @@ impl World {
         self.trace.note(self.now, format_args!("line {number} is called at phone {phone}"));
         self.insert(Line::called(birth, invite));
         let rings = self.chance.millis(10, 300);
+        if self.scenario.phones == Phones::Reliable {
+            self.ring_reliably(number);
+        }
         let then = rings + self.chance.millis(0, 6_000);
         match self.chance.below(100) {
             0..5 => self.after(rings, Event::Line(number, Act::Answer)),
@@ -309,6 +320,21 @@ impl World {
             // A phone that comes back to the last copy of an INVITE rings for a house that has given it up.
             // Where no phone is ever away, ringing on without an end is the house's fault.
             self.after(Duration::from_secs(60), Event::Line(number, Act::Refuse(480)));
+        }
+    }
+
+    /// What a phone says beside what it says in any case: words that the house has to acknowledge, and speech.
+    fn ring_reliably(&mut self, number: u32) {
+        let at = self.tongues.millis(5, 300);
+        let second = at + self.tongues.millis(0, 2_000);
+        match self.tongues.below(10) {
+            0 => {}
+            1..4 => self.after(at, Event::Line(number, Act::RingReliably(180))),
+            4..7 => self.after(at, Event::Line(number, Act::RingReliably(183))),
+            _ => {
+                self.after(at, Event::Line(number, Act::RingReliably(180)));
+                self.after(second, Event::Line(number, Act::RingReliably(183)));
+            }
         }
     }
 

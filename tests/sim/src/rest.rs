@@ -52,6 +52,11 @@ impl World {
         decisions.filter(|decision| decision.what == "menu.chosen").count()
     }
 
+    /// Provisional responses that the house acknowledged, and packets that were heard before an answer.
+    pub fn early(&self) -> (u32, usize) {
+        (self.lines.values().map(|line| line.pracks).sum(), self.ledger.early)
+    }
+
     /// Transfers that came to a good end, and those that did not.
     pub fn transfers(&self) -> (usize, usize) {
         let decisions = self.ledger.records.values().flat_map(|record| &record.decisions);

@@ -19,6 +19,8 @@ pub struct Scenario {
     pub menus: Menus,
     /// What agents do with their callers.
     pub agents: Agents,
+    /// What phones say before they answer.
+    pub phones: Phones,
     /// Kills of daemons.
     pub deaths: Option<Deaths>,
 }
@@ -30,6 +32,15 @@ pub enum Agents {
     Talk,
     /// They hold them, and hand them on.
     HandOn,
+}
+
+/// What phones say before they answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phones {
+    /// That they ring, or nothing.
+    Plain,
+    /// Most want what they say acknowledged (RFC 3262), and some speak already.
+    Reliable,
 }
 
 /// Who calls a number with a menu before the queue.
@@ -97,6 +108,7 @@ impl Scenario {
             vanish: 0,
             menus: Menus::Nobody,
             agents: Agents::Talk,
+            phones: Phones::Plain,
             deaths: None,
         }
     }
@@ -117,6 +129,12 @@ impl Scenario {
     #[must_use]
     pub fn handing_on(self) -> Self {
         Self { agents: Agents::HandOn, ..self }
+    }
+
+    /// The same, with phones that want what they say acknowledged, and speak before they answer.
+    #[must_use]
+    pub fn speaking_early(self) -> Self {
+        Self { phones: Phones::Reliable, ..self }
     }
 
     /// The same, with kills of these daemons.

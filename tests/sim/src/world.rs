@@ -163,6 +163,8 @@ pub struct World {
     pub(crate) flows: String,
     /// Of keys alone, so that what is drawn elsewhere stays the same.
     pub(crate) fingers: Chance,
+    /// Of what phones say before they answer.
+    pub(crate) tongues: Chance,
     pub(crate) signalling: Conn,
     pub(crate) sound: Conn,
     pub(crate) lines: BTreeMap<u32, Line>,
@@ -216,6 +218,7 @@ impl World {
             roster: String::new(),
             flows: String::new(),
             fingers: Chance::new(!scenario.seed),
+            tongues: Chance::new(scenario.seed.rotate_left(32)),
             signalling: Conn::default(),
             sound: Conn::default(),
             lines: BTreeMap::new(),

@@ -105,13 +105,29 @@ fn callers_who_choose_while_daemons_are_killed() {
 #[test]
 fn callers_who_are_handed_on() {
     let calm = holds(Scenario::calls(24, 120, Network::calm()).handing_on());
-    let rough = holds(Scenario::calls(25, 120, Network::rough(8)).vanishing(5).handing_on());
+    let rough = holds(Scenario::calls(29, 120, Network::rough(8)).vanishing(5).handing_on());
     let all = [Daemon::Sip, Daemon::Media, Daemon::Route];
     for (seed, of) in [(26, &all[2..]), (27, &all[..1]), (28, &all[..])] {
         holds(Scenario::calls(seed, 80, Network::rough(3)).handing_on().killing_often(of));
     }
     for (done, failed) in [calm.transfers(), rough.transfers()] {
         assert!(done > 20 && failed > 2, "{done} transfers, {failed} failed");
+    }
+}
+
+/// Phones want what they say acknowledged, and speak before they answer: callers who are handed on hear them, who
+/// has not answered hears nobody, and whoever answers is talked with. Guarded by the mutants
+/// `sip-prack-of-the-first` and `media-early-both-ways`.
+#[test]
+fn phones_that_speak_before_they_answer() {
+    let calm = holds(Scenario::calls(30, 80, Network::calm()).handing_on().speaking_early());
+    let rough = holds(Scenario::calls(31, 80, Network::rough(10)).handing_on().speaking_early());
+    for (pracks, heard) in [calm.early(), rough.early()] {
+        assert!(pracks > 80 && heard > 100, "{pracks} PRACKs, {heard} packets heard early");
+    }
+    let all = [Daemon::Sip, Daemon::Media, Daemon::Route];
+    for (seed, of) in [(32, &all[..1]), (33, &all[1..2]), (34, &all[..])] {
+        holds(Scenario::calls(seed, 60, Network::rough(3)).handing_on().speaking_early().killing_often(of));
     }
 }
 

@@ -201,7 +201,7 @@ impl Router {
             (reach.step, reach.until) = (OfferStep::Ringing, until);
         }
         let transferor = reach.instead.as_ref().map(|talk| talk.leg);
-        let sounds = early.is_some() && !call.leg(id).is_some_and(|leg| leg.said_early.is_some());
+        let sounds = early.is_some() && call.leg(id).is_none_or(|leg| leg.said_early.is_none());
         match transferor {
             Some(leg) if first => self.tell(leg, TransferProgress::Ringing),
             None if call.caller.line == Line::Ringing && (first || sounds) => {

@@ -189,7 +189,8 @@ impl Core {
             if next.is_some_and(|next| next != Some(rseq)) && !mutant("sip-rseq-in-any-order") {
                 return Heard::Nothing;
             }
-            let rack = RAck { rseq, number: response.head.cseq.number, method: Method::Invite };
+            let said = if mutant("sip-prack-of-the-first") { early.rseq.unwrap_or(rseq) } else { rseq };
+            let rack = RAck { rseq: said, number: response.head.cseq.number, method: Method::Invite };
             let prack = self.ask(now, &mut early.dialog, Method::Prack, Some(leg), |prack| {
                 prack.head.headers.push(Name::RAck, rack.to_bytes());
             });
