@@ -127,7 +127,8 @@ fn words_that_are_acknowledged_on_both_sides(floor: &Floor, queue: u8) {
     called.pick_up("");
     thread::sleep(Duration::from_millis(300));
     assert_eq!(call.prack(&sounds), Some(200));
-    let answer = call.answered();
+    let answer = call.response_to("INVITE", sounds.number());
+    assert_eq!(answer.status, Some(200), "{answer:?}");
     assert!(answer.body.is_empty(), "RFC 3261 §13.2.1: the description was acknowledged, {answer:?}");
     call.ack(answer.number(), "");
     floor::talk(&caller, &carrier);
