@@ -39,6 +39,7 @@ fn dial(house: &mut House) -> Request {
         from: Party { number: Pii::new("8001".into()), display: None },
         description: description(ANSWER),
         memo: memo("dialled"),
+        silence_ms: None,
     });
     invite(house).unwrap().1
 }
