@@ -2,13 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test may stop")]
 
-use route_api::{Memo, SessionDescription, SignallingCommand, SignallingEvent};
+use route_api::{
+    Cause, EndedBy, Endpoint, Memo, Party, SessionDescription, SignallingCommand, SignallingEvent,
+};
 use serde_json::json;
 use stage::{
     Signalling, free,
     sipp::{self, Over},
 };
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use types::{LegId, Pii, Uid};
 
 const CALLS: u32 = 200;
 const ANSWER: &str =
@@ -57,6 +60,92 @@ fn calls_of_sipp_over_tcp_and_ipv6() {
             .unwrap_or_else(|error| panic!("{over:?} {ip}: {error}"));
         assert_eq!(times.len(), 100, "{over:?} {ip}");
     }
+}
+
+/// SIPp requires 100rel, and loses one in five of the words that it wants: each call hears 180 and 183 in order, each
+/// acknowledged, and is answered after that.
+#[test]
+fn callers_of_sipp_who_acknowledge_what_they_are_told() {
+    if !sipp::installed() {
+        println!("SKIPPED: sipp is not installed");
+        return;
+    }
+    let carrier = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = carrier.local_addr().unwrap().port();
+    let signalling = Signalling::new(env!("CARGO_BIN_EXE_sip"), &[&carrier], |event| {
+        let mut commands = answer(event);
+        if let (SignallingEvent::Offered { leg, .. }, false) = (event, commands.is_empty()) {
+            let description = Some(SessionDescription(ANSWER.into()));
+            commands.insert(1, SignallingCommand::Ring { leg: *leg, description, memo: Memo::default() });
+        }
+        commands
+    });
+    signalling.attached();
+    drop(carrier);
+    let caller = sipp::play(sipp::RELIABLE_CALLER, port, Some(&signalling.address()), 60, 20);
+    caller.done().unwrap_or_else(|error| panic!("{error}"));
+    let mut ended = Vec::new();
+    signalling.until("every call has ended", || {
+        ended.extend(signalling.events().into_iter().filter_map(|event| match event {
+            SignallingEvent::Ended { cause, by, .. } => Some((cause, by)),
+            _ => None,
+        }));
+        ended.len() == 60
+    });
+    assert!(ended.iter().all(|end| *end == (Cause::NormalClearing, EndedBy::Peer)), "{ended:?}");
+}
+
+/// SIPp is called, rings and sends early media reliably over the same losses, and answers without a description.
+#[test]
+fn a_called_sipp_whose_words_are_acknowledged() {
+    if !sipp::installed() {
+        println!("SKIPPED: sipp is not installed");
+        return;
+    }
+    let carrier = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = carrier.local_addr().unwrap().port();
+    let signalling = Signalling::new(env!("CARGO_BIN_EXE_sip"), &[&carrier], |event| match event {
+        SignallingEvent::Ended { leg, .. } => vec![SignallingCommand::Forget { leg: *leg }],
+        SignallingEvent::Answered { leg, .. } => {
+            vec![SignallingCommand::HangUp { leg: *leg, cause: Cause::NormalClearing }]
+        }
+        _ => Vec::new(),
+    });
+    signalling.attached();
+    drop(carrier);
+    let called = sipp::play(sipp::RELIABLE_CALLED, port, None, 40, 20);
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    for number in 0..40_u8 {
+        signalling.command(SignallingCommand::Dial {
+            leg: LegId(Uid([number + 1; 16])),
+            over: Endpoint::Trunk("trunk0".parse().unwrap()),
+            number: "01088886666".into(),
+            from: Party { number: Pii::new("8001".into()), display: None },
+            description: SessionDescription(ANSWER.into()),
+            memo: Memo::default(),
+            silence_ms: None,
+        });
+    }
+    called.done().unwrap_or_else(|error| panic!("{error}"));
+    let mut told = std::collections::BTreeMap::<LegId, Vec<&str>>::new();
+    let mut ended = 0;
+    signalling.until("every call has ended", || {
+        for event in signalling.events() {
+            let (leg, what) = match event {
+                SignallingEvent::Ringing { leg, description: None } => (leg, "rings"),
+                SignallingEvent::Ringing { leg, description: Some(_) } => (leg, "sounds"),
+                SignallingEvent::Answered { leg, description: Some(_) } => (leg, "answers"),
+                SignallingEvent::Ended { cause: Cause::NormalClearing, .. } => {
+                    ended += 1;
+                    continue;
+                }
+                other => panic!("{other:?}"),
+            };
+            told.entry(leg).or_default().push(what);
+        }
+        ended == 40
+    });
+    assert!(told.values().all(|told| *told == ["rings", "sounds", "answers"]), "{told:?}");
 }
 
 /// Rings, answers, and forgets what is over.

@@ -1,9 +1,66 @@
 //! SIPp as the caller (`apt-get install sip-tester`).
 
-use std::{fs, net::SocketAddr, process::Command};
+use std::{
+    fs,
+    net::SocketAddr,
+    process::{Child, Command, Stdio},
+};
+use tempfile::TempDir;
 
 /// A caller behind a carrier's proxy, who talks for a second.
 const CALLER: &str = include_str!("caller.xml");
+/// A caller who wants provisional responses to be reliable (RFC 3262); one in five of them is lost.
+pub const RELIABLE_CALLER: &str = include_str!("reliable-caller.xml");
+/// A called side that rings and sends early media reliably; one in five of its words and of our PRACKs is lost.
+pub const RELIABLE_CALLED: &str = include_str!("reliable-called.xml");
+
+/// SIPp with a scenario of its own.
+pub struct Playing {
+    child: Child,
+    folder: TempDir,
+}
+
+/// Plays a scenario so many times at a port of 127.0.0.1: as the caller of `to`, else as who is called.
+pub fn play(scenario: &str, port: u16, to: Option<&str>, calls: u32, rate: u32) -> Playing {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("scenario.xml"), scenario).unwrap();
+    let child = Command::new("sipp")
+        .args(["-sf", "scenario.xml", "-i", "127.0.0.1", "-p", &port.to_string(), "-nostdin", "-t", "u1"])
+        .args(["-m", &calls.to_string(), "-r", &rate.to_string(), "-l", "4000"])
+        .args(["-timeout", "120", "-timeout_error", "-trace_err"])
+        .args(to)
+        .current_dir(folder.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    Playing { child, folder }
+}
+
+impl Playing {
+    /// Waits until every call went as the scenario says.
+    ///
+    /// # Errors
+    /// One did not; what SIPp wrote of it.
+    pub fn done(mut self) -> Result<(), String> {
+        let status = self.child.wait().unwrap();
+        if status.success() {
+            return Ok(());
+        }
+        let files = fs::read_dir(self.folder.path()).unwrap().map(|entry| entry.unwrap().path());
+        let errors = files.filter(|path| path.to_string_lossy().contains("errors"));
+        let written: String = errors.map(|path| fs::read_to_string(path).unwrap_or_default()).collect();
+        Err(format!("sipp: {status}\n{written}"))
+    }
+}
+
+impl Drop for Playing {
+    fn drop(&mut self) {
+        // Over already, unless the test has failed.
+        let _over = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
 
 /// Whether it is installed.
 pub fn installed() -> bool {

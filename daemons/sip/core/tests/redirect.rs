@@ -35,7 +35,6 @@ fn dial(house: &mut House) -> Request {
         leg: leg(1),
         over: carrier(),
         number: "01088886666".into(),
-        silence_ms: None,
         from: Party { number: Pii::new("8001".into()), display: None },
         description: description(ANSWER),
         memo: memo("dialled"),
