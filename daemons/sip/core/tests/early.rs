@@ -5,9 +5,14 @@
 mod house;
 
 use house::*;
-use route_api::{Cause, EndedBy, SignallingCommand, SignallingEvent};
-use sip_core::message::{Message, Method, Name, Request, Status};
+use route_api::{Cause, EndedBy, Party, SignallingCommand, SignallingEvent};
+use sip_core::{
+    Account, Core, Seed,
+    digest::Credentials,
+    message::{Message, Method, Name, Request, Status},
+};
 use std::time::Duration;
+use types::Pii;
 
 const OTHER: &str = "v=0\r\no=- 7 7 IN IP4 203.0.113.8\r\ns=-\r\nt=0 0\r\nm=audio 5000 RTP/AVP 0\r\n";
 
@@ -271,6 +276,52 @@ fn a_prack_without_an_answer_does_not_end_the_call() {
         house.events(),
         [SignallingEvent::Answered { leg: leg(1), description: Some(description(OFFER)) }]
     );
+}
+
+/// A carrier may want a proof with each request (RFC 3261 §22.2).
+#[test]
+fn a_prack_is_proved_where_the_carrier_asks() {
+    let mut settings = settings();
+    settings.trunks[0].account = Some(Account {
+        credentials: Credentials { user: "021".into(), password: PASSWORD.into() },
+        user: "021".into(),
+        domain: "ims.example.cn".into(),
+        register: None,
+    });
+    let mut house = House::of(Core::new(settings, Seed([7; 32])));
+    house.command(SignallingCommand::Dial {
+        leg: leg(1),
+        over: carrier(),
+        number: "01088886666".into(),
+        from: Party { number: Pii::new("8001".into()), display: None },
+        description: description(ANSWER),
+        memo: memo("dialled"),
+        silence_ms: None,
+    });
+    let invite = house.request();
+    let mut sounds = invite.respond(Status(183)).tagged(b"p").with(Name::Require, "100rel");
+    sounds = sounds.with(Name::RSeq, "4").with(Name::Contact, "<sip:p@198.51.100.7:5060>");
+    sounds = sounds.with(Name::ContentType, "application/sdp");
+    sounds.body = OFFER.as_bytes().to_vec();
+    house.datagram(CARRIER, &sounds.to_bytes());
+    let first = house.request();
+    let challenge = "Digest realm=\"x\", nonce=\"n\", algorithm=MD5, qop=\"auth\"";
+    let asked = first.respond(Status(407)).with(Name::ProxyAuthenticate, challenge);
+    house.datagram(CARRIER, &asked.to_bytes());
+    let second = house.request();
+    assert!(second.method == Method::Prack && second.head.headers.first(&Name::ProxyAuthorization).is_some());
+    assert_eq!(
+        (second.head.headers.first(&Name::RAck), second.head.cseq.number),
+        (Some(&b"4 1 INVITE"[..]), 3)
+    );
+    house.datagram(CARRIER, &second.respond(Status(200)).to_bytes());
+    house.command(SignallingCommand::HangUp { leg: leg(1), cause: Cause::NormalClearing });
+    house.sent();
+    let mut ok = invite.respond(Status(200)).tagged(b"p").with(Name::Contact, "<sip:p@198.51.100.7:5060>");
+    ok.body.clear();
+    house.datagram(CARRIER, &ok.to_bytes());
+    let [Message::Request(_), Message::Request(bye)] = &house.sent()[..] else { panic!("not two") };
+    assert_eq!((&bye.method, bye.head.cseq.number), (&Method::Bye, 4), "its number counts");
 }
 
 #[test]

@@ -67,6 +67,20 @@ fn who_does_not_ask_is_told_once_and_without_a_number() {
     assert_eq!(house.response().body, ANSWER.as_bytes(), "what was not acknowledged is given again");
 }
 
+#[test]
+fn who_is_answered_at_once_needs_no_other_word() {
+    let mut house = House::new();
+    let leg = offered(&mut house, RELIABLE);
+    answer(&mut house, leg);
+    let answered = house.response();
+    assert_eq!((answered.status.0, answered.body.as_slice()), (200, ANSWER.as_bytes()));
+    let invite = house.invite("c2", "Require: 100rel, foo\r\n");
+    house.datagram(CARRIER, &invite);
+    let refused = house.response();
+    assert_eq!(refused.status.0, 420);
+    assert_eq!(refused.head.headers.tokens(&Name::Unsupported), [b"foo"], "100rel is known");
+}
+
 /// A table of RFC 3262 §3: T1, doubling without a cap, 64·T1. Guarded by the mutants `sip-never-reliable` and
 /// `sip-18x-said-once`.
 #[test]
