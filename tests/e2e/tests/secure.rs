@@ -128,7 +128,7 @@ fn each_phone_and_trunk_is_protected_by_its_own_rule() {
     assert_eq!(legs.len(), 2, "{record:#}");
     assert!(legs[0]["quality"]["srtp"].is_null(), "the carrier is in the clear: {record:#}");
     let suite = legs[1]["quality"]["srtp"].as_str().unwrap_or_else(|| panic!("{record:#}"));
-    assert!(legs.iter().all(|leg| leg["quality"]["received"].as_u64().unwrap() > 200), "{record:#}");
+    assert!(legs.iter().all(|leg| leg["quality"]["received"].as_u64().unwrap() > 100), "{record:#}");
     let shown = house.ym_as("wang", &["calls", "show", record["call"].as_str().unwrap()], "");
     assert!(shown.contains(suite), "{shown}");
 
@@ -142,7 +142,8 @@ fn each_phone_and_trunk_is_protected_by_its_own_rule() {
     let record = house.call_record(2);
     assert_eq!(record["legs"][0]["cause"], "bearer_capability_not_implemented", "{record:#}");
     assert!(record["decisions"].to_string().contains("no protection that is spoken"), "{record:#}");
-    let steps = record["legs"][0]["ladder"]["steps"].to_string();
+    let shown = house.ask_as("wang", &["calls", "show", record["call"].as_str().unwrap()]);
+    let steps = shown["legs"][0]["ladder"]["steps"].to_string();
     assert!(steps.contains("488 Not Acceptable Here"), "{steps}");
 }
 
