@@ -65,7 +65,7 @@ pub async fn settings(session: &Session<'_>, form: Form, deed: Deed) -> Result<(
             let checked = host.call(Check { text: read(&file)? }).await?;
             let name = file.display().to_string();
             output::show(form, &checked, |checked| {
-                for problem in &checked.problems {
+                for problem in checked.problems.iter().chain(&checked.advice) {
                     output::say(&problem.sentence(output::language(), &name));
                 }
                 if checked.problems.is_empty() {

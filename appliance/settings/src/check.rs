@@ -10,6 +10,7 @@ mod prompts;
 mod record;
 mod route;
 mod sip;
+mod srtp;
 
 pub(crate) use library::lacking;
 pub(crate) use prompts::{missing, prompts};
@@ -30,11 +31,12 @@ pub(crate) struct Finding {
 /// All mistakes that the checks find; `sound` tells whether a section was read whole.
 pub(crate) fn check(settings: &Settings, sound: &dyn Fn(Section) -> bool) -> Vec<Finding> {
     type Check = fn(&Settings, &mut Vec<Finding>);
-    let checks: [(Check, &[Section]); 19] = [
+    let checks: [(Check, &[Section]); 20] = [
         (sip::addresses, &[Section::Sip]),
         (sip::names, &[Section::Sip]),
         (sip::trunks, &[Section::Sip]),
         (media, &[Section::Media]),
+        (srtp::endpoints, &[Section::Media, Section::Sip]),
         (addresses, &[Section::Sip, Section::Media, Section::Console]),
         (route::names, &[Section::Route]),
         (route::phones, &[Section::Route, Section::Sip]),
@@ -58,6 +60,11 @@ pub(crate) fn check(settings: &Settings, sound: &dyn Fn(Section) -> bool) -> Vec
         }
     }
     findings
+}
+
+/// What is sound and still worth a second look.
+pub(crate) fn advice(settings: &Settings) -> Vec<Finding> {
+    srtp::keys(settings)
 }
 
 fn passwords(settings: &Settings, findings: &mut Vec<Finding>) {

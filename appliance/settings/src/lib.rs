@@ -93,6 +93,12 @@ impl Settings {
         read::read(text, prompts, library)
     }
 
+    /// What is no mistake in the text that these settings were read from, and still worth a second look: at most
+    /// [`Problem::MOST`].
+    pub fn advice(&self, text: &str) -> Vec<Problem> {
+        read::advise(text, self)
+    }
+
     /// The names of all prompts that the settings need, those of numbers included.
     pub fn prompts(&self) -> BTreeSet<String> {
         check::prompts(&self.route)

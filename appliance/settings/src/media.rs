@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
+use types::{Extension, TrunkId};
 
 /// Sound (RFC 3550).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -25,6 +26,10 @@ pub struct Media {
     /// Whether sound is protected (SRTP, RFC 3711) with keys from the session description (RFC 4568). Who can read
     /// the signalling can read the keys: it is worth what the protection of SIP is worth.
     pub srtp: Srtp,
+    /// Trunks whose sound is protected otherwise.
+    pub trunks: Vec<TrunkSound>,
+    /// Phones whose sound is protected otherwise.
+    pub phones: Vec<PhoneSound>,
     /// The directory of prompts, `NAME.wav` each; a relative path begins at the home of the house.
     pub prompts: PathBuf,
 }
@@ -38,8 +43,42 @@ impl Default for Media {
             codecs: vec![Codec::Pcma, Codec::Pcmu, Codec::G722],
             g729_library: None,
             srtp: Srtp::Off,
+            trunks: Vec::new(),
+            phones: Vec::new(),
             prompts: PathBuf::from("prompts"),
         }
+    }
+}
+
+/// The sound of one trunk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TrunkSound {
+    /// The trunk, one of `[[sip.trunks]]`.
+    pub name: TrunkId,
+    /// Whether it is protected, in place of `srtp` of `[media]`.
+    pub srtp: Srtp,
+}
+
+/// The sound of one phone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PhoneSound {
+    /// The phone, one of `[[sip.phones]]`.
+    pub extension: Extension,
+    /// Whether it is protected, in place of `srtp` of `[media]`.
+    pub srtp: Srtp,
+}
+
+impl Media {
+    /// Whether the sound of a trunk is protected.
+    pub fn srtp_of_trunk(&self, trunk: &TrunkId) -> Srtp {
+        self.trunks.iter().find(|own| own.name == *trunk).map_or(self.srtp, |own| own.srtp)
+    }
+
+    /// Whether the sound of a phone is protected.
+    pub fn srtp_of_phone(&self, phone: &Extension) -> Srtp {
+        self.phones.iter().find(|own| own.extension == *phone).map_or(self.srtp, |own| own.srtp)
     }
 }
 

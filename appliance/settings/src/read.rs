@@ -74,6 +74,16 @@ pub(crate) fn read(
     if whole > MOST_BYTES && !mutant("settings-unbounded") { Err(too_long()) } else { Ok(settings) }
 }
 
+/// What is worth a second look in a text of these sound settings.
+pub(crate) fn advise(text: &str, settings: &Settings) -> Vec<Problem> {
+    let (tree, _errors_of_no_sound_text) = DeTable::parse_recoverable(text);
+    let advice = check::advice(settings).into_iter().map(|Finding { path, message }| {
+        let start = locate(&tree, &path).map_or(0, |span| span.start);
+        at(text, start, path.to_string(), message)
+    });
+    in_order(advice.collect())
+}
+
 /// The settings that are left after each entry that does not fit its type is noted and taken out.
 fn typed(text: &str, tree: &Spanned<DeTable<'_>>) -> (Settings, Vec<Problem>) {
     let mut problems = Vec::new();

@@ -11,8 +11,8 @@ use types::QueueId;
 pub struct Record {
     /// Which calls are recorded.
     pub when: When,
-    /// Whether somebody outside the house is recorded who is reached in the middle of a call, consulted or handed the
-    /// caller: such a party hears no announcement.
+    /// Whether somebody outside the house is recorded whom it has called, for a phone or in the middle of a call
+    /// (consulted, handed the caller): such a party hears no announcement.
     pub outside: Outside,
     /// How long a recording is kept at least, 180 days or more.
     pub retention: Period,

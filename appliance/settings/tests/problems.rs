@@ -71,6 +71,54 @@ fn codecs_and_protection_of_sound() {
     assert!(of("codecs = [\"G722\", \"PCMA\"]\nsrtp = \"required\"").is_empty());
 }
 
+/// Guarded by the mutant `settings-srtp-keys-unsaid`.
+#[test]
+fn sound_is_protected_endpoint_by_endpoint_and_keys_in_the_clear_are_told_of() {
+    let text = r#"
+[sip]
+bind = ["127.0.0.1:5060"]
+tls = []
+[[sip.trunks]]
+name = "carrier"
+address = "192.0.2.1:5060"
+[[sip.phones]]
+extension = "8001"
+password = "Wild-geese-8"
+[[sip.phones]]
+extension = "8002"
+password = "Wild-geese-8"
+[media]
+srtp = "off"
+[[media.trunks]]
+name = "carrier"
+srtp = "offered"
+[[media.phones]]
+extension = "8001"
+srtp = "required"
+"#;
+    let advice = |text: &str| -> Vec<String> {
+        let settings = Settings::parse(text).unwrap_or_else(|problems| panic!("{problems:?}"));
+        let told = settings.advice(text);
+        told.iter().map(|a| format!("{}:{} {} {}", a.line, a.column, a.code, a.args["name"])).collect()
+    };
+    let code = "settings.srtp-keys-in-clear";
+    assert_eq!(advice(text), [format!("18:8 {code} carrier"), format!("21:8 {code} 8001")]);
+    let all = text.replace("srtp = \"off\"", "srtp = \"offered\"");
+    assert_eq!(advice(&all).len(), 3, "and 8002 by the rule for all: {:?}", advice(&all));
+    let phones = text.replace("tls = []", "tls = [\"127.0.0.1:5061\"]");
+    assert_eq!(advice(&phones), [format!("18:8 {code} carrier")]);
+    let sealed = "transport = \"tls\"\ntls = { authorities = \"ca.pem\" }\n";
+    let sealed =
+        phones.replace("address = \"192.0.2.1:5060\"\n", &format!("address = \"192.0.2.1:5060\"\n{sealed}"));
+    assert!(advice(&sealed).is_empty(), "{:?}", advice(&sealed));
+    assert!(advice("").is_empty());
+    let wrong = text
+        .replace("[[media.phones]]", "[[media.trunks]]\nname = \"carier\"\nsrtp = \"off\"\n[[media.phones]]");
+    assert_eq!(problems(&wrong), ["20:8 settings.trunk-unknown media.trunks.name"]);
+    let twice = text.to_owned() + "[[media.phones]]\nextension = \"8001\"\nsrtp = \"off\"\n";
+    assert_eq!(problems(&twice), ["23:13 settings.twice media.phones.extension"]);
+}
+
 #[test]
 fn a_dial_plan_carries_what_may_be_called() {
     let text = r#"

@@ -136,8 +136,12 @@ impl Desk {
         };
         let text = Settings::fill(&check.text, &disguised);
         Ok(match self.parse(&text) {
-            Ok(settings) => Checked { problems: Vec::new(), differences: differences(&disguised, &settings) },
-            Err(problems) => Checked { problems, differences: Differences::default() },
+            Ok(settings) => Checked {
+                problems: Vec::new(),
+                advice: settings.advice(&text),
+                differences: differences(&disguised, &settings),
+            },
+            Err(problems) => Checked { problems, advice: Vec::new(), differences: Differences::default() },
         })
     }
 

@@ -18,8 +18,9 @@ use media_core::{
     srtp::Policy,
 };
 use prompts::Prompts;
+use route_api::Endpoint;
 use service::{Context, Failure};
-use std::{os::fd::BorrowedFd, path::Path, thread};
+use std::{os::fd::BorrowedFd, path::Path, sync::Arc, thread};
 use worker::{Beginning, Keeper, Kept, Order, Ports, Speech, Worker};
 
 fn main() -> std::process::ExitCode {
@@ -76,12 +77,18 @@ fn speech(media: &settings::media::Media) -> Speech {
         settings::media::Codec::G722 => Codec::G722,
         settings::media::Codec::G729 => Codec::G729,
     };
-    let policy = match media.srtp {
+    let policy = |srtp| match srtp {
         settings::media::Srtp::Off => Policy::Off,
         settings::media::Srtp::Offered => Policy::Offered,
         settings::media::Srtp::Required => Policy::Required,
     };
-    Speech { codecs: media.codecs.iter().map(codec).collect(), policy }
+    let trunks = media.trunks.iter().map(|own| (Endpoint::Trunk(own.name.clone()), policy(own.srtp)));
+    let phones = media.phones.iter().map(|own| (Endpoint::Phone(own.extension.clone()), policy(own.srtp)));
+    Speech {
+        codecs: media.codecs.iter().map(codec).collect(),
+        policy: policy(media.srtp),
+        policies: Arc::new(trunks.chain(phones).collect()),
+    }
 }
 
 /// What speaks G.729, where the settings want it and it is there.

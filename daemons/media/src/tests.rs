@@ -17,7 +17,7 @@ use nix::sys::{
     socket::{MsgFlags, recv},
 };
 use record_api::tap;
-use route_api::{Extent, MediaCommand, MediaEvent, Memo, SessionDescription, Times};
+use route_api::{Endpoint, Extent, MediaCommand, MediaEvent, Memo, SessionDescription, Times};
 use std::{
     fs::File,
     net::{Ipv4Addr, SocketAddr, UdpSocket},
@@ -72,7 +72,7 @@ impl Store {
 }
 
 fn every_codec() -> Speech {
-    Speech { codecs: Codec::ALL.into(), policy: Policy::Off }
+    Speech { codecs: Codec::ALL.into(), policy: Policy::Off, policies: Arc::default() }
 }
 
 struct House {
@@ -128,7 +128,13 @@ impl House {
 
     fn open(&mut self, leg: LegId, phone: &mut Phone) {
         let offer = Some(SessionDescription(phone.offer()));
-        self.order(MediaCommand::Open { leg, offer, memo: Memo("memo".to_owned()), beside: None });
+        self.order(MediaCommand::Open {
+            leg,
+            offer,
+            memo: Memo("memo".to_owned()),
+            beside: None,
+            over: None,
+        });
         let MediaEvent::Opened { description, .. } = self.event() else { panic!("not opened") };
         let answer = Description::parse(description.0.as_bytes()).unwrap();
         let address = sdp::remote_address(&answer).unwrap();
@@ -442,19 +448,68 @@ fn what_cannot_be_opened_is_refused_and_leaves_nothing_behind() {
         ),
     ] {
         let offer = Some(SessionDescription(offer.to_owned()));
-        house.order(MediaCommand::Open { leg: A, offer, memo: Memo::default(), beside: None });
+        house.order(MediaCommand::Open { leg: A, offer, memo: Memo::default(), beside: None, over: None });
         match house.event() {
             MediaEvent::Refused { reason: told, .. } => assert_eq!(told, reason),
             other => panic!("{other:?}"),
         }
     }
     // An offer of ours, and an answer that is none.
-    house.order(MediaCommand::Open { leg: A, offer: None, memo: Memo::default(), beside: None });
+    house.order(MediaCommand::Open { leg: A, offer: None, memo: Memo::default(), beside: None, over: None });
     assert!(matches!(house.event(), MediaEvent::Opened { .. }));
     house.order(MediaCommand::Accept { leg: A, answer: SessionDescription("v=1".to_owned()) });
     assert!(matches!(house.event(), MediaEvent::Refused { .. }));
     assert!(matches!(house.event(), MediaEvent::Closed { leg: A, .. }));
     assert_eq!(house.stop().copies().len(), 2, "the snapshots alone");
+}
+
+/// Each endpoint by its own policy, the others by that of all. Guarded by the mutant `media-one-policy-for-all`.
+#[test]
+fn policies_hold_endpoint_by_endpoint() {
+    let mut house = House::begin(28_800, Store::default());
+    let phone = |number: &str| Endpoint::Phone(number.parse().unwrap());
+    let policies = [(phone("8001"), Policy::Required), (phone("8002"), Policy::Offered)].into();
+    house.handle.order(Order::Speak(Speech { policies: Arc::new(policies), ..every_codec() }));
+    let plain = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\nc=IN IP4 127.0.0.1\r\nm=audio 4000 RTP/AVP 8\r\n";
+    for (over, ours, taken) in [
+        (Some(phone("8001")), "RTP/SAVP", false),
+        (Some(phone("8002")), "a=crypto", true),
+        (Some(phone("8003")), "RTP/AVP", true),
+        (None, "RTP/AVP", true),
+    ] {
+        house.order(MediaCommand::Open {
+            leg: A,
+            offer: None,
+            memo: Memo::default(),
+            beside: None,
+            over: over.clone(),
+        });
+        let MediaEvent::Opened { description, .. } = house.event() else { panic!("not opened") };
+        assert!(description.0.contains(ours), "{over:?}: {description:?}");
+        assert_eq!(description.0.contains("a=crypto"), ours != "RTP/AVP", "{over:?}");
+        house.order(MediaCommand::Close { leg: A });
+        assert!(matches!(house.event(), MediaEvent::Closed { .. }));
+        let offer = Some(SessionDescription(plain.to_owned()));
+        house.order(MediaCommand::Open {
+            leg: B,
+            offer,
+            memo: Memo::default(),
+            beside: None,
+            over: over.clone(),
+        });
+        match house.event() {
+            MediaEvent::Opened { .. } if taken => {
+                house.order(MediaCommand::Close { leg: B });
+                assert!(matches!(house.event(), MediaEvent::Closed { .. }));
+            }
+            MediaEvent::Refused { reason, detail, .. } if !taken => {
+                assert_eq!(reason, route_api::MediaRefusal::NotAcceptable);
+                assert!(detail.contains("a=crypto"), "{detail}");
+            }
+            other => panic!("{over:?}: {other:?}"),
+        }
+    }
+    house.stop();
 }
 
 /// Route and record as they are on the wire (Varlink): what they want reaches the worker, what it says
@@ -488,6 +543,7 @@ async fn the_edge_speaks_with_route_and_record() {
             offer: Some(SessionDescription(Phone::new().offer())),
             memo: Memo::default(),
             beside: None,
+            over: None,
         },
     ] {
         let command = serde_json::to_string(&command).unwrap();

@@ -4,18 +4,28 @@
 
 use e2e::{
     House,
-    peer::{Caller, HangUp, Phone, Speaking},
+    peer::{Answers, Caller, HangUp, Phone, Speaking},
     wire::{Capture, Rtp},
 };
 use g711::Law;
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{
+    fs,
+    path::Path,
+    process::Command,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 const CALLER_HERTZ: f64 = 1000.0;
 const PHONE_HERTZ: f64 = 600.0;
 const G722: u8 = 9;
 
+/// One house at a time: those of one process have the same RTP ports.
+static PORTS: Mutex<()> = Mutex::new(());
+
 #[test]
 fn a_law_in_the_clear_and_g722_in_srtp_hear_each_other() {
+    let _alone = PORTS.lock().unwrap_or_else(PoisonError::into_inner);
     let house = House::start_with("codecs = [\"PCMA\", \"G722\"]\nsrtp = \"offered\"");
     house.people();
     let folder = house.folder.path();
@@ -90,6 +100,51 @@ fn a_law_in_the_clear_and_g722_in_srtp_hear_each_other() {
         let talk = side.len() - 4 * 16_000..side.len() - 16_000;
         assert!(purity(&side[talk], hertz, 16_000.0) > 0.98, "channel {channel} of the export");
     }
+}
+
+/// Each endpoint by its own rule: a phone that must be protected and is, a carrier in the clear, and a phone that must be
+/// and is not, which is refused with its reason.
+#[test]
+fn each_phone_and_trunk_is_protected_by_its_own_rule() {
+    let _alone = PORTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let rules = "\n[[media.phones]]\nextension = \"8001\"\nsrtp = \"required\"\n\
+                 \n[[media.phones]]\nextension = \"8002\"\nsrtp = \"required\"\n";
+    let house = House::start_as(50, |_, settings| settings + rules);
+    house.people();
+    let folder = house.folder.path();
+    let (caller_speech, phone_speech) = (folder.join("caller.al"), folder.join("phone.wav"));
+    tone(&["-r", "8000", "-c", "1", "-t", "al"], &caller_speech, CALLER_HERTZ);
+    tone(&["-r", "8000", "-c", "1", "-b", "16"], &phone_speech, PHONE_HERTZ);
+    let speaking = Speaking { protection: "srtp-mand", ..Speaking::PLAIN };
+    let _phone = Phone::register_speaking(&house, &phone_speech, speaking);
+    house.agent_ready();
+
+    let mut caller = Caller::call(&house, &caller_speech, HangUp::Caller { after: 12_000 });
+    house.until_stage("talking");
+    house.until("the caller has hung up", Duration::from_secs(40), |_| caller.ended().is_some());
+    assert_eq!(caller.ended(), Some(true), "SIPp is content");
+    let record = house.call_record(1);
+    let legs = record["legs"].as_array().unwrap();
+    assert_eq!(legs.len(), 2, "{record:#}");
+    assert!(legs[0]["quality"]["srtp"].is_null(), "the carrier is in the clear: {record:#}");
+    let suite = legs[1]["quality"]["srtp"].as_str().unwrap_or_else(|| panic!("{record:#}"));
+    assert!(legs.iter().all(|leg| leg["quality"]["received"].as_u64().unwrap() > 100), "{record:#}");
+    let shown = house.ym_as("wang", &["calls", "show", record["call"].as_str().unwrap()], "");
+    assert!(shown.contains(suite), "{shown}");
+
+    let speaking = Speaking::PLAIN;
+    let mut plain = Phone::at(&house, "8002", Answers::ByHand, None, &phone_speech, speaking);
+    house.until("the other phone is there", Duration::from_secs(10), |house| {
+        let found = house.ask_as("wang", &["trunks"])["endpoints"].to_string();
+        found.contains(r#"[{"phone":"8002"},"reachable"]"#)
+    });
+    plain.dial("95555");
+    let record = house.call_record(2);
+    assert_eq!(record["legs"][0]["cause"], "bearer_capability_not_implemented", "{record:#}");
+    assert!(record["decisions"].to_string().contains("no protection that is spoken"), "{record:#}");
+    let shown = house.ask_as("wang", &["calls", "show", record["call"].as_str().unwrap()]);
+    let steps = shown["legs"][0]["ladder"]["steps"].to_string();
+    assert!(steps.contains("488 Not Acceptable Here"), "{steps}");
 }
 
 /// Two minutes of a tone.

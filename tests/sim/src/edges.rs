@@ -325,7 +325,7 @@ impl World {
         self.media_changed = true;
         match command {
             MediaCommand::Attached {} | MediaCommand::Capture(_) => {}
-            MediaCommand::Open { leg, offer, memo, beside } => {
+            MediaCommand::Open { leg, offer, memo, beside, over: _ } => {
                 self.open(leg, offer.map(|offer| offer.0), &memo.0, beside);
             }
             MediaCommand::Accept { leg, answer } => {

@@ -93,6 +93,9 @@ pub struct Check {
 pub struct Checked {
     /// Every mistake; empty for a sound text.
     pub problems: Vec<Problem>,
+    /// What is no mistake in a sound text and still worth a second look.
+    #[serde(default)]
+    pub advice: Vec<Problem>,
     /// What a sound text would change now. A password that is not masked always counts as changed.
     pub differences: Differences,
 }

@@ -1,10 +1,11 @@
 //! Route's commands, carried out: each is one input to the core, with the descriptors that it needs.
 
-use super::{Speech, Word, Worker};
+use super::{Word, Worker};
 use crate::contract;
 use media_core::{
     Input,
     session::{Opening, Play, Track},
+    srtp::Policy,
 };
 use route_api::{MediaCommand, MediaEvent, MediaRefusal, Times, capture::Copying};
 use service::clock;
@@ -20,9 +21,10 @@ impl Worker {
                     self.captured(copying, None);
                 }
             }
-            MediaCommand::Open { leg, offer, memo, beside } => {
+            MediaCommand::Open { leg, offer, memo, beside, over } => {
                 let offer = offer.map(|description| description.0);
-                self.open(now, leg, offer.as_deref().map(str::as_bytes), &memo.0, beside);
+                let policy = self.speech.policy_of(over.as_ref());
+                self.open(now, leg, offer.as_deref().map(str::as_bytes), &memo.0, (beside, policy));
             }
             MediaCommand::Accept { leg, answer } => {
                 if let Err(error) = self.handle(now, Input::Accept(leg, answer.0.as_bytes())) {
@@ -83,12 +85,19 @@ impl Worker {
         }
     }
 
-    fn open(&mut self, now: Monotonic, leg: LegId, offer: Option<&[u8]>, memo: &str, beside: Option<LegId>) {
+    fn open(
+        &mut self,
+        now: Monotonic,
+        leg: LegId,
+        offer: Option<&[u8]>,
+        memo: &str,
+        (beside, policy): (Option<LegId>, Policy),
+    ) {
         let known = self.by_leg.contains_key(&leg);
         let opened = self.prepare(leg, known).map_err(|error| (MediaRefusal::NoPort, error.to_string()));
         let outcome = opened.and_then(|(port, seed, session, keying)| {
             let address = (self.advertised, port).into();
-            let Speech { codecs, policy } = self.speech.clone();
+            let codecs = self.speech.codecs.clone();
             let (codecs, keying) = (&*codecs, &keying);
             let opening = Opening { offer, memo, address, session, seed, codecs, beside, policy, keying };
             let handled = self.handle(now, Input::Open(leg, opening));

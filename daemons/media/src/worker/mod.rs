@@ -34,7 +34,7 @@ use nix::sys::{
 };
 use place::Place;
 use route_api::{
-    LiveMedia, MediaCommand, MediaEvent, Memo,
+    Endpoint, LiveMedia, MediaCommand, MediaEvent, Memo,
     capture::{Captures, Copying},
 };
 use service::clock;
@@ -127,8 +127,18 @@ impl Handle {
 pub struct Speech {
     /// The codecs, the preferred first.
     pub codecs: Arc<[Codec]>,
-    /// Whether they are protected.
+    /// Whether they are protected, where nothing else is said of their endpoint.
     pub policy: Policy,
+    /// Whether those of an endpoint are.
+    pub policies: Arc<BTreeMap<Endpoint, Policy>>,
+}
+
+impl Speech {
+    /// Whether a leg over this endpoint is protected.
+    pub fn policy_of(&self, over: Option<&Endpoint>) -> Policy {
+        let over = over.filter(|_| !mutant::mutant("media-one-policy-for-all"));
+        over.and_then(|over| self.policies.get(over)).copied().unwrap_or(self.policy)
+    }
 }
 
 /// What a worker begins with.

@@ -67,7 +67,7 @@ pub enum PartyRole {
     Customer,
     /// One of the house's agents.
     Agent,
-    /// Somebody outside the house, reached in the middle of the call: consulted, or taking it over.
+    /// Somebody outside the house whom it has called: for a phone, or in the middle of a call, consulted or taking it over.
     Outside,
 }
 

@@ -1,6 +1,6 @@
 //! The leg contract of media: what is opened, played, joined, tapped and heard.
 
-use crate::{Memo, Page, SessionDescription, capture::Copying};
+use crate::{Endpoint, Memo, Page, SessionDescription, capture::Copying};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use types::{LegId, Name, RecordingId, Utc};
@@ -24,6 +24,9 @@ pub enum MediaCommand {
         /// The leg that it is to be bridged with, where there is one: its codec is preferred.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         beside: Option<LegId>,
+        /// By which endpoint the leg comes or goes: the settings say how its sound is protected.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        over: Option<Endpoint>,
     },
     /// Gives the far side's answer to our offer.
     Accept {

@@ -9,7 +9,7 @@ use report_api::{CallRecord, Disposition, Recorded};
 use route_api::{Cause, EndedBy, Endpoint, Reachability, SignallingEvent, Stage};
 use route_core::Input;
 use std::time::Duration;
-use support::{Dialled, SETTINGS, World};
+use support::{Dialled, SETTINGS, World, sdp};
 use types::LegId;
 
 const RULES: &str = r#"
@@ -299,4 +299,26 @@ fn the_ways_that_are_left_outlive_route() {
     assert_eq!(dialled(&world), "backup:+861088886666 from 13800138000");
     let outside = world.answer();
     assert_eq!(world.media[&caller].bridged, Some(outside));
+}
+
+/// A carrier that says that all lines are busy, in its own voice, and then refuses: the next one is heard instead.
+#[test]
+fn what_a_failed_trunk_said_before_an_answer_makes_room_for_the_next() {
+    let mut world = world();
+    let phone = world.call_from_phone("8001", "01088886666");
+    for _ in 0..2 {
+        let leg = *world.dialled.last().unwrap();
+        let early = SignallingEvent::Ringing { leg, description: Some(sdp("early")) };
+        world.give(Input::Signalling(early));
+        world.settle();
+        let heard = world.commands.iter().filter(|command| *command == "Early").count();
+        assert_eq!(heard, world.dialled.len());
+        if world.dialled.len() == 1 {
+            fails(&mut world, Cause::TemporaryFailure, EndedBy::Peer);
+        }
+    }
+    assert_eq!(dialled(&world), "backup:+861088886666 from 13800138000");
+    let outside = world.answer();
+    assert_eq!(world.media[&phone].bridged, Some(outside));
+    assert_eq!(world.media.len(), 2, "the first one's sound is closed");
 }

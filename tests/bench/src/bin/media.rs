@@ -229,7 +229,13 @@ impl House {
             "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {port} RTP/AVP 8\r\n"
         );
         let offer = Some(SessionDescription(offer));
-        self.order(&MediaCommand::Open { leg: leg(number), offer, memo: Memo::default(), beside: None })?;
+        self.order(&MediaCommand::Open {
+            leg: leg(number),
+            offer,
+            memo: Memo::default(),
+            beside: None,
+            over: None,
+        })?;
         let MediaEvent::Opened { description, .. } = self.events.recv_timeout(PATIENCE)? else {
             return Err("a leg was not opened".into());
         };

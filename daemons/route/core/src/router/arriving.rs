@@ -100,7 +100,8 @@ impl Router {
             None => {
                 call.caller.sound = Sound::Opening;
                 let memo = memo::part_of(call.id);
-                self.sound(MediaCommand::Open { leg, offer: description, memo, beside: None });
+                let over = Some(call.caller.over.clone());
+                self.sound(MediaCommand::Open { leg, offer: description, memo, beside: None, over });
             }
             Some((Position { flow, version, .. }, _)) => {
                 let why = format!("{} leads to {flow}, version {version}", call.dialled);
@@ -111,6 +112,7 @@ impl Router {
                     offer: description,
                     memo: memo::part_of(call.id),
                     beside: None,
+                    over: Some(call.caller.over.clone()),
                 });
             }
         }
@@ -205,7 +207,8 @@ impl Router {
             leg.negotiation = Negotiation::Changing;
             leg.answer = None;
             leg.said_early = None;
-            self.sound(MediaCommand::Open { leg: id, offer: Some(offer), memo, beside: None });
+            let over = Some(leg.over.clone());
+            self.sound(MediaCommand::Open { leg: id, offer: Some(offer), memo, beside: None, over });
         } else if !leg.line_over() {
             self.signal(SignallingCommand::Change { leg: id, description: None });
         }

@@ -321,7 +321,8 @@ impl Router {
             if let Stage::Arriving(Arrival::Opening { until, .. }) = &mut call.stage {
                 *until = self.now.monotonic.plus(MEDIA);
             }
-            self.sound(MediaCommand::Open { leg: id, offer, memo, beside: None });
+            let over = call.leg(id).map(|leg| leg.over.clone());
+            self.sound(MediaCommand::Open { leg: id, offer, memo, beside: None, over });
         } else {
             self.give_up_sound(call, id);
         }

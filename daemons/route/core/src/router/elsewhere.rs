@@ -83,12 +83,13 @@ impl Router {
         agent: Option<types::AgentId>,
     ) -> LegId {
         let leg = LegId(self.ids.next());
-        let mut side = Leg::ours(leg, over, agent, self.now.utc);
+        let mut side = Leg::ours(leg, over.clone(), agent, self.now.utc);
         side.sound = Sound::Opening;
         call.agents.push(side);
         self.legs.insert(leg, call.id);
         let beside = Some(call.caller.id);
-        self.sound(MediaCommand::Open { leg, offer: None, memo: memo::part_of(call.id), beside });
+        let (memo, over) = (memo::part_of(call.id), Some(over));
+        self.sound(MediaCommand::Open { leg, offer: None, memo, beside, over });
         leg
     }
 

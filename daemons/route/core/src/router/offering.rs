@@ -128,7 +128,7 @@ impl Router {
             wait,
             Offer {
                 agent,
-                phone,
+                phone: phone.clone(),
                 leg,
                 at: now.utc,
                 step: OfferStep::Opening,
@@ -136,7 +136,8 @@ impl Router {
             },
         );
         let beside = Some(call.caller.id);
-        self.sound(MediaCommand::Open { leg, offer: None, memo: memo::part_of(call.id), beside });
+        let (memo, over) = (memo::part_of(call.id), Some(Endpoint::Phone(phone)));
+        self.sound(MediaCommand::Open { leg, offer: None, memo, beside, over });
         self.begin_recording(call);
     }
 
