@@ -200,10 +200,10 @@ impl Shelf {
         kept.write_all(&key.to_bytes())?;
         let about = Self::append(&directory, about)?;
         for written in [&kept, &about] {
-            written.sync_all()?;
+            to_disk(written)?;
         }
         for names in [&directory, &self.keys, &self.recordings] {
-            File::open(names)?.sync_all()?;
+            to_disk(&File::open(names)?)?;
         }
         Ok(file)
     }
@@ -217,7 +217,7 @@ impl Shelf {
         make_directory(&directory)?;
         let path = directory.join(ABOUT);
         match path.metadata() {
-            Ok(present) if present.len() < LINES => Self::append(&directory, about)?.sync_data(),
+            Ok(present) if present.len() < LINES => to_disk(&Self::append(&directory, about)?),
             _ => write_durably(&path, &line(about)?),
         }
     }
@@ -345,23 +345,60 @@ fn make_directory(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
+/// fsync(2).
+fn to_disk(file: &File) -> io::Result<()> {
+    #[cfg(test)]
+    tests::SYNCS.with(|syncs| syncs.set(syncs.get() + 1));
+    file.sync_all()
+}
+
 /// Writes the file whole or not at all: beside it, synced, renamed, and the directory synced.
 fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let fresh = path.with_extension("new");
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
     file.write_all(bytes)?;
-    file.sync_all()?;
+    to_disk(&file)?;
     fs::rename(&fresh, path)?;
-    path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
+    path.parent().map_or(Ok(()), |directory| to_disk(&File::open(directory)?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use record_api::RecordingState;
+    use envelope::{Dek, Epoch, Kek, KekId, ObjectId};
+    use std::cell::Cell;
     use types::{CallId, Uid};
 
     const ID: RecordingId = RecordingId(Uid([1; 16]));
+
+    thread_local! {
+        /// Of this thread's test.
+        pub(super) static SYNCS: Cell<u32> = const { Cell::new(0) };
+    }
+
+    /// How often the disk is asked to keep what this writes.
+    fn syncs(write: impl FnOnce()) -> u32 {
+        let before = SYNCS.get();
+        write();
+        SYNCS.get() - before
+    }
+
+    /// What a recording costs beside its sealed file: every one more is felt with each call.
+    #[test]
+    fn a_recording_costs_so_many_syncs_and_no_more() {
+        let state = tempfile::tempdir().unwrap();
+        let shelf = Shelf::at(state.path()).unwrap();
+        let kek = Kek::new(KekId(Uid([3; 16])), Epoch(0), &[4; 32]);
+        let key = kek.wrap(ObjectId(ID.0), &Dek::from_bytes([5; 16])).unwrap();
+        let begun = syncs(|| drop(shelf.new_segment(&about(0), Segment(0), &key).unwrap()));
+        assert_eq!(begun, 5, "the key, what is known, and three directories");
+        assert_eq!(shelf.key(ID, Segment(0)).unwrap().to_bytes(), key.to_bytes());
+        assert!(shelf.new_segment(&about(0), Segment(0), &key).is_ok(), "a crash left it empty");
+        assert_eq!(syncs(|| shelf.write_about(&about(1)).unwrap()), 1, "a party joins");
+        assert_eq!(syncs(|| shelf.write_about(&about(2)).unwrap()), 1, "it is sealed");
+        assert_eq!(syncs(|| shelf.note_about(&about(3)).unwrap()), 0, "its outcome is in the call record");
+        assert_eq!(packets(&shelf), 3);
+    }
 
     fn about(packets: u64) -> About {
         About::new(Recording {
