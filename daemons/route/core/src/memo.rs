@@ -13,6 +13,8 @@ use types::{CallId, Utc};
 
 /// The longest memo, in bytes: the edges take no longer one.
 pub const MOST: usize = 8192;
+/// What most memos need, in bytes.
+const USUAL: usize = 3072;
 /// Decisions that stay as long as anything else can go.
 const NEWEST: usize = 8;
 
@@ -142,6 +144,8 @@ fn no_display(call: &mut Call) -> bool {
 }
 
 fn text(memory: &Told<'_>) -> Memo {
+    let mut text = Vec::with_capacity(USUAL);
     // Everything in it is text, numbers and lists, which JSON can always carry.
-    Memo(serde_json::to_string(memory).unwrap_or_default())
+    let written = serde_json::to_writer(&mut text, memory).is_ok();
+    Memo(String::from_utf8(text).ok().filter(|_| written).unwrap_or_default())
 }

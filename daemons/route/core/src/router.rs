@@ -82,7 +82,8 @@ pub struct Router {
     now: Moment,
     signalling: Link,
     media: Link,
-    calls: BTreeMap<CallId, Call>,
+    /// In boxes: each is taken out and put back whenever something happens to it.
+    calls: BTreeMap<CallId, Box<Call>>,
     legs: BTreeMap<LegId, CallId>,
     recordings: BTreeMap<RecordingId, CallId>,
     /// Who waits or is being offered, in order.
@@ -253,7 +254,7 @@ impl Router {
 
     /// The one call of a trial.
     pub(crate) fn only_call(&self) -> Option<&Call> {
-        self.calls.values().next()
+        self.calls.values().next().map(|call| &**call)
     }
 
     fn arrive_at(&mut self, now: Moment) {
@@ -385,7 +386,7 @@ impl Router {
     }
 
     /// Takes a call out of every list of calls.
-    fn take(&mut self, id: CallId) -> Option<Call> {
+    fn take(&mut self, id: CallId) -> Option<Box<Call>> {
         let call = self.calls.remove(&id)?;
         if let Stage::Waiting(wait) = &call.stage {
             self.seeking.remove(&(wait.place, id));
@@ -401,7 +402,8 @@ impl Router {
 
     /// Puts a call back under its deadline, with its memo renewed; or closes it out when nothing more is to
     /// come.
-    fn put_back(&mut self, mut call: Call) {
+    fn put_back(&mut self, call: impl Into<Box<Call>>) {
+        let mut call: Box<Call> = call.into();
         if let Stage::Ending { disposition, until } = call.stage {
             let overdue = self.now.monotonic >= until;
             if overdue || call.legs().all(Leg::sound_over) {
@@ -409,7 +411,7 @@ impl Router {
             }
             if overdue || call.legs().all(Leg::over) {
                 self.remember(&mut call);
-                self.close_out(call, disposition);
+                self.close_out(*call, disposition);
                 return;
             }
         } else {
