@@ -12,7 +12,7 @@ use std::{
     collections::BTreeMap,
     env,
     os::{
-        fd::{AsFd, OwnedFd},
+        fd::{AsFd, BorrowedFd, OwnedFd},
         unix::net::UnixListener as StdUnixListener,
     },
     path::PathBuf,
@@ -201,7 +201,13 @@ impl Context {
 
     /// Gives a copy of the descriptor to the supervisor, who hands it to the next life of this daemon.
     pub fn keep(&self, name: &str, descriptor: &impl AsFd) {
-        notify::store(name, descriptor.as_fd());
+        notify::store(name, &[descriptor.as_fd()]);
+    }
+
+    /// Gives copies of descriptors that belong together, under one name and in one message; they come back in no
+    /// order.
+    pub fn keep_together(&self, name: &str, descriptors: &[BorrowedFd<'_>]) {
+        notify::store(name, descriptors);
     }
 
     /// Lets the supervisor close what it keeps under this name.

@@ -27,8 +27,9 @@ pub(crate) fn stopping() {
     tell(&[(STATE_STOPPING, "1"), (STATE_STATUS, "stopping")], &[]);
 }
 
-pub(crate) fn store(name: &str, descriptor: BorrowedFd<'_>) {
-    tell(&[(STATE_FDSTORE, "1"), (STATE_FDNAME, name)], &[descriptor.as_raw_fd()]);
+pub(crate) fn store(name: &str, descriptors: &[BorrowedFd<'_>]) {
+    let raw: Vec<i32> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
+    tell(&[(STATE_FDSTORE, "1"), (STATE_FDNAME, name)], &raw);
 }
 
 pub(crate) fn remove(name: &str) {

@@ -160,8 +160,15 @@ impl Connection {
         let descriptor = self.stream.as_raw_fd();
         let Self { stream, received, came, control, .. } = self;
         let room = received.get_mut(came.end..).unwrap_or_default();
+        let most = room.len();
         let receive = || receive_once(descriptor, room, control);
         let (length, descriptors) = stream.async_io(Interest::READABLE, receive).await?;
+        if length > 0 && length < most && descriptors.is_empty() {
+            // The socket is empty: one that has descriptors to give stops before the end of what it has. The
+            // runtime is told so, or it would ask the kernel in vain the next time.
+            let empty = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+            let _would_block = stream.try_io(Interest::READABLE, empty);
+        }
         self.came.end += length;
         self.descriptors.extend(descriptors);
         if self.descriptors.len() > MAX_DESCRIPTORS {

@@ -50,6 +50,11 @@ impl Store {
         self.submit(batch)?.wait()
     }
 
+    /// How many groups have been made durable since it was opened: one fdatasync each.
+    pub fn groups(&self) -> u64 {
+        self.0.database.progress.groups()
+    }
+
     /// Claims a lease until `until`: granted when it is free, past its moment at `now`, or `holder`'s own
     /// (who started anew, and thereby fences what it sent before).
     ///

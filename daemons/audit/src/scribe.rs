@@ -1,7 +1,7 @@
 //! The one thread that writes the log. What arrives while a group is being made durable is the next group.
 
 use crate::event;
-use audit_api::Event;
+use audit_api::{Actor, Event};
 use audit_log::log::{Reading, SEGMENT, Torn};
 use audit_log::{Checkpoint, ClockState, Error, Folder, Log, Reader, Settings, Unsigned, VerifierKey};
 use service::{Failure, Refusal, clock};
@@ -13,6 +13,8 @@ use types::Uid;
 
 /// Entries in one group at most.
 const GROUP: usize = 100;
+/// How long the report of a daemon waits for others before they are made durable together.
+const GATHER: Duration = Duration::from_millis(10);
 /// So many entries without a checkpoint, and one is due.
 const FULL: u64 = 256;
 /// Jobs that wait; who comes then waits to hand in.
@@ -136,6 +138,9 @@ impl Writer {
     /// Until nobody can hand in a job any more, or a sync fails.
     fn run(mut self, mut waiting: mpsc::Receiver<Job>) -> Result<(), String> {
         while let Some(first) = waiting.blocking_recv() {
+            if is_patient(&first) {
+                std::thread::sleep(GATHER);
+            }
             let mut group = Vec::new();
             let mut next = Some(first);
             while let Some(Job::Append { event, reporter, answer }) = next {
@@ -198,6 +203,12 @@ impl Writer {
             clock: if synchronised { ClockState::Synchronised } else { ClockState::Unknown },
         }
     }
+}
+
+/// Whether it may wait for others, so that they share a sync: what daemons report of their own doing, for which
+/// nobody sits before a screen.
+fn is_patient(job: &Job) -> bool {
+    matches!(job, Job::Append { event, .. } if matches!(event.actor, Actor::Daemon(_)))
 }
 
 /// The reason to end, where the log stopped.

@@ -122,8 +122,8 @@ fn over(outcome: Option<Result<(), error::Error>>) -> Result<(), Failure> {
 struct Supervisor(Context);
 
 impl Keeper for Supervisor {
-    fn keep(&self, name: &str, descriptor: BorrowedFd<'_>) {
-        self.0.keep(name, &descriptor);
+    fn keep(&self, name: &str, descriptors: &[BorrowedFd<'_>]) {
+        self.0.keep_together(name, descriptors);
     }
 
     fn forget(&self, name: &str) {
@@ -132,10 +132,5 @@ impl Keeper for Supervisor {
 }
 
 fn kept(house: &Context) -> Kept {
-    let names = house.kept_names();
-    names
-        .into_iter()
-        .filter_map(|name| Some((house.kept(&name).pop()?, name)))
-        .map(|(fd, name)| (name, fd))
-        .collect()
+    house.kept_names().into_iter().map(|name| (name.clone(), house.kept(&name))).collect()
 }

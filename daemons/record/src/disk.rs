@@ -11,7 +11,7 @@ use std::{
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
-        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
     },
     thread,
     time::{Duration, Instant},
@@ -135,6 +135,11 @@ impl Disk {
     }
 
     async fn wait(&self, job: Job) -> io::Result<()> {
+        let job = match self.jobs.try_send(job) {
+            Ok(()) => return Ok(()),
+            Err(TrySendError::Full(job)) => job,
+            Err(TrySendError::Disconnected(_)) => return Err(io::Error::other(Behind)),
+        };
         let jobs = self.jobs.clone();
         let given = spawn_blocking(move || jobs.send(job).map_err(|_gone| Behind)).await;
         given.map_err(io::Error::other)?.map_err(io::Error::other)

@@ -118,7 +118,8 @@ impl Recorder {
         if self.find(begin.recording).is_some() {
             return Ok(());
         }
-        match self.known(begin.recording).await?.map(|about| about.recording.state) {
+        let (known, free) = self.look(begin.recording).await?;
+        match known.map(|about| about.recording.state) {
             None => {}
             // A restart came between: its feed brings it back to life.
             Some(RecordingState::Recording) => return Ok(()),
@@ -127,7 +128,7 @@ impl Recorder {
                 return Err(Refusal::conflict("record.again", message));
             }
         }
-        self.room().await?;
+        self.room(free)?;
         let key = self.new_key(begin.recording).await?;
         let recording = Recording {
             recording: begin.recording,
@@ -373,12 +374,7 @@ impl Recorder {
         about.recording.tracks.iter().for_each(|track| take.join(track));
         about.segments += 1;
         let (shelf, kept) = (self.shelf.clone(), about.clone());
-        let file = blocking(move || {
-            let file = shelf.new_segment(recording, segment, &wrapped)?;
-            shelf.write_about(&kept)?;
-            Ok(file)
-        })
-        .await?;
+        let file = blocking(move || shelf.new_segment(&kept, segment, &wrapped)).await?;
         self.disk.open(recording, file, bytes.to_vec()).await.map_err(|error| {
             Refusal::unavailable("record.disk", format!("the disk thread took no file: {error}"))
         })?;
@@ -499,14 +495,18 @@ impl Recorder {
         })
     }
 
-    async fn room(&self) -> Result<(), Refusal> {
+    /// What is known of a recording, and how many bytes may still be written.
+    async fn look(&self, recording: RecordingId) -> Result<(Option<About>, u64), Refusal> {
+        let shelf = self.shelf.clone();
+        blocking(move || Ok((shelf.about(recording)?, shelf.free()?))).await
+    }
+
+    fn room(&self, free: u64) -> Result<(), Refusal> {
         if self.herald.stalled() {
             let message = "the disk of recordings takes nothing: see to it, ym status tells when it is well";
             return Err(Refusal::unavailable("record.disk-stalled", message));
         }
         let least = self.settings.borrow().minimum_free.bytes();
-        let shelf = self.shelf.clone();
-        let free = blocking(move || shelf.free()).await?;
         match free < least {
             true => Err(Refusal::unavailable(
                 "record.disk-full",

@@ -1,7 +1,7 @@
 //! Where recordings lie.
 //!
 //! ```text
-//!  recordings/ID/about.json   what is known of it, replaced whole
+//!  recordings/ID/about.json   what is known of it, a line a change: the last whole one counts
 //!  recordings/ID/N.sealed     segment N: one life of the daemon, one data key
 //!  trend.json                 what was free, hour by hour
 //!  keys/ID-N.dek              the wrapped key of that segment, apart, so that a backup of recordings has no keys
@@ -16,10 +16,14 @@ use serde::{Deserialize, Serialize};
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 use types::{RecordingId, Utc};
+
+const ABOUT: &str = "about.json";
+/// In bytes: a longer `about.json` is written anew, with its last line alone.
+const LINES: u64 = 64 << 10;
 
 /// The two directories.
 #[derive(Clone, Debug)]
@@ -169,18 +173,14 @@ impl Shelf {
         fs::remove_file(path)
     }
 
-    /// A new, empty segment file and its durable key. Fails where the segment holds something already: nothing
-    /// is ever appended to an earlier life, nor its key replaced. An empty file is one that a crash left before
-    /// it was known of.
+    /// A new, empty segment file, its key, and what is known of the recording from now on: durable when this
+    /// returns. Fails where the segment holds something already: nothing is ever appended to an earlier life, nor
+    /// its key replaced. An empty file is one that a crash left before it was known of.
     ///
     /// # Errors
     /// The kernel's.
-    pub fn new_segment(
-        &self,
-        recording: RecordingId,
-        segment: Segment,
-        key: &WrappedDek,
-    ) -> io::Result<File> {
+    pub fn new_segment(&self, about: &About, segment: Segment, key: &WrappedDek) -> io::Result<File> {
+        let recording = about.recording.recording;
         let directory = self.recordings.join(recording.to_string());
         make_directory(&directory)?;
         let path = self.sealed_path(recording, segment);
@@ -188,20 +188,47 @@ impl Shelf {
             fs::remove_file(&path)?;
         }
         let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(path)?;
-        write_durably(&self.key_path(recording, segment), &key.to_bytes())?;
-        File::open(&directory)?.sync_all()?;
-        File::open(&self.recordings)?.sync_all()?;
+        // Everything is written before the first sync, so that one commit of the file system takes all of it. Until
+        // the directories are synced nobody counts on any of these.
+        let mut kept = File::options();
+        let mut kept = kept
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(self.key_path(recording, segment))?;
+        kept.write_all(&key.to_bytes())?;
+        let about = Self::append(&directory, about)?;
+        for written in [&kept, &about] {
+            to_disk(written)?;
+        }
+        for names in [&directory, &self.keys, &self.recordings] {
+            to_disk(&File::open(names)?)?;
+        }
         Ok(file)
     }
 
-    /// Replaces what is known of a recording; durable when this returns.
+    /// Keeps what is known of a recording; durable when this returns.
     ///
     /// # Errors
     /// The kernel's.
     pub fn write_about(&self, about: &About) -> io::Result<()> {
         let directory = self.recordings.join(about.recording.recording.to_string());
         make_directory(&directory)?;
-        write_durably(&directory.join("about.json"), &serde_json::to_vec_pretty(about)?)
+        let path = directory.join(ABOUT);
+        match path.metadata() {
+            Ok(present) if present.len() < LINES => to_disk(&Self::append(&directory, about)?),
+            _ => write_durably(&path, &line(about)?),
+        }
+    }
+
+    /// Keeps what may be lost in a power cut, because it would be found out again.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn note_about(&self, about: &About) -> io::Result<()> {
+        let directory = self.recordings.join(about.recording.recording.to_string());
+        Self::append(&directory, about).map(drop)
     }
 
     /// What is known of a recording; nothing where there is none.
@@ -209,11 +236,37 @@ impl Shelf {
     /// # Errors
     /// The kernel's, or a file that is not ours.
     pub fn about(&self, recording: RecordingId) -> io::Result<Option<About>> {
-        match fs::read(self.recordings.join(recording.to_string()).join("about.json")) {
-            Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+        let bytes = match fs::read(self.recordings.join(recording.to_string()).join(ABOUT)) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        // The last line is torn where the machine ended while it was written: the one before it holds.
+        let mut lines = bytes.rsplit(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let whole = |line: &[u8]| serde_json::from_slice(line).ok();
+        let last = match mutant("record-torn-about-read") {
+            true => lines.next().and_then(whole),
+            false => lines.find_map(whole),
+        };
+        match last {
+            Some(about) => Ok(Some(about)),
+            // Over several lines, as earlier versions wrote it.
+            None => Ok(Some(serde_json::from_slice(&bytes)?)),
         }
+    }
+
+    fn append(directory: &Path, about: &About) -> io::Result<File> {
+        let file =
+            File::options().read(true).append(true).create(true).mode(0o600).open(directory.join(ABOUT))?;
+        let length = file.metadata()?.len();
+        let mut last = [b'\n'];
+        if length > 0 {
+            file.read_exact_at(&mut last, length - 1)?;
+        }
+        let mut text = if last == [b'\n'] { Vec::new() } else { vec![b'\n'] };
+        text.extend(line(about)?);
+        (&file).write_all(&text)?;
+        Ok(file)
     }
 
     /// Every recording that can be read, in no order; one that cannot is told in the journal.
@@ -273,6 +326,12 @@ impl Shelf {
     }
 }
 
+fn line(about: &About) -> io::Result<Vec<u8>> {
+    let mut text = serde_json::to_vec(about)?;
+    text.push(b'\n');
+    Ok(text)
+}
+
 /// Not to be there any more is what was wanted.
 fn gone(removed: io::Result<()>) -> io::Result<()> {
     match removed {
@@ -286,12 +345,122 @@ fn make_directory(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
+/// fsync(2).
+fn to_disk(file: &File) -> io::Result<()> {
+    #[cfg(test)]
+    tests::SYNCS.with(|syncs| syncs.set(syncs.get() + 1));
+    file.sync_all()
+}
+
 /// Writes the file whole or not at all: beside it, synced, renamed, and the directory synced.
 fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let fresh = path.with_extension("new");
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
     file.write_all(bytes)?;
-    file.sync_all()?;
+    to_disk(&file)?;
     fs::rename(&fresh, path)?;
-    path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
+    path.parent().map_or(Ok(()), |directory| to_disk(&File::open(directory)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use envelope::{Dek, Epoch, Kek, KekId, ObjectId};
+    use std::cell::Cell;
+    use types::{CallId, Uid};
+
+    const ID: RecordingId = RecordingId(Uid([1; 16]));
+
+    thread_local! {
+        /// Of this thread's test.
+        pub(super) static SYNCS: Cell<u32> = const { Cell::new(0) };
+    }
+
+    /// How often the disk is asked to keep what this writes.
+    fn syncs(write: impl FnOnce()) -> u32 {
+        let before = SYNCS.get();
+        write();
+        SYNCS.get() - before
+    }
+
+    /// What a recording costs beside its sealed file: every one more is felt with each call.
+    #[test]
+    fn a_recording_costs_so_many_syncs_and_no_more() {
+        let state = tempfile::tempdir().unwrap();
+        let shelf = Shelf::at(state.path()).unwrap();
+        let kek = Kek::new(KekId(Uid([3; 16])), Epoch(0), &[4; 32]);
+        let key = kek.wrap(ObjectId(ID.0), &Dek::from_bytes([5; 16])).unwrap();
+        let begun = syncs(|| drop(shelf.new_segment(&about(0), Segment(0), &key).unwrap()));
+        assert_eq!(begun, 5, "the key, what is known, and three directories");
+        assert_eq!(shelf.key(ID, Segment(0)).unwrap().to_bytes(), key.to_bytes());
+        assert!(shelf.new_segment(&about(0), Segment(0), &key).is_ok(), "a crash left it empty");
+        assert_eq!(syncs(|| shelf.write_about(&about(1)).unwrap()), 1, "a party joins");
+        assert_eq!(syncs(|| shelf.write_about(&about(2)).unwrap()), 1, "it is sealed");
+        assert_eq!(syncs(|| shelf.note_about(&about(3)).unwrap()), 0, "its outcome is in the call record");
+        assert_eq!(packets(&shelf), 3);
+    }
+
+    fn about(packets: u64) -> About {
+        About::new(Recording {
+            recording: ID,
+            call: CallId(Uid([2; 16])),
+            began: Utc(0),
+            ended: None,
+            state: RecordingState::Recording,
+            tracks: Vec::new(),
+            size: 0,
+            digest: String::new(),
+            packets,
+            lost: 0,
+            masked: 0,
+            queues: Vec::new(),
+            retained_until: None,
+            hold: None,
+            deleted: None,
+        })
+    }
+
+    fn packets(shelf: &Shelf) -> u64 {
+        shelf.about(ID).unwrap().unwrap().recording.packets
+    }
+
+    /// Mutant record-torn-about-read.
+    #[test]
+    fn the_last_whole_line_counts() {
+        let state = tempfile::tempdir().unwrap();
+        let shelf = Shelf::at(state.path()).unwrap();
+        assert!(shelf.about(ID).unwrap().is_none());
+        shelf.write_about(&about(1)).unwrap();
+        shelf.note_about(&about(2)).unwrap();
+        assert_eq!(packets(&shelf), 2);
+        let path = shelf.recordings().join(ID.to_string()).join(ABOUT);
+        let whole = fs::read(&path).unwrap();
+        // Wherever a power cut tears the last line, and whatever the disk has in its place, the one before holds.
+        let second = whole.len() / 2;
+        for end in second..whole.len() - 2 {
+            for rest in [0, 7] {
+                let torn = [&whole[..end], &vec![0; rest]].concat();
+                fs::write(&path, &torn).unwrap();
+                assert_eq!(packets(&shelf), 1, "cut at {end}");
+                shelf.write_about(&about(3)).unwrap();
+                assert_eq!(packets(&shelf), 3, "cut at {end}, then written");
+            }
+        }
+    }
+
+    #[test]
+    fn lines_do_not_grow_for_ever_and_an_earlier_version_s_form_is_read() {
+        let state = tempfile::tempdir().unwrap();
+        let shelf = Shelf::at(state.path()).unwrap();
+        for number in 0..1_000 {
+            shelf.write_about(&about(number)).unwrap();
+            assert_eq!(packets(&shelf), number);
+        }
+        let path = shelf.recordings().join(ID.to_string()).join(ABOUT);
+        assert!(path.metadata().unwrap().len() < LINES + 4_096);
+        fs::write(&path, serde_json::to_vec_pretty(&about(5)).unwrap()).unwrap();
+        assert_eq!(packets(&shelf), 5);
+        shelf.write_about(&about(6)).unwrap();
+        assert_eq!(packets(&shelf), 6);
+    }
 }

@@ -8,7 +8,7 @@
 use gm::sm3;
 use report_api::{CallRecord, LedgerRow, RecordingOutcome};
 use serde::{Deserialize, Serialize};
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 use store::{Batch, BatchId, Cursor, Expect, Index, Options, Order, Outcome, Schema, Store, Table, Within};
 use tokio::sync::Notify;
 use types::{AgentId, CallId, Pii, QueueId, Uid, Utc};
@@ -94,7 +94,13 @@ impl CallRecords {
     /// # Errors
     /// Those of [`Store::open`].
     pub fn open(directory: &Path) -> Result<Self, Error> {
-        let store = Store::open(&SCHEMA, Options::of(directory.join("records")))?;
+        let options = Options {
+            cache: CACHE,
+            gather: GATHER,
+            retain: RETAIN,
+            ..Options::of(directory.join("records"))
+        };
+        let store = Store::open(&SCHEMA, options)?;
         Ok(Self { store, kept: Arc::new(Notify::new()) })
     }
 
@@ -180,31 +186,39 @@ impl CallRecords {
         .await
     }
 
-    /// Waits until there are records that the audit log does not prove yet, and answers some of them.
+    /// Some of the records that the audit log does not prove yet.
     ///
     /// # Errors
     /// [`Error::Store`].
     pub async fn unproved(&self) -> Result<Vec<Unproved>, Error> {
-        loop {
-            let some = self.blocking(|records| Ok(records.store.scan(&UNPROVED, &Within::all())?)).await?;
-            if !some.rows.is_empty() {
-                return Ok(some
-                    .rows
-                    .into_iter()
-                    .map(|(call, row)| Unproved { call, digest: row.value })
-                    .collect());
-            }
-            self.kept.notified().await;
-        }
+        let some = self.blocking(|records| Ok(records.store.scan(&UNPROVED, &Within::all())?)).await?;
+        Ok(some.rows.into_iter().map(|(call, row)| Unproved { call, digest: row.value }).collect())
     }
 
-    /// The audit log proves this record from now on.
+    /// Waits until a record has been kept since this was last asked.
+    pub async fn kept(&self) {
+        self.kept.notified().await;
+    }
+
+    /// The audit log proves these records from now on.
     ///
     /// # Errors
     /// [`Error::Store`].
-    pub async fn proved(&self, call: CallId) -> Result<(), Error> {
-        self.store.submit(Batch::unnamed().remove(&UNPROVED, &call, Expect::Anything)?)?.await?;
+    pub async fn proved(&self, calls: &[CallId]) -> Result<(), Error> {
+        for some in calls.chunks(PARTS_LIMIT) {
+            let mut batch = Batch::unnamed();
+            for call in some {
+                batch = batch.remove(&UNPROVED, call, Expect::Anything)?;
+            }
+            self.store.submit(batch)?.await?;
+        }
         Ok(())
+    }
+
+    /// How often the disk was asked to keep what came.
+    #[cfg(test)]
+    pub fn syncs(&self) -> u64 {
+        self.store.groups()
     }
 
     fn selected(&self, selection: &Selection) -> Result<Selected, Error> {
@@ -321,6 +335,13 @@ static OUTCOMES: Table<CallId, RecordingOutcome> = Table::new("outcomes", &[]);
 /// The digest of each record that the audit log does not prove yet.
 static UNPROVED: Table<CallId, String> = Table::new("unproved", &[]);
 const SCHEMA: Schema = Schema { name: "report", version: 1, upgrades: &[] };
+
+/// sled's cache in bytes: what is looked at lies together, the newest, and the rest is read from the disk.
+const CACHE: u64 = 8 << 20;
+/// Nobody waits for a record to be kept: those of as long are kept together.
+const GATHER: Duration = Duration::from_millis(50);
+/// Batches whose outcomes are remembered. A record that comes again later is known by its row.
+const RETAIN: u64 = 1_024;
 
 /// Sorts before every other call.
 const FIRST: CallId = CallId(Uid([0; 16]));

@@ -2,7 +2,7 @@
 
 use crate::{
     desk::Desk,
-    evidence,
+    evidence::{self, Round},
     records::{CallRecords, Error},
 };
 use audit_api::{Actor, Append, Audit, Event, EventKind};
@@ -384,4 +384,25 @@ async fn what_became_of_a_recording_stands_in_the_call_record_and_not_under_its_
     assert!(!second.more);
     let agent = house.assertion("zhang", &[Role::Agent]);
     assert_eq!(ledger(agent, None, 1).await.unwrap_err().kind, RefusalKind::NotPermitted);
+}
+
+/// What a crowd of calls costs: a sync each would be what limits a house.
+#[tokio::test]
+async fn calls_that_end_together_are_kept_and_proved_together() {
+    let house = House::new();
+    let before = house.records.syncs();
+    let mut saves = tokio::task::JoinSet::new();
+    for number in 1..=40 {
+        let records = house.records.clone();
+        saves.spawn(async move { records.keep(&record(number, number.into(), "li", "loans")).await });
+    }
+    let kept = saves.join_all().await;
+    assert!(kept.iter().all(Result::is_ok), "{kept:?}");
+    let syncs = house.records.syncs() - before;
+    assert!(syncs <= 10, "{syncs} syncs for 40 records that came together");
+    let before = house.records.syncs();
+    assert!(matches!(evidence::round(&house.records, &house.audit()).await, Ok(Round::Carried)));
+    assert_eq!(house.log.of(EventKind::CallRecorded).len(), 40);
+    assert_eq!(house.records.syncs() - before, 1, "to note that 40 records are proved");
+    assert!(matches!(evidence::round(&house.records, &house.audit()).await, Ok(Round::Nothing)));
 }

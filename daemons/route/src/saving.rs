@@ -1,14 +1,21 @@
-//! The way to report: a call record is sent again and again until report has kept it.
+//! The way to report: a call record is sent again and again until report has kept it. Those that end together go
+//! together.
 
 use crate::switch::Word;
 use report_api::{CallRecord, Report, Save};
 use route_core::Input;
 use service::Client;
-use std::{sync::Arc, time::Duration};
-use tokio::sync::{Semaphore, mpsc};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tokio::sync::mpsc;
 
 /// Call records on their way at the same time.
-const ON_THEIR_WAY: usize = 8;
+const TOGETHER: usize = 32;
 const PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// How long the end of the daemon waits for call records that report has not kept.
@@ -17,31 +24,24 @@ const LAST_CHANCE: Duration = Duration::from_secs(5);
 /// Call records that report has not kept. Their number is bounded by the core, which takes no call when too
 /// many wait.
 pub struct Saving {
-    report: Client<Report>,
-    teller: mpsc::Sender<Word>,
-    places: Arc<Semaphore>,
-    waiting: Arc<()>,
+    records: mpsc::UnboundedSender<Save>,
+    waiting: Arc<AtomicUsize>,
 }
 
 impl Saving {
     /// None waits.
     pub fn new(report: Client<Report>, teller: mpsc::Sender<Word>) -> Self {
-        Self { report, teller, places: Arc::new(Semaphore::new(ON_THEIR_WAY)), waiting: Arc::new(()) }
+        let (records, queue) = mpsc::unbounded_channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        tokio::spawn(carry(report, queue, teller, Arc::clone(&waiting)));
+        Self { records, waiting }
     }
 
     /// Keeps a call record.
     pub fn save(&self, record: CallRecord) {
-        let (report, teller) = (self.report.clone(), self.teller.clone());
-        let (places, waiting) = (Arc::clone(&self.places), Arc::clone(&self.waiting));
-        tokio::spawn(async move {
-            let call = record.call;
-            // Never closed, so there is a place in the end.
-            let _place = places.acquire().await;
-            until_kept(&report, record).await;
-            drop(waiting);
-            // The switch is gone only when the daemon ends.
-            let _ending = teller.send(Word::Input(Input::Saved(call))).await;
-        });
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        // Its task lives as long as the daemon.
+        let _ending = self.records.send(Save { record });
     }
 
     /// Waits a short while for what is on its way.
@@ -57,17 +57,69 @@ impl Saving {
     }
 
     fn waiting(&self) -> usize {
-        Arc::strong_count(&self.waiting) - 1
+        self.waiting.load(Ordering::Relaxed)
     }
 }
 
-async fn until_kept(report: &Client<Report>, record: CallRecord) {
-    let call = record.call;
+async fn carry(
+    report: Client<Report>,
+    mut queue: mpsc::UnboundedReceiver<Save>,
+    teller: mpsc::Sender<Word>,
+    waiting: Arc<AtomicUsize>,
+) {
+    let (mut some, mut pause) = (Vec::with_capacity(TOGETHER), PAUSE);
+    loop {
+        let room = TOGETHER - some.len();
+        match some.is_empty() {
+            true if queue.recv_many(&mut some, room).await == 0 => return,
+            true => {}
+            false => some.extend(std::iter::from_fn(|| queue.try_recv().ok()).take(room)),
+        }
+        let (answers, broken) = report.call_all(&some).await;
+        let heard = some.drain(..answers.len());
+        for (save, answer) in heard.zip(answers) {
+            match answer {
+                Ok(_) => saved(&save, &teller, &waiting).await,
+                // One that is refused holds up nobody else.
+                Err(refusal) => {
+                    tracing::warn!(call = %save.record.call, %refusal, "report refused a call record: it is sent again");
+                    let (report, teller, waiting) = (report.clone(), teller.clone(), Arc::clone(&waiting));
+                    tokio::spawn(until_kept(report, save, teller, waiting));
+                }
+            }
+        }
+        match broken {
+            None => pause = PAUSE,
+            Some(error) => {
+                tracing::warn!(%error, "report has not kept all call records: they are sent again");
+                tokio::time::sleep(pause).await;
+                pause = (2 * pause).min(LONGEST_PAUSE);
+            }
+        }
+    }
+}
+
+async fn until_kept(
+    report: Client<Report>,
+    save: Save,
+    teller: mpsc::Sender<Word>,
+    waiting: Arc<AtomicUsize>,
+) {
     let mut pause = PAUSE;
-    let save = Save { record };
-    while let Err(error) = report.call(save.clone()).await {
-        tracing::warn!(%call, %error, "report has not kept a call record: it is sent again");
+    loop {
         tokio::time::sleep(pause).await;
         pause = (2 * pause).min(LONGEST_PAUSE);
+        match report.call(save.clone()).await {
+            Ok(_) => return saved(&save, &teller, &waiting).await,
+            Err(error) => {
+                tracing::warn!(call = %save.record.call, %error, "report has not kept a call record: it is sent again");
+            }
+        }
     }
+}
+
+async fn saved(save: &Save, teller: &mpsc::Sender<Word>, waiting: &AtomicUsize) {
+    waiting.fetch_sub(1, Ordering::Relaxed);
+    // The switch is gone only when the daemon ends.
+    let _ending = teller.send(Word::Input(Input::Saved(save.record.call))).await;
 }

@@ -336,9 +336,7 @@ impl Switch {
                 }
             }
         }
-        if let Some(roster) = self.router.touched_roster() {
-            self.memory.seats.keep(roster);
-        }
+        self.router.keep_roster(|roster| self.memory.seats.keep(roster));
         self.memory.flows.keep(self.router.flows());
     }
 }

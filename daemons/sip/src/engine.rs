@@ -19,7 +19,7 @@ use sip_core::{ConnectionId, Core, Input, Output, Presence, Protocol, Report, me
 use std::{net::SocketAddr, time::Duration};
 use tokio::{net::TcpStream, sync::mpsc};
 
-/// Most datagrams taken at one go before their outcome is written down and sent.
+/// Most datagrams, or commands, taken at one go before their outcome is written down and sent.
 const BATCH: usize = 32;
 /// Events on their way to route; beyond that route is taken for gone and told everything anew.
 const EVENTS: usize = 4_096;
@@ -106,7 +106,7 @@ impl Engine {
                     }
                 },
                 Some(heard) = self.around.heard.recv() => self.heard(heard),
-                Some(order) = self.around.orders.recv() => self.order(order),
+                Some(order) = self.around.orders.recv() => self.orders(order)?,
                 () = wait(&self.core, &self.copies) => {
                     self.copies.expire(&mut self.core);
                     self.core.handle(clock::monotonic(), Input::Tick);
@@ -175,6 +175,29 @@ impl Engine {
         }
     }
 
+    /// Follows an order and the commands that wait behind it: what they change together is written down at once.
+    fn orders(&mut self, first: Order) -> Result<(), Error> {
+        let mut next = Some(first);
+        for _ in 0..BATCH {
+            let Some(order) = next.take() else { break };
+            let commands = matches!(order, Order::Command(_));
+            if !commands {
+                // What was commanded before is over when route comes or goes.
+                self.settle()?;
+            }
+            self.order(order);
+            next = if commands { self.around.orders.try_recv().ok() } else { None };
+        }
+        match next {
+            Some(last) => {
+                self.settle()?;
+                self.order(last);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
     fn order(&mut self, order: Order) {
         let now = clock::monotonic();
         match order {
@@ -210,7 +233,14 @@ impl Engine {
             );
             self.dropped = dropped;
         }
-        self.around.snapshot.append(&self.core.changes())?;
+        let (mut noted, snapshot) = (Ok(()), &mut self.around.snapshot);
+        self.core.each_change(|change| {
+            if noted.is_ok() {
+                noted = snapshot.note(&change);
+            }
+        });
+        noted?;
+        snapshot.write()?;
         if self.around.snapshot.is_long() {
             self.around.snapshot.rewrite(&self.core.snapshot())?;
         }

@@ -10,8 +10,9 @@
 
 use crate::error::Error;
 use nix::sys::memfd::{MFdFlags, memfd_create};
+use serde::Serialize;
 use service::Context;
-use sip_core::Change;
+use sip_core::{Change, Changed};
 use std::{fs::File, io, os::unix::fs::FileExt};
 
 /// Names the form of what follows; another form is not read, and the calls of that life are lost.
@@ -85,18 +86,25 @@ impl Snapshot {
         Ok((Self { keeper, memory, generation, end, limit, line: Vec::new() }, changes))
     }
 
-    /// Writes changes down, in one write.
+    /// Takes a change to be written with others.
+    ///
+    /// # Errors
+    /// It has no such form.
+    pub fn note(&mut self, change: &Changed<'_>) -> Result<(), Error> {
+        encode(change, &mut self.line)
+    }
+
+    /// Writes down what was noted, in one write.
     ///
     /// # Errors
     /// The kernel has no memory left.
-    pub fn append(&mut self, changes: &[Change]) -> Result<(), Error> {
-        if changes.is_empty() || mutant::mutant("sip-state-not-written") {
+    pub fn write(&mut self) -> Result<(), Error> {
+        if self.line.is_empty() || mutant::mutant("sip-state-not-written") {
             return Ok(());
         }
-        self.line.clear();
-        encode(changes, &mut self.line)?;
         self.memory.write_all_at(&self.line, self.end).map_err(Error::Snapshot)?;
         self.end += self.line.len() as u64;
+        self.line.clear();
         Ok(())
     }
 
@@ -110,13 +118,13 @@ impl Snapshot {
     /// # Errors
     /// The kernel has no memory left.
     pub fn rewrite(&mut self, whole: &[Change]) -> Result<(), Error> {
-        self.line.clear();
-        encode(whole, &mut self.line)?;
+        let mut bytes = Vec::new();
+        whole.iter().try_for_each(|change| encode(change, &mut bytes))?;
         let next = self.generation + 1;
-        let memory = begin(next, &self.line).map_err(Error::Snapshot)?;
+        let memory = begin(next, &bytes).map_err(Error::Snapshot)?;
         self.keeper.keep(name(next), &memory);
         self.keeper.forget(name(self.generation));
-        self.end = HEADER + self.line.len() as u64;
+        self.end = HEADER + bytes.len() as u64;
         self.limit = (self.end * GROWTH).max(SMALL);
         (self.memory, self.generation) = (memory, next);
         Ok(())
@@ -127,15 +135,12 @@ fn name(generation: u64) -> &'static str {
     NAMES[usize::from(generation % 2 == 1)]
 }
 
-fn encode(changes: &[Change], out: &mut Vec<u8>) -> Result<(), Error> {
-    for change in changes {
-        let start = out.len();
-        out.extend_from_slice(&[0; 4]);
-        *out = postcard::to_extend(change, std::mem::take(out))?;
-        let length =
-            u32::try_from(out.len() - start - 4).map_err(|_| postcard::Error::SerializeBufferFull)?;
-        out[start..start + 4].copy_from_slice(&length.to_be_bytes());
-    }
+fn encode(change: &impl Serialize, out: &mut Vec<u8>) -> Result<(), Error> {
+    let start = out.len();
+    out.extend_from_slice(&[0; 4]);
+    *out = postcard::to_extend(change, std::mem::take(out))?;
+    let length = u32::try_from(out.len() - start - 4).map_err(|_| postcard::Error::SerializeBufferFull)?;
+    out[start..start + 4].copy_from_slice(&length.to_be_bytes());
     Ok(())
 }
 
@@ -203,6 +208,14 @@ mod tests {
         }
     }
 
+    fn append(snapshot: &mut Snapshot, changes: &[Change]) {
+        for change in changes {
+            let Change::Bindings(extension, bindings) = change else { panic!("another change") };
+            snapshot.note(&Changed::Bindings(extension, bindings)).unwrap();
+        }
+        snapshot.write().unwrap();
+    }
+
     fn change(n: u32) -> Change {
         Change::Bindings(format!("8{n:03}").parse().unwrap(), Vec::new())
     }
@@ -220,10 +233,10 @@ mod tests {
         let supervisor = Supervisor::default();
         let (mut snapshot, none) = supervisor.restart();
         assert!(none.is_empty());
-        snapshot.append(&[change(1), change(2)]).unwrap();
+        append(&mut snapshot, &[change(1), change(2)]);
         let (mut snapshot, changes) = supervisor.restart();
         assert_eq!(names(&changes), ["8001", "8002"]);
-        snapshot.append(&[change(3)]).unwrap();
+        append(&mut snapshot, &[change(3)]);
         assert_eq!(names(&supervisor.restart().1), ["8001", "8002", "8003"]);
     }
 
@@ -231,11 +244,11 @@ mod tests {
     fn a_change_that_is_not_whole_is_left_out_and_written_over() {
         let supervisor = Supervisor::default();
         let (mut snapshot, _) = supervisor.restart();
-        snapshot.append(&[change(1), change(2)]).unwrap();
+        append(&mut snapshot, &[change(1), change(2)]);
         snapshot.memory.set_len(snapshot.end - 1).unwrap();
         let (mut snapshot, changes) = supervisor.restart();
         assert_eq!(names(&changes), ["8001"]);
-        snapshot.append(&[change(3)]).unwrap();
+        append(&mut snapshot, &[change(3)]);
         assert_eq!(names(&supervisor.restart().1), ["8001", "8003"]);
     }
 
@@ -245,7 +258,7 @@ mod tests {
         let (mut snapshot, _) = supervisor.restart();
         let many: Vec<Change> = (0..1000).map(change).collect();
         while !snapshot.is_long() {
-            snapshot.append(&many).unwrap();
+            append(&mut snapshot, &many);
         }
         snapshot.rewrite(&[change(7)]).unwrap();
         assert!(!snapshot.is_long());

@@ -38,6 +38,8 @@ pub struct Soft {
     id: KekId,
     /// Objects made in the newest epoch, as far as this process knows.
     made: u32,
+    /// The key of the epoch in which the last object was made: to open it costs more than all else about an object.
+    open: Option<Kek>,
 }
 
 impl Soft {
@@ -73,7 +75,7 @@ impl Soft {
         let mut id = [0; 16];
         id.copy_from_slice(&digest.0[..16]);
         let made = secrets.newest().map_or(EPOCH_OBJECTS, |epoch| epoch.counted);
-        Ok(Self { file, secrets, id: KekId(Uid(id)), made })
+        Ok(Self { file, secrets, id: KekId(Uid(id)), made, open: None })
     }
 
     /// The newest epoch with room for one object more, which is counted durably before this returns.
@@ -122,7 +124,11 @@ impl Token for Soft {
     fn new_dek(&mut self, object: ObjectId) -> Result<(Dek, WrappedDek), Error> {
         let epoch = self.count_one()?;
         let dek = Dek::generate()?;
-        let wrapped = self.kek(epoch)?.wrap(object, &dek)?;
+        let kek = match self.open.take().filter(|kek| kek.epoch() == epoch) {
+            Some(kek) => kek,
+            None => self.kek(epoch)?,
+        };
+        let wrapped = self.open.insert(kek).wrap(object, &dek)?;
         Ok((dek, wrapped))
     }
 
@@ -146,5 +152,32 @@ impl Token for Soft {
 
     fn random(&self, buffer: &mut [u8]) -> Result<(), Error> {
         Ok(gm::random(buffer)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_of_an_epoch_is_opened_once_for_all_its_objects() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("token");
+        let cheap = Cost { memory_kib: 64, passes: 1 };
+        let mut soft = Soft::create(&path, &Passphrase::new(vec![1]), cheap).unwrap();
+        let object = ObjectId(Uid([7; 16]));
+        let (first, wrapped) = soft.new_dek(object).unwrap();
+        assert_eq!(soft.unwrap(&wrapped).unwrap().bytes(), first.bytes());
+        let blob = std::mem::replace(&mut soft.secrets.newest_mut().unwrap().blob, [0; _]);
+        let (next, wrapped) = soft.new_dek(object).unwrap();
+        assert!(soft.unwrap(&wrapped).is_err(), "what opens an old object opens its epoch");
+        soft.secrets.newest_mut().unwrap().blob = blob;
+        assert_eq!(soft.unwrap(&wrapped).unwrap().bytes(), next.bytes());
+        // The next epoch has a key of its own.
+        soft.secrets.begin_epoch().unwrap();
+        soft.made = 0;
+        let (third, wrapped) = soft.new_dek(object).unwrap();
+        assert_eq!(wrapped.epoch, Epoch(1));
+        assert_eq!(soft.unwrap(&wrapped).unwrap().bytes(), third.bytes());
     }
 }

@@ -154,6 +154,17 @@ impl House {
         self.processes()?.into_iter().chain([supervisor]).map(|(name, pid)| Ok((name, used(pid)?))).collect()
     }
 
+    /// What each daemon, and the supervisor as `ym`, holds in memory, in bytes; what they share is shared
+    /// out among them.
+    ///
+    /// # Errors
+    /// The status cannot be read.
+    pub fn names_memory(&self) -> Result<BTreeMap<String, u64>, Failure> {
+        let supervisor = ("ym".to_owned(), self.supervisor.0.id());
+        let all = self.processes()?.into_iter().chain([supervisor]);
+        all.map(|(name, pid)| Ok((name, Processes::of(vec![pid]).memory()?))).collect()
+    }
+
     /// Every daemon, and the supervisor.
     ///
     /// # Errors
@@ -173,6 +184,20 @@ impl House {
             Some((daemon["name"].as_str()?.to_owned(), u32::try_from(daemon["pid"].as_u64()?).ok()?))
         };
         Ok(daemons.iter().filter_map(of).collect())
+    }
+
+    /// How many packets its recordings hold, by what is known of each.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    pub fn recorded(&self) -> Result<u64, Failure> {
+        let mut packets = 0;
+        for recording in fs::read_dir(self.home().join("record/recordings"))? {
+            let known = fs::read_to_string(recording?.path().join("about.json"))?;
+            let last: Value = serde_json::from_str(known.lines().last().unwrap_or_default())?;
+            packets += last["recording"]["packets"].as_u64().ok_or("no packets")?;
+        }
+        Ok(packets)
     }
 
     fn home(&self) -> PathBuf {

@@ -96,9 +96,8 @@ impl World {
         }
         core.handle(now, input);
         // Written down first, then told to the world.
-        for change in core.changes() {
-            self.sip_written = postcard::to_extend(&change, std::mem::take(&mut self.sip_written)).unwrap();
-        }
+        let written = &mut self.sip_written;
+        core.each_change(|change| *written = postcard::to_extend(&change, std::mem::take(written)).unwrap());
         if self.sip_written.len() > 1 << 20 {
             self.sip_written.clear();
             for change in core.snapshot() {

@@ -1,6 +1,6 @@
-//! The one thread that writes. It takes whatever waits, at most a hundred requests, and never waits for more:
-//! while one group is being synced the next one gathers by itself, so a lone writer pays one fdatasync and a
-//! crowd shares it.
+//! The one thread that writes. It takes whatever waits, at most a hundred requests: while one group is being synced
+//! the next one gathers by itself, so a lone writer pays one fdatasync and a crowd shares it. It waits for more only
+//! where the store was opened so.
 
 use super::{
     Database, Tenure,
@@ -15,6 +15,7 @@ use std::{
     fs::File,
     sync::{Arc, mpsc::Receiver},
     thread,
+    time::{Duration, Instant},
 };
 
 /// The most requests of one group.
@@ -35,6 +36,7 @@ pub(super) struct Committer {
     pub(super) position: Position,
     pub(super) kept: Position,
     pub(super) retain: u64,
+    pub(super) gather: Duration,
 }
 
 impl Committer {
@@ -42,15 +44,33 @@ impl Committer {
     pub(super) fn run(mut self) {
         let _watch = Watch(self.database.clone());
         while let Ok(first) = self.queue.recv() {
+            let mut patience = match first {
+                Request::Commit(..) if !mutant("store-never-gathers") => Some(Instant::now() + self.gather),
+                // Whoever opens a store, or needs its lease, can do nothing before.
+                Request::Commit(..) | Request::Lease(..) | Request::Format(..) => None,
+            };
             let mut group = vec![first];
             while group.len() < GROUP
-                && let Ok(next) = self.queue.try_recv()
+                && let Some(next) = self.next(patience)
             {
+                if !matches!(next, Request::Commit(..)) {
+                    patience = None;
+                }
                 group.push(next);
             }
             if self.group(group).is_err() {
                 return;
             }
+        }
+    }
+
+    /// What waits, or comes until then.
+    fn next(&self, until: Option<Instant>) -> Option<Request> {
+        let left = until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()));
+        match left.is_zero() {
+            true => self.queue.try_recv().ok(),
+            // At the end of the queue too: what is in hand is written.
+            false => self.queue.recv_timeout(left).ok(),
         }
     }
 

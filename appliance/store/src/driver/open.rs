@@ -47,6 +47,9 @@ pub struct Options {
     pub cache: u64,
     /// How many requests may wait; one more is [`Error::Busy`].
     pub queue: usize,
+    /// How long a request waits for others before they are made durable together; none where it is answered as soon as
+    /// can be. A lone writer pays with that time for what a crowd saves: a commit each.
+    pub gather: Duration,
     /// How many batches the feed and the memory of outcomes keep.
     pub retain: u64,
     /// What happens when the disk fails. The default writes one line to standard error and aborts. Another
@@ -55,12 +58,14 @@ pub struct Options {
 }
 
 impl Options {
-    /// 16 MiB of cache, 1,024 waiting requests, 65,536 batches in the feed, abort on failure.
+    /// 16 MiB of cache, 1,024 waiting requests, none of which waits for others, 65,536 batches in the feed, abort on
+    /// failure.
     pub fn of(directory: impl Into<PathBuf>) -> Self {
         Self {
             directory: directory.into(),
             cache: 16 << 20,
             queue: 1024,
+            gather: Duration::ZERO,
             retain: 65_536,
             on_failure: Box::new(|error| {
                 eprintln!("{error}");
@@ -121,8 +126,15 @@ impl Store {
             on_failure: options.on_failure,
         });
         let retain = options.retain.max(1);
-        let committer =
-            Committer { database: database.clone(), queue: requests, file, position, kept, retain };
+        let committer = Committer {
+            database: database.clone(),
+            queue: requests,
+            file,
+            position,
+            kept,
+            retain,
+            gather: options.gather,
+        };
         let committer = thread::Builder::new()
             .name("store-commit".to_owned())
             .spawn(|| committer.run())

@@ -39,6 +39,11 @@ impl Progress {
         self.moved.notify_all();
     }
 
+    /// How many groups are durable.
+    pub(super) fn groups(&self) -> u64 {
+        self.lock().durable
+    }
+
     /// Whether this is the first failure.
     pub(super) fn fail(&self, error: &Error) -> bool {
         let mut state = self.lock();

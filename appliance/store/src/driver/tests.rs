@@ -123,6 +123,30 @@ fn outcomes_leases_and_feed_outlive_the_process() {
     assert_eq!(second.commit(note(2, "y")).unwrap(), Outcome::Committed(Position(2)));
 }
 
+/// Groups are counted, for each is an fdatasync. Mutant store-never-gathers.
+#[test]
+fn requests_wait_for_one_another_where_the_store_was_opened_so() {
+    let directory = tempfile::tempdir().unwrap();
+    drop(open(directory.path()));
+    let options = Options { gather: Duration::from_secs(3600), ..Options::of(directory.path()) };
+    let store = Store::open(&FIRST, options).unwrap();
+    let before = store.groups();
+    let submit = |number| store.submit(note(number, "x")).unwrap();
+    let whole: Vec<_> = (0..100).map(submit).collect();
+    for (pending, position) in whole.into_iter().zip(1..) {
+        assert_eq!(pending.wait().unwrap(), Outcome::Committed(Position(position)));
+    }
+    assert_eq!(store.groups() - before, 1, "as many as make a whole group");
+    let few: Vec<_> = (100..103).map(submit).collect();
+    let (name, holder) = (LeaseName("duty".parse().unwrap()), Holder("a".parse().unwrap()));
+    store.claim(name, holder, Utc(0), Utc(10)).unwrap();
+    assert!(few.into_iter().all(|pending| pending.wait().is_ok()));
+    assert_eq!(store.groups() - before, 2, "whoever needs a lease takes them along");
+    let last = submit(103);
+    drop(store);
+    assert_eq!(last.wait().unwrap(), Outcome::Committed(Position(104)), "the end waits for nobody");
+}
+
 #[test]
 fn what_falls_off_the_log_is_forgotten_in_feed_and_ids() {
     let directory = tempfile::tempdir().unwrap();

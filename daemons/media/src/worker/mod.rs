@@ -87,14 +87,14 @@ pub enum Word {
 
 /// Where descriptors outlive the process.
 pub trait Keeper: Send {
-    /// Keeps a copy under this name.
-    fn keep(&self, name: &str, descriptor: BorrowedFd<'_>);
-    /// Closes the copy.
+    /// Keeps copies of descriptors that belong together, under this name.
+    fn keep(&self, name: &str, descriptors: &[BorrowedFd<'_>]);
+    /// Closes the copies.
     fn forget(&self, name: &str);
 }
 
 /// Descriptors of an earlier life, by name.
-pub type Kept = BTreeMap<String, OwnedFd>;
+pub type Kept = BTreeMap<String, Vec<OwnedFd>>;
 
 /// The way to the worker.
 #[derive(Clone, Debug)]
@@ -206,13 +206,13 @@ impl Worker {
             .add(&*wake, EpollEvent::new(EpollFlags::EPOLLIN, WAKE))
             .and_then(|()| epoll.add(&timer, EpollEvent::new(EpollFlags::EPOLLIN, TIMER)))
             .map_err(Error::errno("watching the timer"))?;
-        let [one, other] = snapshot::NAMES.map(|name| kept.remove(name));
+        let [one, other] = snapshot::NAMES.map(|name| kept.remove(name).and_then(|mut all| all.pop()));
         let (snapshot, restored) = match one.zip(other) {
             Some((one, other)) => Snapshot::reopen([one, other]),
             None => (Snapshot::new()?, None),
         };
         for (name, descriptor) in snapshot.descriptors() {
-            keeper.keep(name, descriptor);
+            keeper.keep(name, &[descriptor]);
         }
         let (orders, taken) = mpsc::channel();
         let (said, listener) = words::channel(WORDS);

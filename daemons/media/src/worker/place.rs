@@ -38,8 +38,7 @@ impl Worker {
             return Ok((self.ports_of(leg), seed, session, keying));
         }
         let (port, transport) = self.ports.open()?;
-        self.keeper.keep(&name(leg, Port::Rtp), transport.descriptor(Port::Rtp));
-        self.keeper.keep(&name(leg, Port::Rtcp), transport.descriptor(Port::Rtcp));
+        self.keeper.keep(&name(leg), &[Port::Rtp, Port::Rtcp].map(|port| transport.descriptor(port)));
         self.place(leg, port, transport)?;
         Ok((port, seed, session, keying))
     }
@@ -65,8 +64,7 @@ impl Worker {
     pub(super) fn release(&mut self, leg: LegId) {
         let place = self.by_leg.remove(&leg).and_then(|at| self.places.get_mut(at)?.take());
         if let Some(place) = place {
-            self.keeper.forget(&name(leg, Port::Rtp));
-            self.keeper.forget(&name(leg, Port::Rtcp));
+            self.keeper.forget(&name(leg));
             self.ports.release(place.port);
         }
     }
@@ -75,8 +73,7 @@ impl Worker {
     pub(super) fn take_over(&mut self, mut kept: Kept) -> Result<(), Error> {
         let legs: Vec<_> = self.core.legs().map(|leg| (leg.leg, leg.tapped)).collect();
         for (leg, tapped) in legs {
-            let [rtp, rtcp] = [Port::Rtp, Port::Rtcp].map(|port| kept.remove(&name(leg, port)));
-            let reopened = rtp.zip(rtcp).map(|(rtp, rtcp)| self.ports.reopen(rtp, rtcp));
+            let reopened = kept.remove(&name(leg)).map(|pair| self.ports.reopen(pair));
             match reopened {
                 Some(Ok((port, transport))) => {
                     self.place(leg, port, transport)?;
@@ -101,10 +98,7 @@ impl Worker {
     }
 }
 
-/// The name under which a leg's descriptor is kept.
-fn name(leg: LegId, port: Port) -> String {
-    match port {
-        Port::Rtp => format!("rtp.{leg}"),
-        Port::Rtcp => format!("rtcp.{leg}"),
-    }
+/// The name under which a leg's two descriptors are kept.
+fn name(leg: LegId) -> String {
+    format!("rtp.{leg}")
 }

@@ -1,10 +1,11 @@
 //! The core's state in two memfds that the supervisor keeps: written in turn, so that one is always whole.
 //!
 //! ```text
-//!  file = number u64 ‖ length u64 ‖ JSON of the core      (little-endian; number 0: not whole)
+//!  file = number u64 ‖ length u64 ‖ MAGIC ‖ the core in postcard      (little-endian; number 0: not whole)
 //! ```
 //!
-//! What a snapshot costs decides how often it is made: never more than one fiftieth of the time.
+//! What a snapshot costs decides how often it is made: never more than one fiftieth of the time, nor ten times a
+//! second.
 
 use crate::error::Error;
 use media_core::Core;
@@ -22,16 +23,20 @@ use types::Monotonic;
 /// The names under which the supervisor keeps the two.
 pub const NAMES: [&str; 2] = ["snapshot.0", "snapshot.1"];
 const HEADER: u64 = 16;
+/// Names the form of what follows: another one, of another version, is not read, and the legs of that life end.
+const MAGIC: &[u8; 16] = b"yanmen media 1\n\0";
 /// Without a command the state ages no more than this; relayed audio and prompts bridge it.
 const OLDEST: Duration = Duration::from_secs(1);
 const SHARE: u32 = 50;
+/// With a command it is written so soon at the earliest.
+const SOONEST: Duration = Duration::from_millis(100);
 
 /// Where the state is kept.
 #[derive(Debug)]
 pub struct Snapshot {
     files: [File; 2],
     number: u64,
-    json: Vec<u8>,
+    bytes: Vec<u8>,
     /// No sooner than this, and by then at the latest.
     earliest: Monotonic,
     latest: Monotonic,
@@ -73,7 +78,7 @@ impl Snapshot {
         }
         self.write(core)?;
         let took = service::clock::monotonic().since(now);
-        self.earliest = now.plus(took * SHARE);
+        self.earliest = now.plus(SOONEST.max(took * SHARE));
         self.latest = now.plus(OLDEST.max(took * SHARE));
         Ok(true)
     }
@@ -84,19 +89,21 @@ impl Snapshot {
     /// [`Error::System`]: the state before stays.
     pub fn write(&mut self, core: &Core) -> Result<(), Error> {
         let attempted = Error::system("keeping the state of all legs");
-        self.json.clear();
-        serde_json::to_writer(&mut self.json, core).map_err(|error| attempted(error.into()))?;
+        self.bytes.clear();
+        self.bytes.extend_from_slice(MAGIC);
+        self.bytes = postcard::to_extend(core, std::mem::take(&mut self.bytes))
+            .map_err(|error| attempted(std::io::Error::other(error)))?;
         let number = self.number + 1;
         let [one, other] = &self.files;
         let file = if number.is_multiple_of(2) { one } else { other };
         // Not whole until its number stands there, which is written last.
         let header = [0; HEADER as usize];
         file.write_all_at(&header, 0).map_err(&attempted)?;
-        file.write_all_at(&self.json, HEADER).map_err(&attempted)?;
+        file.write_all_at(&self.bytes, HEADER).map_err(&attempted)?;
         let mut header = [0; HEADER as usize];
         let (first, second) = header.split_at_mut(8);
         first.copy_from_slice(&number.to_le_bytes());
-        second.copy_from_slice(&(self.json.len() as u64).to_le_bytes());
+        second.copy_from_slice(&(self.bytes.len() as u64).to_le_bytes());
         file.write_all_at(&header, 0).map_err(&attempted)?;
         self.number = number;
         Ok(())
@@ -104,7 +111,7 @@ impl Snapshot {
 
     fn of(files: [OwnedFd; 2]) -> Self {
         let files = files.map(File::from);
-        Self { files, number: 0, json: Vec::new(), earliest: Monotonic(0), latest: Monotonic(0) }
+        Self { files, number: 0, bytes: Vec::new(), earliest: Monotonic(0), latest: Monotonic(0) }
     }
 }
 
@@ -117,12 +124,12 @@ fn read(file: &File) -> Option<(u64, Core)> {
     if number == 0 || length > file.metadata().ok()?.len() {
         return None;
     }
-    let mut json = vec![0; usize::try_from(length).ok()?];
-    file.read_exact_at(&mut json, HEADER).ok()?;
-    match serde_json::from_slice(&json) {
-        Ok(core) => Some((number, core)),
-        Err(error) => {
-            tracing::error!(%error, "a kept state cannot be read: it is of another version");
+    let mut bytes = vec![0; usize::try_from(length).ok()?];
+    file.read_exact_at(&mut bytes, HEADER).ok()?;
+    match bytes.strip_prefix(MAGIC).map(postcard::take_from_bytes) {
+        Some(Ok((core, []))) => Some((number, core)),
+        _ => {
+            tracing::error!("a kept state cannot be read: it is of another version");
             None
         }
     }
@@ -143,7 +150,7 @@ mod tests {
         let kept = || snapshot.files.each_ref().map(|file| OwnedFd::from(file.try_clone().unwrap()));
         let (again, core) = Snapshot::reopen(kept());
         assert_eq!((again.number, core.is_some()), (2, true));
-        snapshot.files[0].write_all_at(b"not json", HEADER).unwrap();
+        snapshot.files[0].write_all_at(&[0xff; 40], HEADER).unwrap();
         assert!(Snapshot::reopen(kept()).1.is_none());
     }
 }

@@ -60,10 +60,24 @@ impl Ports {
         Err(Error::NoPort { first: self.first, last: self.last })
     }
 
-    /// Takes note of a pair that an earlier life opened.
-    pub fn reopen(&mut self, rtp: OwnedFd, rtcp: OwnedFd) -> Result<(u16, Transport), Error> {
-        let [rtp, rtcp] = [rtp, rtcp].map(UdpSocket::from);
-        let port = rtp.local_addr().map_err(Error::system("asking a kept socket for its port"))?.port();
+    /// Takes note of a pair that an earlier life opened, in either order.
+    pub fn reopen(&mut self, pair: Vec<OwnedFd>) -> Result<(u16, Transport), Error> {
+        let attempted = Error::system("asking a kept socket for its port");
+        let mut pair = pair
+            .into_iter()
+            .map(|one| {
+                let socket = UdpSocket::from(one);
+                socket.local_addr().map(|address| (address.port(), socket))
+            })
+            .collect::<io::Result<Vec<_>>>()
+            .map_err(&attempted)?;
+        pair.sort_by_key(|(port, _)| *port);
+        let odd = io::Error::new(io::ErrorKind::InvalidData, "it is not one of a pair");
+        let [(port, rtp), (above, rtcp)] = pair.try_into().map_err(|_other| attempted(odd))?;
+        if above != port + 1 {
+            let apart = io::Error::new(io::ErrorKind::InvalidData, "the two are not side by side");
+            return Err(attempted(apart));
+        }
         self.taken.insert(port);
         Ok((port, Transport::Udp { rtp, rtcp }))
     }

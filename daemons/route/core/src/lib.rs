@@ -28,6 +28,7 @@
 //! [`Roster`] (agents).
 
 mod agent;
+mod bench;
 mod calendar;
 mod call;
 mod digits;

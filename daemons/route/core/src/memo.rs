@@ -13,16 +13,26 @@ use types::{CallId, Utc};
 
 /// The longest memo, in bytes: the edges take no longer one.
 pub const MOST: usize = 8192;
+/// What most memos need, in bytes.
+const USUAL: usize = 3072;
 /// Decisions that stay as long as anything else can go.
 const NEWEST: usize = 8;
 
 /// What a memo says.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Memory {
     /// The leg of the caller, with the call.
     Call(Box<Call>),
     /// Another leg, or the media of one.
+    PartOf(CallId),
+}
+
+/// The same, as it is written.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Told<'a> {
+    Call(&'a Call),
     PartOf(CallId),
 }
 
@@ -35,15 +45,23 @@ impl Memory {
 
 /// The memo of a leg that is not the caller's.
 pub fn part_of(call: CallId) -> Memo {
-    text(&Memory::PartOf(call))
+    text(&Told::PartOf(call))
 }
 
 /// The memo of the caller's leg, at most [`MOST`] bytes. Of a history that is longer the older decisions go
 /// first, then calls to people who did not answer, and last the legs of people who talked with the caller: who
 /// did is what a call record is for.
 pub fn of_call(call: &Call) -> Memo {
+    let is_secret = call.secrets == Secrets::Asked;
+    if !is_secret {
+        // Nearly always, and after each thing that happens to a call: without a copy of it.
+        let memo = text(&Told::Call(call));
+        if memo.0.len() <= MOST {
+            return memo;
+        }
+    }
     let mut less = call.clone();
-    if less.secrets == Secrets::Asked && !mutant("route-secret-digits-kept") {
+    if is_secret && !mutant("route-secret-digits-kept") {
         less.digits.forget();
     }
     let talked: fn(&mut Call) -> bool =
@@ -59,7 +77,7 @@ pub fn of_call(call: &Call) -> Memo {
     ];
     let mut forget = forget.into_iter().peekable();
     loop {
-        let memo = text(&Memory::Call(Box::new(less.clone())));
+        let memo = text(&Told::Call(&less));
         if memo.0.len() <= MOST {
             return memo;
         }
@@ -125,7 +143,9 @@ fn no_display(call: &mut Call) -> bool {
     call.from.display.take().is_some()
 }
 
-fn text(memory: &Memory) -> Memo {
+fn text(memory: &Told<'_>) -> Memo {
+    let mut text = Vec::with_capacity(USUAL);
     // Everything in it is text, numbers and lists, which JSON can always carry.
-    Memo(serde_json::to_string(memory).unwrap_or_default())
+    let written = serde_json::to_writer(&mut text, memory).is_ok();
+    Memo(String::from_utf8(text).ok().filter(|_| written).unwrap_or_default())
 }

@@ -104,7 +104,7 @@ mod tests {
              [[sip.trunks]]\nname = \"b\"\naddress = \"192.0.2.2:5060\"\n[route]\n{text}"
         );
         let route = Settings::parse(&text).unwrap_or_else(|problems| panic!("{problems:?}")).route;
-        Plan { route, rule: Record::default() }
+        Plan::new(route, Record::default())
     }
 
     fn called(plan: &Plan, number: &str) -> Result<Vec<String>, u8> {

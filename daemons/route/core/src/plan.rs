@@ -6,6 +6,7 @@ use settings::{
     record::Record,
     route::{Agent, Calendar, Queue, Route},
 };
+use std::collections::HashMap;
 use types::{AgentId, Name, QueueId};
 
 /// The section `[route]`, and the rule of recording.
@@ -13,9 +14,26 @@ use types::{AgentId, Name, QueueId};
 pub struct Plan {
     pub route: Route,
     pub rule: Record,
+    /// Where in the section each agent stands: they are many, and asked for at each offer.
+    agents: HashMap<AgentId, usize>,
 }
 
 impl Plan {
+    /// By these settings.
+    pub fn new(route: Route, rule: Record) -> Self {
+        let mut plan = Self { route: Route::default(), rule, agents: HashMap::new() };
+        plan.follow(route);
+        plan
+    }
+
+    /// By these from now on.
+    pub fn follow(&mut self, route: Route) {
+        // As everywhere: where settings name an agent twice, the first counts.
+        let agents = route.agents.iter().enumerate().rev();
+        self.agents = agents.map(|(at, agent)| (agent.name.clone(), at)).collect();
+        self.route = route;
+    }
+
     /// The name of the flow behind a dialled number.
     pub fn flow(&self, dialled: &str) -> Option<&Name> {
         let number = self.route.numbers.iter().find(|number| number.dialled.as_str() == dialled)?;
@@ -34,7 +52,7 @@ impl Plan {
 
     /// An agent.
     pub fn agent(&self, name: &AgentId) -> Option<&Agent> {
-        self.route.agents.iter().find(|agent| agent.name == *name)
+        self.agents.get(name).and_then(|at| self.route.agents.get(*at))
     }
 
     /// How well an agent serves a queue, 1 to 10; `None` where not at all.

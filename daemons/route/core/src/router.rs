@@ -10,6 +10,7 @@ mod early;
 mod elsewhere;
 mod ending;
 mod flowing;
+mod indices;
 mod live;
 mod offering;
 mod planning;
@@ -22,6 +23,7 @@ mod transferring;
 
 use crate::{
     agent::Roster,
+    bench::Bench,
     call::{Call, Hold, Place, Stage},
     digits::Source,
     estimate::Pace,
@@ -44,7 +46,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
-use types::{AgentId, CallId, LegId, Monotonic, QueueId, RecordingId, TrunkId, Utc};
+use types::{AgentId, CallId, Extension, LegId, Monotonic, QueueId, RecordingId, TrunkId, Utc};
 
 /// How long media may take to open or accept.
 const MEDIA: Duration = Duration::from_secs(5);
@@ -80,12 +82,18 @@ pub struct Router {
     now: Moment,
     signalling: Link,
     media: Link,
-    calls: BTreeMap<CallId, Call>,
+    /// In boxes: each is taken out and put back whenever something happens to it.
+    calls: BTreeMap<CallId, Box<Call>>,
     legs: BTreeMap<LegId, CallId>,
     recordings: BTreeMap<RecordingId, CallId>,
     /// Who waits or is being offered, in order.
     queues: BTreeMap<QueueId, BTreeMap<Place, CallId>>,
+    /// The callers whom nobody is being offered, in order.
+    seeking: BTreeSet<(Place, CallId)>,
     roster: Roster,
+    bench: Bench,
+    /// The phones on which somebody calls.
+    dialling: BTreeMap<CallId, Extension>,
     staffing: Staffing,
     flows: Flows,
     /// How long conversations of each queue occupy somebody; learned anew in each life.
@@ -147,7 +155,10 @@ impl Router {
         let away = Link::Away { since: now.monotonic };
         let mut router = Self {
             ids: Ids::new(seed),
-            plan: Plan { route: settings, rule },
+            plan: Plan::new(settings, rule),
+            bench: Bench::default(),
+            seeking: BTreeSet::new(),
+            dialling: BTreeMap::new(),
             full_until: Monotonic::default(),
             disk: DiskHealth::default(),
             now,
@@ -196,7 +207,7 @@ impl Router {
             Input::Saved(call) => self.saved(call),
             Input::Disk(health) => self.disk(health),
             Input::Settings(route) => {
-                self.plan.route = *route;
+                self.plan.follow(*route);
                 self.flows.follow(&self.plan.route.flows);
                 self.forget_flows();
                 self.follow_plan();
@@ -205,6 +216,7 @@ impl Router {
             Input::Tick => {}
         }
         self.dispatch();
+        debug_assert!(self.is_indexed(), "what is kept for speed has fallen behind");
     }
 
     /// The next thing to do; `None` when all is drained.
@@ -222,9 +234,12 @@ impl Router {
         &self.roster
     }
 
-    /// The agents, where one may have changed since this was last asked.
-    pub fn touched_roster(&mut self) -> Option<&Roster> {
-        self.roster.0.take_touched().then_some(&self.roster)
+    /// Has the agents kept, where one may have changed since.
+    pub fn keep_roster(&mut self, keep: impl FnOnce(&Roster)) {
+        if self.roster.0.is_unkept() {
+            keep(&self.roster);
+            self.roster.0.kept();
+        }
     }
 
     /// The section `[route]` in force.
@@ -239,7 +254,7 @@ impl Router {
 
     /// The one call of a trial.
     pub(crate) fn only_call(&self) -> Option<&Call> {
-        self.calls.values().next()
+        self.calls.values().next().map(|call| &**call)
     }
 
     fn arrive_at(&mut self, now: Moment) {
@@ -288,11 +303,13 @@ impl Router {
                     self.standings.remove(trunk);
                 }
                 self.endpoints.remove(&endpoint);
+                self.phone_turned(&endpoint);
                 self.phone_lost(&endpoint);
             }
             SignallingEvent::Standing { trunk, standing } => self.stands(trunk, standing),
             SignallingEvent::Reachable { endpoint, reachable } => {
                 self.endpoints.insert(endpoint.clone(), reachable);
+                self.phone_turned(&endpoint);
                 if reachable == Reachability::Unreachable {
                     self.phone_lost(&endpoint);
                 }
@@ -363,9 +380,19 @@ impl Router {
 
     /// Acts on a call with both hands free: it is out of the map meanwhile.
     fn with_call(&mut self, id: CallId, act: impl FnOnce(&mut Self, &mut Call)) {
-        let Some(mut call) = self.calls.remove(&id) else { return };
+        let Some(mut call) = self.take(id) else { return };
         act(self, &mut call);
         self.put_back(call);
+    }
+
+    /// Takes a call out of every list of calls.
+    fn take(&mut self, id: CallId) -> Option<Box<Call>> {
+        let call = self.calls.remove(&id)?;
+        if let Stage::Waiting(wait) = &call.stage {
+            self.seeking.remove(&(wait.place, id));
+        }
+        self.dialling.remove(&id);
+        Some(call)
     }
 
     fn with_leg(&mut self, leg: LegId, act: impl FnOnce(&mut Self, &mut Call, LegId)) {
@@ -375,7 +402,8 @@ impl Router {
 
     /// Puts a call back under its deadline, with its memo renewed; or closes it out when nothing more is to
     /// come.
-    fn put_back(&mut self, mut call: Call) {
+    fn put_back(&mut self, call: impl Into<Box<Call>>) {
+        let mut call: Box<Call> = call.into();
         if let Stage::Ending { disposition, until } = call.stage {
             let overdue = self.now.monotonic >= until;
             if overdue || call.legs().all(Leg::sound_over) {
@@ -383,7 +411,7 @@ impl Router {
             }
             if overdue || call.legs().all(Leg::over) {
                 self.remember(&mut call);
-                self.close_out(call, disposition);
+                self.close_out(*call, disposition);
                 return;
             }
         } else {
@@ -391,6 +419,14 @@ impl Router {
         }
         self.remember(&mut call);
         self.agenda.insert((call.deadline(self.now.monotonic), Timer::Call(call.id)));
+        if let Stage::Waiting(wait) = &call.stage {
+            self.seeking.insert((wait.place, call.id));
+        }
+        if let Endpoint::Phone(phone) = &call.caller.over
+            && !call.caller.line_over()
+        {
+            self.dialling.insert(call.id, phone.clone());
+        }
         self.calls.insert(call.id, call);
     }
 

@@ -98,7 +98,7 @@ pub enum Output {
 }
 
 /// One piece of state as it is now. The latest change of each piece is the whole state: see
-/// [`Core::changes`].
+/// [`Core::each_change`].
 #[derive(Clone, Serialize, Deserialize)]
 pub enum Change {
     /// A leg, or that it is over.
@@ -115,6 +115,19 @@ pub enum Change {
     Trunk(TrunkId, Option<Standing>),
     /// The ladder of a leg, or that route has forgotten it.
     Ladder(LegId, Option<Rungs>),
+}
+
+/// A [`Change`] to be written, without a copy of the piece: the same variants in the same order, and so the same bytes.
+#[derive(Serialize)]
+#[allow(missing_docs, reason = "they are those of `Change`")]
+pub enum Changed<'a> {
+    Leg(LegId, Option<&'a Leg>),
+    Ended(LegId, Option<&'a Ended>),
+    Transaction(TransactionId, Option<&'a Transaction>),
+    Bindings(&'a Extension, &'a [Binding]),
+    Connection(ConnectionId, Option<&'a Connection>),
+    Trunk(&'a TrunkId, Option<&'a Standing>),
+    Ladder(LegId, Option<&'a Rungs>),
 }
 
 /// SIP: trunks, phones and legs.
@@ -199,7 +212,7 @@ impl Core {
         }
         // The settings may be others by now.
         core.trunks.follow(&core.settings.trunks);
-        core.changes();
+        core.each_change(|_| {});
         core
     }
 
@@ -232,7 +245,7 @@ impl Core {
         }
     }
 
-    /// Takes one input. Then drain [`Core::poll`], keep [`Core::changes`], and come back at
+    /// Takes one input. Then drain [`Core::poll`], keep [`Core::each_change`], and come back at
     /// [`Core::next_wake`].
     pub fn handle(&mut self, now: Monotonic, input: Input<'_>) {
         self.now = now;
@@ -275,20 +288,21 @@ impl Core {
         calls.into_iter().chain(lines).flatten().min()
     }
 
-    /// Every piece of state that changed since the last call.
-    pub fn changes(&mut self) -> Vec<Change> {
-        let legs = self.legs.changes().into_iter().map(|(id, leg)| Change::Leg(id, leg));
-        let ended = self.ended_legs.changes().into_iter().map(|(id, ended)| Change::Ended(id, ended));
-        let transactions = self.transactions.changes().into_iter();
-        let transactions = transactions.map(|(id, transaction)| Change::Transaction(id, transaction));
-        let bindings = self.registrar.changes().into_iter();
-        let bindings = bindings.map(|(extension, bindings)| Change::Bindings(extension, bindings));
-        let ladders = self.ladders.changes().into_iter().map(|(id, rungs)| Change::Ladder(id, rungs));
-        let connections = self.connections.changes().into_iter();
-        let connections = connections.map(|(id, connection)| Change::Connection(id, connection));
-        let trunks = self.trunks.changes().into_iter().map(|(id, standing)| Change::Trunk(id, standing));
-        let calls = legs.chain(ended).chain(transactions);
-        calls.chain(bindings).chain(ladders).chain(connections).chain(trunks).collect()
+    /// Tells every piece of state that changed since the last call.
+    pub fn each_change(&mut self, mut tell: impl FnMut(Changed<'_>)) {
+        self.legs.changes().for_each(|(id, leg)| tell(Changed::Leg(id, leg)));
+        self.ended_legs.changes().for_each(|(id, ended)| tell(Changed::Ended(id, ended)));
+        self.transactions.changes().for_each(|(id, transaction)| tell(Changed::Transaction(id, transaction)));
+        for (extension, bindings) in self.registrar.changes() {
+            tell(Changed::Bindings(&extension, &bindings));
+        }
+        self.ladders.changes().for_each(|(id, rungs)| tell(Changed::Ladder(id, rungs)));
+        for (id, connection) in self.connections.changes() {
+            tell(Changed::Connection(id, connection.as_ref()));
+        }
+        for (id, standing) in self.trunks.changes() {
+            tell(Changed::Trunk(&id, standing.as_ref()));
+        }
     }
 
     /// The whole state, for a fresh start of the record of changes.

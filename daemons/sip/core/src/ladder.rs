@@ -173,9 +173,9 @@ impl Ladders {
     }
 
     /// Those that changed since the last call; `None` for one that is forgotten.
-    pub(crate) fn changes(&mut self) -> Vec<(LegId, Option<Rungs>)> {
+    pub(crate) fn changes(&mut self) -> impl Iterator<Item = (LegId, Option<&Rungs>)> {
         let touched = std::mem::take(&mut self.touched);
-        touched.into_iter().map(|leg| (leg, self.kept.get(&leg).cloned())).collect()
+        touched.into_iter().map(|leg| (leg, self.kept.get(&leg)))
     }
 
     fn note(&mut self, head: &Head, what: What, path: Path) -> Option<LegId> {

@@ -32,7 +32,7 @@ pub mod transaction;
 pub mod trunk;
 mod useragent;
 
-pub use crate::core::{Change, Core, Input, Output, Presence};
+pub use crate::core::{Change, Changed, Core, Input, Output, Presence};
 pub use connections::{Connection, Disconnect};
 pub use counters::Counters;
 pub use flow::{ConnectionId, Flow, Protocol, RemotePort};

@@ -62,6 +62,7 @@ impl Router {
     pub(super) fn signalling_attached(&mut self, attach: AttachSignalling) {
         self.signalling = Link::Attached;
         self.endpoints = attach.endpoints.into_iter().collect();
+        self.roster.0.unseat_all();
         let live: BTreeMap<LegId, LiveLeg> = attach.legs.into_iter().map(|leg| (leg.leg, leg)).collect();
         let calls: Vec<CallId> = self.calls.keys().copied().collect();
         for call in calls {

@@ -30,7 +30,7 @@ impl Router {
         let Some(phone) = phone else { return self.set_state(now, id, AgentState::SignedOut) };
         self.may_sit(id, &phone)?;
         let now = self.now;
-        let agent = self.roster.0.entry(id.clone()).or_insert_with(|| Agent::signed_out(now.utc));
+        let agent = self.roster.0.get_or(id, || Agent::signed_out(now.utc));
         match &agent.state {
             State::Offered { .. } | State::Talking { .. } if agent.phone.as_ref() != Some(&phone) => {
                 return Err(DeskError::OnCall);

@@ -8,7 +8,8 @@ use super::{
     HOLD, Link, MEDIA, REMOVED, Router, SIGN, Staffing, Unserved, queueing::FIRST_WORD, staffing::PHONE_LOST,
 };
 use crate::{
-    agent::State,
+    agent::{Agent, State, Touched},
+    bench::Rank,
     call::{Call, Offer, OfferStep, Place, Stage, Wait},
     leg::{Leg, Line, Sound},
     memo,
@@ -18,7 +19,7 @@ use report_api::{OfferOutcome, OfferRecord};
 use route_api::{
     Cause, EndedBy, Endpoint, MediaCommand, MediaRefusal, Reachability, SessionDescription, SignallingCommand,
 };
-use std::{cmp::Reverse, collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 use types::{AgentId, CallId, Extension, LegId, Monotonic, QueueId};
 
 /// Ring, no answer: the reason of the agent's auxiliary work.
@@ -49,59 +50,66 @@ impl Router {
         if self.signalling != Link::Attached || self.media != Link::Attached {
             return;
         }
-        if !self.roster.0.values().any(|agent| agent.state == State::Ready) {
+        self.follow_roster();
+        if self.bench.is_empty() || self.seeking.is_empty() {
             return;
         }
         let now = self.now.monotonic;
-        let mut waiting: Vec<(Place, CallId, QueueId)> = self
-            .queues
-            .iter()
-            .flat_map(|(queue, places)| places.iter().map(|(place, call)| (*place, *call, queue.clone())))
-            .collect();
-        waiting.sort_unstable();
+        let seeking: Vec<CallId> = self.seeking.iter().map(|(_, call)| *call).collect();
         let mut exhausted = BTreeSet::new();
-        for (_, call, queue) in waiting {
-            let free = matches!(
-                self.calls.get(&call).map(|call| &call.stage),
-                Some(Stage::Waiting(wait)) if wait.hold <= now
-            );
-            if !free || exhausted.contains(&queue) {
+        for call in seeking {
+            let Some(Stage::Waiting(wait)) = self.calls.get(&call).map(|call| &call.stage) else { continue };
+            if wait.hold > now || exhausted.contains(&wait.queue) {
                 continue;
             }
-            let mut candidates = self.candidates(&queue);
-            let ready = candidates.len();
-            match candidates.drain(..).next() {
-                Some(chosen) => self.with_call(call, |router, call| router.make_offer(call, chosen, ready)),
+            match self.best(&wait.queue) {
+                Some((chosen, ready)) => {
+                    self.with_call(call, |router, call| router.make_offer(call, chosen, ready));
+                    self.follow_roster();
+                }
                 None => {
-                    exhausted.insert(queue);
+                    exhausted.insert(wait.queue.clone());
                 }
             }
         }
     }
 
-    /// Who could take a caller of this queue, the best first.
-    fn candidates(&self, queue: &QueueId) -> Vec<Candidate> {
-        let mut candidates: Vec<_> = self
-            .roster
-            .0
-            .iter()
-            .filter(|(_, agent)| agent.state == State::Ready)
-            .filter_map(|(id, agent)| {
-                let phone = agent.phone.clone()?;
-                let reachable = self.endpoints.get(&Endpoint::Phone(phone.clone()));
-                if self.is_dialling(&phone) {
-                    return None;
-                }
-                if reachable != Some(&Reachability::Reachable) {
-                    return None;
-                }
-                let level = self.plan.level(id, queue)?;
-                Some(Candidate { agent: id.clone(), phone, level, idle: agent.idle })
-            })
-            .collect();
-        candidates
-            .sort_by(|a, b| (Reverse(a.level), a.idle, &a.agent).cmp(&(Reverse(b.level), b.idle, &b.agent)));
-        candidates
+    /// Brings the bench up to what has become of agents.
+    fn follow_roster(&mut self) {
+        let Some(touched) = self.roster.0.take_unseated() else { return };
+        let touched: Vec<AgentId> = match touched {
+            Touched::Only(some) => some.into_iter().collect(),
+            Touched::All => {
+                self.bench.clear();
+                self.roster.0.keys().cloned().collect()
+            }
+        };
+        for id in touched {
+            self.bench.leave(&id);
+            let Some(Agent { phone: Some(phone), state: State::Ready, idle, .. }) = self.roster.0.get(&id)
+            else {
+                continue;
+            };
+            let reachable = self.endpoints.get(&Endpoint::Phone(phone.clone()));
+            if reachable == Some(&Reachability::Reachable)
+                && let Some(agent) = self.plan.agent(&id)
+            {
+                self.bench.join(&id, phone, *idle, &agent.queues);
+            }
+        }
+    }
+
+    /// Who takes the next caller of this queue, and out of how many: nobody at whose phone somebody calls.
+    fn best(&self, queue: &QueueId) -> Option<(Candidate, usize)> {
+        let ready = self.bench.of(queue)?;
+        let calls = |phone: &Extension| self.dialling.values().any(|other| other == phone);
+        let (rank, phone) = ready.iter().find(|(_, phone)| !calls(phone))?;
+        let count = match self.dialling.is_empty() {
+            true => ready.len(),
+            false => ready.values().filter(|phone| !calls(phone)).count(),
+        };
+        let Rank { level, idle, agent } = rank.clone();
+        Some((Candidate { agent, phone: phone.clone(), level: level.0, idle }, count))
     }
 
     fn make_offer(&mut self, call: &mut Call, chosen: Candidate, ready: usize) {

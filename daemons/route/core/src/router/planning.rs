@@ -8,7 +8,7 @@ impl Router {
     /// Agents come and go with the settings; who is on a call stays until its end.
     pub(super) fn follow_plan(&mut self) {
         for agent in &self.plan.route.agents {
-            self.roster.0.entry(agent.name.clone()).or_insert_with(|| Agent::signed_out(self.now.utc));
+            self.roster.0.get_or(&agent.name, || Agent::signed_out(self.now.utc));
         }
         let plan = &self.plan;
         self.staffing = Staffing::Fewer;

@@ -343,15 +343,6 @@ impl Router {
     pub(super) fn tell(&mut self, leg: LegId, progress: TransferProgress) {
         self.signal(SignallingCommand::Transfer { leg, progress });
     }
-
-    /// Whether somebody is on a call of their own at this phone.
-    pub(super) fn is_dialling(&self, phone: &Extension) -> bool {
-        let from = |call: &Call| match &call.caller.over {
-            Endpoint::Phone(caller) => caller == phone && !call.caller.line_over(),
-            Endpoint::Trunk(_) => false,
-        };
-        self.calls.values().any(from)
-    }
 }
 
 /// What an agent who can be called does afterwards; `None` for one who is on a call.

@@ -18,7 +18,7 @@ pub(super) const PHONE_LOST: &str = "phone-lost";
 impl Router {
     pub(super) fn set_agent(&mut self, id: &AgentId, state: State) {
         let now = self.now;
-        let agent = self.roster.0.entry(id.clone()).or_insert_with(|| Agent::signed_out(now.utc));
+        let agent = self.roster.0.get_or(id, || Agent::signed_out(now.utc));
         if agent.state == state {
             return;
         }
@@ -105,6 +105,13 @@ impl Router {
                 }
                 State::SignedOut | State::Aux { .. } | State::Ready => {}
             }
+        }
+    }
+
+    /// Whether a phone can be reached is another.
+    pub(super) fn phone_turned(&mut self, endpoint: &Endpoint) {
+        if let Endpoint::Phone(phone) = endpoint {
+            self.roster.0.unseat(phone);
         }
     }
 

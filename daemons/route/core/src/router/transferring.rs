@@ -122,7 +122,7 @@ impl Router {
         if !own && !mutant::mutant("route-transfers-any-leg") {
             return Err(NONE);
         }
-        let mut other = self.calls.remove(&other).ok_or(NONE)?;
+        let mut other = self.take(other).ok_or(NONE)?;
         let outcome = match other.stage.clone() {
             Stage::Talking(with) => {
                 self.move_leg(&mut other, call, with.leg);

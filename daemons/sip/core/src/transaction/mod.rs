@@ -304,9 +304,9 @@ impl Transactions {
     }
 
     /// The transactions that changed since the last call; `None` for one that is over.
-    pub fn changes(&mut self) -> Vec<(TransactionId, Option<Transaction>)> {
+    pub fn changes(&mut self) -> impl Iterator<Item = (TransactionId, Option<&Transaction>)> {
         let touched = std::mem::take(&mut self.touched);
-        touched.into_iter().map(|id| (id, self.live.get(&id).cloned())).collect()
+        touched.into_iter().map(|id| (id, self.live.get(&id)))
     }
 
     /// Every live transaction.

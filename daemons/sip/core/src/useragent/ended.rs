@@ -115,9 +115,9 @@ impl EndedLegs {
     }
 
     /// Those that changed since the last call; `None` for one that is forgotten.
-    pub(crate) fn changes(&mut self) -> Vec<(LegId, Option<Ended>)> {
+    pub(crate) fn changes(&mut self) -> impl Iterator<Item = (LegId, Option<&Ended>)> {
         let touched = std::mem::take(&mut self.touched);
-        touched.into_iter().map(|id| (id, self.kept.get(&id).cloned())).collect()
+        touched.into_iter().map(|id| (id, self.kept.get(&id)))
     }
 
     fn insert(&mut self, id: LegId, ended: Ended) {

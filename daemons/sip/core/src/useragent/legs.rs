@@ -95,8 +95,8 @@ impl Legs {
     }
 
     /// The legs that changed since the last call; `None` for one that is over.
-    pub(crate) fn changes(&mut self) -> Vec<(LegId, Option<Leg>)> {
+    pub(crate) fn changes(&mut self) -> impl Iterator<Item = (LegId, Option<&Leg>)> {
         let touched = std::mem::take(&mut self.touched);
-        touched.into_iter().map(|id| (id, self.live.get(&id).cloned())).collect()
+        touched.into_iter().map(|id| (id, self.live.get(&id)))
     }
 }

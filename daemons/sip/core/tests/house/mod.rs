@@ -338,7 +338,9 @@ impl House {
 
     /// What changed, as the shell writes it down.
     pub fn written(&mut self) -> Vec<u8> {
-        self.core.changes().iter().flat_map(|change| postcard::to_stdvec(change).unwrap()).collect()
+        let mut written = Vec::new();
+        self.core.each_change(|change| written.extend(postcard::to_stdvec(&change).unwrap()));
+        written
     }
 }
 
