@@ -2,7 +2,10 @@
 
 use super::{Body, Desk, person::Person};
 use crate::{problem::Problem, sessions};
-use auth_api::{ChangePassword, Claims, LoggedIn, Login, Logout, NewOfficer, Origin, Password, Roles, Setup};
+use auth_api::{
+    ChangePassword, Claims, Code, LoggedIn, Login, Logout, NewOfficer, Offered, Origin, Password, Roles,
+    Setup,
+};
 use axum::{
     Json,
     extract::{ConnectInfo, State},
@@ -21,6 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(25);
 pub struct Entering {
     person: PersonId,
     password: Password,
+    #[serde(default)]
+    code: Option<Code>,
 }
 
 #[derive(Deserialize)]
@@ -29,6 +34,8 @@ pub struct Changing {
     person: PersonId,
     old: Password,
     new: Password,
+    #[serde(default)]
+    code: Option<Code>,
 }
 
 #[derive(Deserialize)]
@@ -58,6 +65,25 @@ impl Who {
     }
 }
 
+/// What a right password opened.
+#[derive(Serialize)]
+#[serde(tag = "outcome", rename_all = "kebab-case")]
+pub enum Opened {
+    /// A session.
+    Entered {
+        /// Whose.
+        #[serde(flatten)]
+        who: Who,
+        /// Of a second factor that was enrolled with it, shown this once.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        recovery_codes: Vec<Code>,
+    },
+    /// Nothing before the code of the second factor comes with it.
+    CodeWanted,
+    /// Nothing before a second factor is enrolled, with the code of this secret.
+    Enrol(Offered),
+}
+
 /// Whether the three officers are named, as far as this process has learnt.
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -71,7 +97,7 @@ pub struct SetupState {
     officers: Officers,
 }
 
-type WithCookie = AppendHeaders<[(axum::http::HeaderName, HeaderValue); 1]>;
+type WithCookie = AppendHeaders<Option<(axum::http::HeaderName, HeaderValue)>>;
 
 pub async fn who(person: Person) -> Json<Who> {
     Json(Who::new(person.standing.claims, person.session.csrf()))
@@ -82,16 +108,24 @@ pub async fn log_in(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     Body(entering): Body<Entering>,
-) -> Result<(WithCookie, Json<Who>), Problem> {
-    let Entering { person, password } = entering;
-    let login = Login { person, password, origin: origin(peer) };
+) -> Result<(WithCookie, Json<Opened>), Problem> {
+    let Entering { person, password, code } = entering;
+    let login = Login { person, password, code, origin: origin(peer) };
     let (entered, _) = desk.0.auth.call_with(login, Vec::new(), PATIENCE).await?;
     desk.learn_named();
-    let LoggedIn::Entered { token, assertion, claims } = entered else { return Err(Problem::MustChange) };
+    let (token, assertion, claims, recovery_codes) = match entered {
+        LoggedIn::Entered { token, assertion, claims, recovery_codes } => {
+            (token, assertion, claims, recovery_codes)
+        }
+        LoggedIn::MustChange => return Err(Problem::MustChange),
+        LoggedIn::CodeWanted => return Ok((AppendHeaders(None), Json(Opened::CodeWanted))),
+        LoggedIn::Enrol(offered) => return Ok((AppendHeaders(None), Json(Opened::Enrol(offered)))),
+    };
     // The cookie that came with the log-in opens nothing from now on, whoever planted it there.
     leave(&desk, &headers).await;
     let (session, cookie) = desk.0.sessions.open(token, assertion, claims.clone())?;
-    Ok((AppendHeaders([(SET_COOKIE, cookie)]), Json(Who::new(claims, session.csrf()))))
+    let who = Who::new(claims, session.csrf());
+    Ok((AppendHeaders(Some((SET_COOKIE, cookie))), Json(Opened::Entered { who, recovery_codes })))
 }
 
 pub async fn log_out(State(desk): State<Desk>, headers: HeaderMap) -> impl IntoResponse {
@@ -104,8 +138,8 @@ pub async fn change_password(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Body(changing): Body<Changing>,
 ) -> Result<StatusCode, Problem> {
-    let Changing { person, old, new } = changing;
-    let change = ChangePassword { person, old, new, origin: origin(peer) };
+    let Changing { person, old, new, code } = changing;
+    let change = ChangePassword { person, old, new, code, origin: origin(peer) };
     desk.0.auth.call_with(change, Vec::new(), PATIENCE).await?;
     Ok(StatusCode::NO_CONTENT)
 }
