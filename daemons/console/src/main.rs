@@ -1,8 +1,8 @@
 //! The web console: HTTPS, web sessions, REST for the page, and the page itself.
 //!
-//! Owns the listening socket, the certificate and the cookies of this node. Never holds an account, a key of
-//! the house or a recording: what a person may see is the word of the daemons below, each asked with the
-//! person's own assertion. Whoever takes this process over can do what the persons do who are logged in, and
+//! Owns the listening socket, the certificate and the cookies of this node, and in memory, for a while, the sound that
+//! a person asked for with a reason. Never holds an account or a key of the house: what a person may see is the word of
+//! the daemons below, each asked with the person's own assertion. Whoever takes this process over can do what the persons do who are logged in, and
 //! no more.
 //!
 //! ```text

@@ -75,7 +75,7 @@ impl Watching {
         self.watchers = all
             .into_iter()
             .filter_map(|mut watcher| {
-                if now.1 >= watcher.until && !mutant("route-watch-outlives") {
+                if is_over(watcher.until, now.1) {
                     let over = "the assertion by which the live state was watched has expired: ask again";
                     watcher.replies.refuse(Refusal::not_permitted("auth.assertion-expired", over));
                     return None;
@@ -131,6 +131,11 @@ fn changes(old: &Live, new: &Live, scope: Scope) -> Vec<Changed> {
         .collect()
 }
 
+/// Whether the word by which somebody watches has expired.
+fn is_over(until: Utc, now: Utc) -> bool {
+    now >= until && !mutant("route-watch-outlives")
+}
+
 fn news<K: Ord, V: Clone>(
     old: &BTreeMap<K, V>,
     new: &BTreeMap<K, V>,
@@ -181,6 +186,12 @@ mod tests {
 
     fn live(calls: impl IntoIterator<Item = LiveCall>) -> Live {
         Live { calls: calls.into_iter().map(|call| (call.call, call)).collect(), ..Live::default() }
+    }
+
+    #[test]
+    fn whoever_watches_does_so_by_a_word_that_holds() {
+        assert!(!is_over(Utc(7), Utc(6)));
+        assert!(is_over(Utc(7), Utc(7)));
     }
 
     #[test]

@@ -11,6 +11,7 @@
 
 pub mod crowd;
 pub mod floor;
+pub mod fuzz;
 pub mod gateway;
 pub mod keys;
 pub mod linphone;
@@ -270,6 +271,18 @@ impl House {
         drop(keys);
         screen.read_to_string(&mut told).unwrap();
         assert!(child.wait().unwrap().success(), "ym login {name}: {told}");
+    }
+
+    /// The secret of this person's app, where there is one.
+    pub fn secret(&self, name: &str) -> Option<String> {
+        fs::read_to_string(self.folder.path().join("people").join(name).join("factor")).ok()
+    }
+
+    /// The console's address and port.
+    pub fn console(&self) -> String {
+        let settings = fs::read_to_string(self.folder.path().join("appliance.toml")).unwrap();
+        let console = settings.split_once("[console]").expect("the section").1;
+        console.split('"').nth(1).expect("its address").to_owned()
     }
 
     /// The code that this person's app shows so many steps from now.

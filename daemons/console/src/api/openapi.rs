@@ -2,7 +2,7 @@
 
 use super::{
     door::{Door, Gives, SchemaOf, Who},
-    doors,
+    doors::doors,
 };
 use crate::{guard, problem, sessions};
 use axum::Json;
