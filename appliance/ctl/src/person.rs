@@ -7,8 +7,8 @@ use crate::{
     terminal, time,
 };
 use auth_api::{
-    Accounts, ApproveRecovery, Auth, ChangePassword, Create, Disable, Enable, Grant, NewOfficer, Origin,
-    RequestRecovery, Revoke, Role, Setup, Unlock,
+    Accounts, ApproveRecovery, Auth, ChangePassword, Create, Disable, Enable, Grant, NewOfficer, Offered,
+    Origin, RequestRecovery, Revoke, Role, Setup, Unlock,
 };
 use clap::{
     Subcommand,
@@ -105,11 +105,24 @@ pub async fn setup(
 /// A refusal of auth, or nothing to read.
 pub async fn login(session: &Session<'_>, form: Form, person: PersonId) -> Result<(), Failure> {
     let password = terminal::password("Password")?;
-    let claims = session.enter(person, password).await?;
+    let code = |offered: Option<&Offered>| {
+        if let Some(Offered { secret, uri }) = offered {
+            output::complain(&text("ym.factor-offered", &[("secret", secret), ("uri", uri)]));
+        }
+        terminal::code("Code")
+    };
+    let entered = session.enter(person, password, code).await?;
+    let claims = &entered.claims;
     let roles: Vec<&str> = claims.roles.iter().map(Role::as_str).collect();
     let code = if roles.is_empty() { "ym.logged-in-plain" } else { "ym.logged-in" };
     let (person, roles) = (claims.person.to_string(), roles.join(", "));
-    output::done(form, &claims, &text(code, &[("person", &person), ("roles", &roles)]));
+    output::show(form, &entered, |entered| {
+        output::say(&text(code, &[("person", &person), ("roles", &roles)]));
+        if !entered.recovery_codes.is_empty() {
+            let codes: Vec<&str> = entered.recovery_codes.iter().map(auth_api::Code::reveal).collect();
+            output::say(&text("ym.factor-enrolled", &[("codes", &codes.join("\n  "))]));
+        }
+    });
     Ok(())
 }
 
@@ -130,8 +143,20 @@ pub async fn logout(session: &Session<'_>, form: Form) -> Result<(), Failure> {
 pub async fn change_password(session: &Session<'_>, form: Form, person: PersonId) -> Result<(), Failure> {
     let old = terminal::password("Present password")?;
     let new = terminal::new_password("New password")?;
-    let change = ChangePassword { person, old, new, origin: Origin::Local };
-    let done = session.client::<Auth>().call(change).await?;
+    let auth = session.client::<Auth>();
+    let change = |code| ChangePassword {
+        person: person.clone(),
+        old: old.clone(),
+        new: new.clone(),
+        code,
+        origin: Origin::Local,
+    };
+    let done = match auth.call(change(None)).await {
+        Err(service::Error::Refused(refusal)) if refusal.code == "auth.code-wanted" => {
+            auth.call(change(Some(terminal::code("Code")?))).await?
+        }
+        outcome => outcome?,
+    };
     output::done(form, &done, &text("ym.password-changed", &[]));
     Ok(())
 }
@@ -204,11 +229,12 @@ fn list(reply: &auth_api::AccountList) {
                 time::local(account.password_set),
                 account.entered.map_or_else(|| "never".to_owned(), time::local),
                 account.sessions.to_string(),
+                output::word(&account.second_factor),
             ]
         })
         .collect();
     output::table(
-        &["PERSON", "ROLES", "STANDING", "PASSWORD SET", "LAST LOG-IN", "SESSIONS"],
+        &["PERSON", "ROLES", "STANDING", "PASSWORD SET", "LAST LOG-IN", "SESSIONS", "SECOND FACTOR"],
         &rows,
         "no account yet: ym setup",
     );

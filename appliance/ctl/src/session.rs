@@ -5,7 +5,8 @@ use crate::{
     home::Home,
 };
 use auth_api::{
-    Assertion, Auth, Claims, Done, LoggedIn, Login, Logout, Origin, Password, Presence, Renew, SessionToken,
+    Assertion, Auth, Claims, Code, Done, LoggedIn, Login, Logout, Offered, Origin, Password, Presence, Renew,
+    SessionToken,
 };
 use serde::{Deserialize, Serialize};
 use service::{Client, Interface};
@@ -20,6 +21,17 @@ use types::PersonId;
 /// A house, and who asks there.
 pub struct Session<'a> {
     home: &'a Home,
+}
+
+/// Who has logged in.
+#[derive(Serialize)]
+pub struct Entered {
+    /// Who it is.
+    #[serde(flatten)]
+    pub claims: Claims,
+    /// Of a second factor that was enrolled with it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub recovery_codes: Vec<Code>,
 }
 
 /// What the file holds.
@@ -39,16 +51,39 @@ impl<'a> Session<'a> {
         Client::at(self.home.own_socket(I::DAEMON))
     }
 
-    /// Logs in and keeps the session.
+    /// Logs in and keeps the session; asks `code` for the second factor where one is wanted, and shows it what was
+    /// offered where one is to be enrolled.
     ///
     /// # Errors
-    /// The password is wrong, or has to be changed first.
-    pub async fn enter(&self, person: PersonId, password: Password) -> Result<Claims, Failure> {
-        let login = Login { person: person.clone(), password, origin: Origin::Local };
-        match self.client::<Auth>().call(login).await? {
-            LoggedIn::Entered { token, claims, .. } => self.keep(token).map(|()| claims),
+    /// The password or the code is wrong, or the password has to be changed first.
+    pub async fn enter(
+        &self,
+        person: PersonId,
+        password: Password,
+        code: impl FnOnce(Option<&Offered>) -> Result<Code, Failure>,
+    ) -> Result<Entered, Failure> {
+        let auth = self.client::<Auth>();
+        let login =
+            |code| Login { person: person.clone(), password: password.clone(), code, origin: Origin::Local };
+        let mut entered = auth.call(login(None)).await?;
+        let wanted = match &entered {
+            LoggedIn::CodeWanted => Some(None),
+            LoggedIn::Enrol(offered) => Some(Some(offered)),
+            LoggedIn::Entered { .. } | LoggedIn::MustChange => None,
+        };
+        if let Some(offered) = wanted {
+            entered = auth.call(login(Some(code(offered)?))).await?;
+        }
+        match entered {
+            LoggedIn::Entered { token, claims, recovery_codes, .. } => {
+                self.keep(token)?;
+                Ok(Entered { claims, recovery_codes })
+            }
             LoggedIn::MustChange => Err(Failure::said("ym.must-change", &[("person", &person.to_string())])
                 .with(Status::NotPermitted)),
+            LoggedIn::CodeWanted | LoggedIn::Enrol(_) => {
+                Err(Failure::said("auth.code-wanted", &[]).with(Status::NotPermitted))
+            }
         }
     }
 

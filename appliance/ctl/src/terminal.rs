@@ -36,6 +36,19 @@ pub fn new_password(prompt: &str) -> Result<auth_api::Password, Failure> {
     Ok(first)
 }
 
+/// Asks for a code of the second factor, which may be seen; from a pipe, the next line.
+///
+/// # Errors
+/// Nothing could be read.
+pub fn code(prompt: &str) -> Result<auth_api::Code, Failure> {
+    let asked = match io::stdin().is_terminal() {
+        true => write!(io::stderr(), "{prompt}: ").and_then(|()| io::stderr().flush()),
+        false => Ok(()),
+    };
+    let text = asked.and_then(|()| line()).map_err(|error| Failure::new("read the code", error))?;
+    auth_api::Code::try_from(text).map_err(|error| Failure::plain(error.to_string()))
+}
+
 /// Ctrl-C and its like are held back until the terminal shows again what is typed.
 fn hidden(prompt: &str) -> io::Result<String> {
     let mut ending = SigSet::empty();

@@ -220,6 +220,11 @@ impl Context {
         PathBuf::from(".")
     }
 
+    /// The directory of sockets.
+    pub fn run_directory(&self) -> PathBuf {
+        run_directory()
+    }
+
     /// The directory of public keys, which everyone reads and only `key` writes.
     pub fn public_directory(&self) -> PathBuf {
         env::var_os("YANMEN_PUBLIC").map_or_else(|| PathBuf::from("../public"), PathBuf::from)

@@ -17,6 +17,18 @@ pub struct Auth {
     pub idle: Period,
     /// A session ends after this much time whatever happens.
     pub absolute: Period,
+    /// Who logs in with a second factor beside the three officers, who always do.
+    pub second_factor: Vec<FactorRole>,
+}
+
+/// A role that may be asked for a second factor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum FactorRole {
+    /// Whoever leads agents.
+    Supervisor,
+    /// Whoever takes contacts.
+    Agent,
 }
 
 impl Default for Auth {
@@ -26,6 +38,7 @@ impl Default for Auth {
             password: Password::default(),
             idle: Period::minutes(15),
             absolute: Period::hours(12),
+            second_factor: Vec::new(),
         }
     }
 }

@@ -75,6 +75,10 @@ kinds! {
     AccountsListed = 28, "auth.accounts-listed";
     /// A disabled account was enabled again.
     AccountEnabled = 29, "auth.account-enabled";
+    /// A second factor was enrolled.
+    SecondFactorEnrolled = 30, "auth.second-factor-enrolled";
+    /// A recovery code was used in place of a code of the second factor.
+    RecoveryCodeUsed = 31, "auth.recovery-code-used";
     /// Settings were applied.
     SettingsApplied = 48, "host.settings-applied";
     /// Settings were rolled back.

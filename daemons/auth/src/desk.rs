@@ -2,12 +2,12 @@
 
 use crate::{error::Error, guard::Guard, hashing::Hashing, officers, refusal::told, secrets};
 use auth_api::{
-    Assertion, Auth, Call, ChangePassword, Claims, Done, LoggedIn, Login, NewOfficer, Origin, Renew, Renewed,
-    SessionId, Setup, Verifier,
+    Assertion, Auth, Call, ChangePassword, Claims, Done, EndSession, LoggedIn, Login, NewOfficer, Offered,
+    Origin, Renew, Renewed, SessionId, SessionList, Sessions, Setup, Verifier,
 };
 use auth_core::{Act, Officers, PasswordHash, Policy, Reply};
 use mutant::mutant;
-use service::{Refusal, Request};
+use service::{Interface, Refusal, Request};
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 use types::PersonId;
@@ -73,6 +73,8 @@ impl Shared {
                 reply.send(self.guard.act(act, None).await.map(done));
             }
             Call::ChangePassword(change, reply) => reply.send(self.change_password(change, local).await),
+            Call::Sessions(asked, reply) => reply.send(self.sessions(&asked)),
+            Call::EndSession(end, reply) => reply.send(self.end_session(end).await),
             Call::Accounts(accounts, reply) => reply.send(officers::accounts(self, &accounts).await),
             Call::Create(create, reply) => reply.send(officers::create(self, create).await),
             Call::Grant(grant, reply) => reply.send(officers::grant(self, grant).await),
@@ -111,19 +113,32 @@ impl Shared {
     }
 
     pub(crate) async fn log_in(&self, login: Login, local: bool) -> Result<LoggedIn, Refusal> {
-        let Login { person, password, origin } = login;
+        let Login { person, password, code, origin } = login;
         let origin = seen(origin, local)?;
         self.guard.admits(origin)?;
         let hand = self.hashing.hand().await?;
         let challenge = self.guard.challenge(&person, origin)?;
+        let named = person;
         let proof = hand.work(move || challenge.answer(&password)).await?;
         let token = secrets::token()?;
-        let act = Act::LogIn { proof, origin, session: token.session() };
-        match self.guard.act(act, None).await? {
-            (Reply::Claims(claims), Some(assertion)) => Ok(LoggedIn::Entered { token, assertion, claims }),
+        let fresh = secrets::factor()?;
+        let act = Act::LogIn { proof, code, origin, session: token.session(), fresh };
+        let entered = |claims, assertion, recovery_codes| LoggedIn::Entered {
+            token,
+            assertion,
+            claims,
+            recovery_codes,
+        };
+        Ok(match self.guard.act(act, None).await? {
+            (Reply::Claims(claims), Some(assertion)) => entered(claims, assertion, Vec::new()),
+            (Reply::Enrolled(claims, codes), Some(assertion)) => entered(claims, assertion, codes),
+            (Reply::CodeWanted, _) => LoggedIn::CodeWanted,
+            (Reply::Enrol(secret), _) => {
+                LoggedIn::Enrol(Offered { secret: secret.base32(), uri: secret.uri(&named) })
+            }
             // Without claims nothing was opened.
-            _ => Ok(LoggedIn::MustChange),
-        }
+            _ => LoggedIn::MustChange,
+        })
     }
 
     pub(crate) async fn renew(&self, renew: &Renew) -> Result<Renewed, Refusal> {
@@ -132,7 +147,7 @@ impl Shared {
     }
 
     pub(crate) async fn change_password(&self, change: ChangePassword, local: bool) -> Result<Done, Refusal> {
-        let ChangePassword { person, old, new, origin } = change;
+        let ChangePassword { person, old, new, code, origin } = change;
         let origin = seen(origin, local)?;
         let salt = secrets::salt()?;
         self.guard.admits(origin)?;
@@ -141,8 +156,18 @@ impl Shared {
         let replaced = hand.work(move || challenge.replace(&old, &new, salt)).await?;
         let replacement = replaced.map_err(Error::from)?;
         let voucher = SessionId(secrets::uid()?);
-        let act = Act::ChangePassword { replacement, origin, voucher };
+        let act = Act::ChangePassword { replacement, code, origin, voucher };
         self.guard.act(act, None).await.map(done)
+    }
+
+    pub(crate) fn sessions(&self, asked: &Sessions) -> Result<SessionList, Refusal> {
+        let session = self.person(&asked.assertion)?.session;
+        Ok(SessionList { sessions: self.guard.sessions(session)? })
+    }
+
+    pub(crate) async fn end_session(&self, end: EndSession) -> Result<Done, Refusal> {
+        let session = self.person(&end.assertion)?.session;
+        self.guard.act(Act::EndSession { session, other: end.session }, None).await.map(done)
     }
 
     /// Who asks, by an assertion of this house that holds now.
@@ -176,21 +201,6 @@ fn first_password(policy: &Policy, officer: NewOfficer) -> Result<(PersonId, Pas
 }
 
 fn turn_away(call: Call) {
-    let busy = Refusal::busy("auth.busy", format!("auth has {CALLS} calls in hand: try again in a moment"));
-    match call {
-        Call::Login(_, reply) => reply.send(Err(busy)),
-        Call::Renew(_, reply) => reply.send(Err(busy)),
-        Call::Accounts(_, reply) => reply.send(Err(busy)),
-        Call::Create(_, reply) => reply.send(Err(busy)),
-        Call::RequestRecovery(_, reply) => reply.send(Err(busy)),
-        Call::ApproveRecovery(_, reply) => reply.send(Err(busy)),
-        Call::Setup(_, reply) => reply.send(Err(busy)),
-        Call::Logout(_, reply) => reply.send(Err(busy)),
-        Call::ChangePassword(_, reply) => reply.send(Err(busy)),
-        Call::Grant(_, reply) => reply.send(Err(busy)),
-        Call::Revoke(_, reply) => reply.send(Err(busy)),
-        Call::Disable(_, reply) => reply.send(Err(busy)),
-        Call::Enable(_, reply) => reply.send(Err(busy)),
-        Call::Unlock(_, reply) => reply.send(Err(busy)),
-    }
+    let busy = format!("auth has {CALLS} calls in hand: try again in a moment");
+    <Auth as Interface>::refuse(call, Refusal::busy("auth.busy", busy));
 }

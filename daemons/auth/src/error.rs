@@ -27,6 +27,18 @@ pub enum Error {
         /// What the kernel said.
         source: std::io::Error,
     },
+    /// A second factor was sealed under another token's key, or its row was changed.
+    #[error(
+        "open the second factor of {0}: it was sealed under another token, or changed (bring back the token that \
+         belongs to these accounts)"
+    )]
+    Sealed(types::PersonId),
+    /// A factor has no form in bytes.
+    #[error("keep a second factor: {0}")]
+    Form(postcard::Error),
+    /// A code that was made here is too long.
+    #[error("make a recovery code: {0}")]
+    Code(#[from] auth_api::CodeTooLong),
     /// A hand of the hashing is gone.
     #[error("hash a password: {0}")]
     Worker(String),

@@ -4,7 +4,7 @@
 //! change. Renewals are not recorded and do not wait for them.
 
 use crate::{keeping::Keeping, ledger::Ledger, refusal::told, signing::Signing};
-use auth_api::{Assertion, Claims, Origin, Presence, SessionId};
+use auth_api::{Assertion, Claims, Origin, Presence, SessionEntry, SessionId};
 use auth_core::{Act, Challenge, Change, Directory, Now, Policy, Proposal, Reply, Snapshot};
 use service::{Refusal, clock};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -79,8 +79,25 @@ impl Guard {
                 let assertion = self.signing.sign(&claims).await?;
                 Ok((claims, assertion))
             }
-            Reply::Done | Reply::MustChange => Err(told(&auth_core::Refusal::SessionEnded)),
+            _ => Err(told(&auth_core::Refusal::SessionEnded)),
         }
+    }
+
+    /// One's own sessions, by one of them.
+    ///
+    /// # Errors
+    /// The session has ended.
+    pub fn sessions(&self, session: SessionId) -> Result<Vec<SessionEntry>, Refusal> {
+        let (directory, now) = (self.directory(), now());
+        let ago = |moment| now.utc.minus(now.monotonic.since(moment));
+        let theirs = directory.sessions_of(now, session).map_err(|refusal| told(&refusal))?;
+        let entry = |one: &auth_core::Session| SessionEntry {
+            session: one.id,
+            origin: one.origin,
+            began: ago(one.began),
+            active: ago(one.active),
+        };
+        Ok(theirs.into_iter().map(entry).collect())
     }
 
     /// Whether passwords from there are looked at now.

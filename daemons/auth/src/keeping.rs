@@ -1,13 +1,15 @@
 //! The accounts on disk.
 
-use crate::{error::Error, secrets};
-use auth_core::{Account, Change, Recovery, Session, SetUp, Snapshot};
+use crate::{error::Error, sealing::Sealing, secrets};
+use auth_core::{Account, Change, Factor, Recovery, Session, SetUp, Snapshot};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 use store::{Batch, BatchId, Expect, Key, Options, Outcome, Pending, Schema, Store, Table, Within};
 use types::{Boot, PersonId, Uid};
 
 static ACCOUNTS: Table<PersonId, Account> = Table::new("accounts", &[]);
+/// Second factors, sealed.
+static FACTORS: Table<PersonId, String> = Table::new("factors", &[]);
 static SESSIONS: Table<Uid, KeptSession> = Table::new("sessions", &[]);
 static RECOVERIES: Table<PersonId, Recovery> = Table::new("recoveries", &[]);
 static HOUSE: Table<String, SetUp> = Table::new("house", &[]);
@@ -26,6 +28,7 @@ struct KeptSession {
 pub struct Keeping {
     store: Store,
     boot: Boot,
+    sealing: Sealing,
 }
 
 /// What the store brought back; before the first start no word on set-up.
@@ -49,18 +52,26 @@ impl Keeping {
     /// Opens the store in this directory and reads all of it. Sessions of another boot are forgotten.
     ///
     /// # Errors
-    /// The store's.
-    pub async fn open(directory: PathBuf, boot: Boot) -> Result<(Self, Kept), Error> {
+    /// The store's; a second factor that this key does not open.
+    pub async fn open(directory: PathBuf, boot: Boot, sealing: Sealing) -> Result<(Self, Kept), Error> {
         let store = Store::open(&SCHEMA, Options::of(directory))?;
         let (now, before): (Vec<_>, Vec<_>) =
             rows(&store, &SESSIONS)?.into_iter().partition(|(_, kept)| kept.boot == boot);
+        let mut accounts: Vec<Account> =
+            rows(&store, &ACCOUNTS)?.into_iter().map(|(_, account)| account).collect();
+        let mut factors: BTreeMap<PersonId, String> = rows(&store, &FACTORS)?.into_iter().collect();
+        for account in &mut accounts {
+            if let Some(row) = factors.remove(&account.person) {
+                account.factor = sealing.open(&account.person, &row)?;
+            }
+        }
         let kept = Kept {
             set_up: store.row(&HOUSE, &SET_UP.to_owned())?.map(|row| row.value),
-            accounts: rows(&store, &ACCOUNTS)?.into_iter().map(|(_, account)| account).collect(),
+            accounts,
             sessions: now.into_iter().map(|(_, kept)| kept.session).collect(),
             recoveries: rows(&store, &RECOVERIES)?.into_iter().map(|(_, recovery)| recovery).collect(),
         };
-        let keeping = Self { store, boot };
+        let keeping = Self { store, boot, sealing };
         for over in before.chunks(100) {
             let mut batch = Batch::new(BatchId(secrets::uid()?));
             for (id, _) in over {
@@ -106,7 +117,16 @@ impl Keeping {
         let any = Expect::Anything;
         Ok(match change {
             Change::SetUp(set_up) => batch.put(&HOUSE, &SET_UP.to_owned(), set_up, any)?,
-            Change::Account(account) => batch.put(&ACCOUNTS, &account.person, account, any)?,
+            Change::Account(account) => {
+                let batch = batch.put(&ACCOUNTS, &account.person, account, any)?;
+                match &account.factor {
+                    Factor::None => batch.remove(&FACTORS, &account.person, any)?,
+                    factor => {
+                        let row = self.sealing.seal(&account.person, factor)?;
+                        batch.put(&FACTORS, &account.person, &row, any)?
+                    }
+                }
+            }
             Change::Session(session) => {
                 let kept = KeptSession { boot: self.boot.clone(), session: session.clone() };
                 batch.put(&SESSIONS, &session.id.0, &kept, any)?

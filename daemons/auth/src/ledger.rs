@@ -107,6 +107,8 @@ const fn kind(what: What) -> EventKind {
         What::LogOut => EventKind::LogOut,
         What::OriginLockOut => EventKind::LockedOut,
         What::ChangePassword => EventKind::PasswordChanged,
+        What::EnrolFactor => EventKind::SecondFactorEnrolled,
+        What::UseRecoveryCode => EventKind::RecoveryCodeUsed,
         What::Create => EventKind::AccountCreated,
         What::Grant => EventKind::RoleGranted,
         What::Revoke => EventKind::RoleRevoked,

@@ -16,27 +16,31 @@ mod desk;
 mod error;
 mod guard;
 mod hashing;
+mod hexadecimal;
 mod keeping;
 mod ledger;
 mod officers;
 mod refusal;
+mod sealing;
 mod secrets;
 mod set_up;
 mod signing;
 #[cfg(test)]
 mod tests;
 
-use crate::{desk::Desk, guard::Guard, keeping::Keeping, ledger::Ledger, signing::Signing};
-use auth_api::{Auth, Verifier};
+use crate::{desk::Desk, guard::Guard, keeping::Keeping, ledger::Ledger, sealing::Sealing, signing::Signing};
+use auth_api::{Auth, Role, Verifier};
 use auth_core::{Policy, SetUp};
 use service::{Failure, clock};
+use settings::auth::FactorRole;
 
 fn main() -> std::process::ExitCode {
     service::run("auth", env!("CARGO_PKG_VERSION"), |house| async move {
         gm::selftest().map_err(|error| Failure::of("test the cryptography", error))?;
         let mut rules = host_api::follow::<settings::auth::Auth>(&house, "auth").await?;
         let verifier = Verifier::of_house(&house).await?;
-        let (keeping, snapshot) = Keeping::open(house.state_directory(), clock::boot())
+        let sealing = Sealing::of_house(&house, &house.client()).await?;
+        let (keeping, snapshot) = Keeping::open(house.state_directory(), clock::boot(), sealing)
             .await
             .map_err(|error| Failure::of("open the accounts", error))?;
         let snapshot = set_up::prepare(&house.state_directory(), &keeping, snapshot)
@@ -77,7 +81,7 @@ fn policy_of(rules: &mut host_api::Settings<settings::auth::Auth>) -> Policy {
 
 /// The rules of the section, never laxer than the defaults.
 fn policy(section: &settings::auth::Auth) -> Policy {
-    let settings::auth::Auth { lock_out, password, idle, absolute } = section;
+    let settings::auth::Auth { lock_out, password, idle, absolute, second_factor } = section;
     let many = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
     Policy {
         length: many(password.length),
@@ -88,6 +92,13 @@ fn policy(section: &settings::auth::Auth) -> Policy {
         lock: lock_out.lasting.duration(),
         idle: idle.duration(),
         absolute: absolute.duration(),
+        second_factor: second_factor
+            .iter()
+            .map(|role| match role {
+                FactorRole::Supervisor => Role::Supervisor,
+                FactorRole::Agent => Role::Agent,
+            })
+            .collect(),
         ..Policy::default()
     }
     .at_least_default()

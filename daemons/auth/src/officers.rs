@@ -8,7 +8,8 @@ use crate::{
 };
 use auth_api::{
     AccountEntry, AccountList, Accounts, ApproveRecovery, Assertion, Create, Created, Disable, Done, Enable,
-    Grant, PendingRecovery, RecoveryApproved, RecoveryRequested, RequestRecovery, Revoke, Standing, Unlock,
+    Grant, PendingRecovery, RecoveryApproved, RecoveryRequested, RequestRecovery, Revoke, SecondFactor,
+    Standing, Unlock,
 };
 use auth_core::{Account, Act, Deed, Directory, Nature, Now, PasswordHash, RecoveryId, joined};
 use service::Refusal;
@@ -127,5 +128,10 @@ fn entry(directory: &Directory, account: &Account, now: Now) -> AccountEntry {
         created: account.created,
         entered: account.entered,
         sessions: u32::try_from(sessions).unwrap_or(u32::MAX),
+        second_factor: match account.factor.is_enrolled() {
+            true => SecondFactor::Enrolled,
+            false if directory.wants_factor(account) => SecondFactor::Wanted,
+            false => SecondFactor::None,
+        },
     }
 }

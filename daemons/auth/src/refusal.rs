@@ -7,7 +7,7 @@ use service::{Refusal, RefusalKind};
 pub fn told(refusal: &Core) -> Refusal {
     let kind = match refusal {
         Core::Weak(_) | Core::SamePerson => RefusalKind::Invalid,
-        Core::NoSuchPerson | Core::NoRecovery => RefusalKind::NotFound,
+        Core::NoSuchPerson | Core::NoRecovery | Core::NoSuchSession => RefusalKind::NotFound,
         Core::NameTaken
         | Core::Incompatible(_)
         | Core::NothingToDo
@@ -31,6 +31,9 @@ mod tests {
     fn everything_that_is_told_has_words() {
         let refusals = [
             Core::Credentials,
+            Core::Code,
+            Core::CodeWanted,
+            Core::NoSuchSession,
             Core::OriginLocked,
             Core::Weak(Weakness::Short),
             Core::Weak(Weakness::Uniform),
@@ -60,6 +63,9 @@ mod tests {
             Rejection::Lapsed,
             Rejection::Superseded,
             Rejection::MustChange,
+            Rejection::WrongCode,
+            Rejection::CodeWanted,
+            Rejection::MustEnrol,
         ];
         let own = [
             "auth.busy",

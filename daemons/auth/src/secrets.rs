@@ -1,8 +1,8 @@
 //! Random ids, salts and passwords that people can read to each other.
 
 use crate::error::Error;
-use auth_api::{Password, SessionToken};
-use auth_core::Salt;
+use auth_api::{Code, Password, SessionToken};
+use auth_core::{FactorSecret, Fresh, RECOVERY_CODES, Salt};
 use types::Uid;
 
 /// Crockford's base 32: no letter that looks like a digit. 32 signs, so five bits each without a bias.
@@ -23,6 +23,14 @@ pub fn salt() -> Result<Salt, Error> {
 /// The token of a fresh session.
 pub fn token() -> Result<SessionToken, Error> {
     Ok(SessionToken::new(&bytes()?))
+}
+
+/// A secret for an authenticator app, and the recovery codes that come with its enrolment: 60 bits each,
+/// `XXXX-XXXX-XXXX`.
+pub fn factor() -> Result<Fresh, Error> {
+    let code = || Ok(Code::try_from(String::from(groups(3)?))?);
+    let recovery = (0..RECOVERY_CODES).map(|_| code()).collect::<Result<_, Error>>()?;
+    Ok(Fresh { secret: FactorSecret::new(bytes()?), recovery })
 }
 
 /// A one-time password of 80 bits, `XXXX-XXXX-XXXX-XXXX`.

@@ -5,15 +5,18 @@ use crate::{
     guard::Guard,
     keeping::Keeping,
     ledger::Ledger,
-    officers, set_up,
+    officers,
+    sealing::Sealing,
+    set_up,
     signing::Signing,
 };
 use auth_api::*;
-use auth_core::{Cost, Policy};
+use auth_core::{Cost, FactorSecret, Policy};
 use gm::sm2::SigningKey;
 use serde_json::{Value, json};
 use service::{Client, Connection, Refusal, RefusalKind, clock};
 use std::{
+    collections::BTreeSet,
     net::{IpAddr, Ipv4Addr},
     path::Path,
     sync::{
@@ -86,20 +89,25 @@ impl House {
     }
 
     async fn log_in(&self, name: &str, text: &str) -> Result<LoggedIn, Refusal> {
-        let login = Login { person: person(name), password: password(text), origin: ORIGIN };
+        let login = Login { person: person(name), password: password(text), code: None, origin: ORIGIN };
         self.desk().log_in(login, false).await
     }
 
     async fn enter(&self, name: &str) -> (SessionToken, Assertion) {
         match self.log_in(name, &own(name)).await.unwrap() {
             LoggedIn::Entered { token, assertion, .. } => (token, assertion),
-            LoggedIn::MustChange => panic!("{name} must change the password"),
+            _ => panic!("{name} must change the password"),
         }
     }
 
     async fn change(&self, name: &str, old: &str, new: &str) -> Result<Done, Refusal> {
-        let change =
-            ChangePassword { person: person(name), old: password(old), new: password(new), origin: ORIGIN };
+        let change = ChangePassword {
+            person: person(name),
+            old: password(old),
+            new: password(new),
+            code: None,
+            origin: ORIGIN,
+        };
         self.desk().change_password(change, false).await
     }
 }
@@ -310,6 +318,64 @@ async fn a_restart_keeps_accounts_and_sessions_and_another_boot_ends_them() {
 }
 
 #[tokio::test]
+async fn a_second_factor_is_enrolled_once_and_lies_sealed() {
+    let (mut house, _) = House::officers().await;
+    house.restart("factor").await;
+    let log_in = async |house: &House, code: Option<String>| {
+        let code = code.map(|code| code.try_into().unwrap());
+        let login = Login { person: person("sys"), password: password(&own("sys")), code, origin: ORIGIN };
+        house.desk().log_in(login, false).await
+    };
+    let LoggedIn::Enrol(offered) = log_in(&house, None).await.unwrap() else { panic!("nothing was offered") };
+    assert!(offered.uri.contains(&format!("secret={}&", offered.secret)), "{}", offered.uri);
+    let secret = FactorSecret::of_base32(&offered.secret).unwrap();
+    // The offer survives a restart, as whatever was answered does.
+    house.restart("factor").await;
+    let before = house.log.len();
+    let code = secret.code(clock::utc());
+    let LoggedIn::Entered { recovery_codes, .. } = log_in(&house, Some(code.clone())).await.unwrap() else {
+        panic!("not entered")
+    };
+    assert_eq!(recovery_codes.len(), 10);
+    let enrolled = "auth.second-factor-enrolled done person sys";
+    assert_eq!(house.log.told(before), [enrolled, "auth.log-in done person sys"]);
+    house.restart("factor").await;
+    assert!(matches!(log_in(&house, None).await, Ok(LoggedIn::CodeWanted)));
+    assert_eq!(log_in(&house, Some(code)).await.err().unwrap().code, "auth.code", "used before the restart");
+    let spare = recovery_codes[0].reveal().to_owned();
+    assert!(matches!(log_in(&house, Some(spare)).await, Ok(LoggedIn::Entered { .. })));
+
+    house.desk = None;
+    let text = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte},")).collect::<String>();
+    let raw = <[u8; 20]>::from(secret);
+    let mut seen = false;
+    for file in std::fs::read_dir(house.directory.path()).unwrap().map(|file| file.unwrap().path()) {
+        let Ok(bytes) = std::fs::read(&file) else { continue };
+        seen |= String::from_utf8_lossy(&bytes).contains(r#""person":"sys""#);
+        let shown = String::from_utf8_lossy(&bytes);
+        let hidden = [offered.secret.clone(), text(&raw), recovery_codes[1].reveal().to_owned()];
+        assert!(hidden.iter().all(|secret| !shown.contains(secret)), "{} shows it", file.display());
+        assert!(!bytes.windows(20).any(|window| window == raw), "{} holds it", file.display());
+    }
+    assert!(seen, "the accounts themselves can be read there");
+}
+
+#[tokio::test]
+async fn a_person_sees_and_ends_the_sessions_of_another_browser() {
+    let (house, [sys, sec, _]) = House::officers().await;
+    let (other, _) = house.enter("sys").await;
+    let listed = house.desk().sessions(&Sessions { assertion: sys.clone() }).unwrap().sessions;
+    assert_eq!(listed.len(), 2);
+    assert_eq!((listed[0].session, listed[0].origin), (other.session(), ORIGIN));
+    assert!(clock::utc().since(listed[0].began) < std::time::Duration::from_secs(60));
+    let end = |assertion: &Assertion| EndSession { assertion: assertion.clone(), session: other.session() };
+    assert_eq!(house.desk().end_session(end(&sec)).await.unwrap_err().code, "auth.no-such-session");
+    house.desk().end_session(end(&sys)).await.unwrap();
+    let renew = Renew { token: other, presence: Presence::Active };
+    assert_eq!(house.desk().renew(&renew).await.err().unwrap().code, "auth.session-ended");
+}
+
+#[tokio::test]
 async fn a_lost_set_up_password_is_made_anew_and_the_old_one_is_void() {
     let mut house = House::new().await;
     let file = house.directory.path().join(set_up::FILE);
@@ -327,9 +393,13 @@ async fn a_lost_set_up_password_is_made_anew_and_the_old_one_is_void() {
 }
 
 async fn open(directory: &Path, boot: &str) -> Arc<Shared> {
-    let (keeping, kept) = Keeping::open(directory.to_owned(), Boot(boot.to_owned())).await.unwrap();
+    let sealing = Sealing::new(&[7; 16]);
+    let (keeping, kept) = Keeping::open(directory.to_owned(), Boot(boot.to_owned()), sealing).await.unwrap();
     let snapshot = set_up::prepare(directory, &keeping, kept).await.unwrap();
-    let policy = Policy { cost: Cost { memory_kib: 8, passes: 1, lanes: 1 }, ..Policy::default() };
+    let second_factor =
+        if boot.starts_with("factor") { Policy::default().second_factor } else { BTreeSet::new() };
+    let policy =
+        Policy { cost: Cost { memory_kib: 8, passes: 1, lanes: 1 }, second_factor, ..Policy::default() };
     let ledger = Ledger::new(Client::at(directory.join("audit")));
     let signing = Signing::new(Client::at(directory.join("key")));
     let guard = Guard::new(policy, snapshot, keeping, ledger, signing);
@@ -385,7 +455,8 @@ fn unhex(text: &str) -> Vec<u8> {
 async fn an_edge_cannot_lock_the_terminal_of_the_box() {
     let house = House::new().await;
     house.set_up().await.unwrap();
-    let wrong = |origin| Login { person: person("nobody"), password: password("Wrong-guess-1"), origin };
+    let wrong =
+        |origin| Login { person: person("nobody"), password: password("Wrong-guess-1"), code: None, origin };
     for _ in 0..6 {
         let refused = house.desk().log_in(wrong(Origin::Local), false).await.err().unwrap();
         assert_eq!((refused.kind, refused.code.as_str()), (RefusalKind::NotPermitted, "auth.not-local"));

@@ -1,61 +1,141 @@
-//! REST for the page: `/api/v1`.
+//! REST and the live stream for the page: `/api/v1`.
 //!
-//! ```text
-//!   POST   /session    log in               GET /calls/live  the calls of this moment
-//!   GET    /session    who is logged in     GET /calls       call records, the newest first
-//!   DELETE /session    log out              GET /agents  GET /queues  GET /endpoints
-//!   POST   /password   change one's own     GET /setup   whether the officers are known to be named
-//!                                           POST /setup  name them
-//! ```
-//!
-//! What the daemons answer is passed on as it is. A search by number is not among these: a number has no
-//! place in an address, which stands in histories and logs.
+//! Every path stands in [`doors::doors`], with who may come through; router and OpenAPI document are made of them. What the
+//! daemons answer is passed on as it is. A search by number is not among what an address may hold: a number has no
+//! place there, for addresses stand in histories and logs.
 
+mod accounts;
 mod centre;
+mod door;
+mod doors;
 mod entry;
-mod person;
+mod fields;
+mod log;
+mod openapi;
+pub mod person;
+mod recordings;
+mod records;
+mod settings;
+mod system;
 
-use crate::{guard, problem::Problem, sessions::Sessions};
-use auth_api::Auth;
+#[cfg(test)]
+pub use openapi::{ROLES, document};
+
+use crate::{certificate::Facts, guard, live::Feed, playing::Grants, problem::Problem, sessions::Sessions};
+use audit_api::Audit;
+use auth_api::{Auth, SessionId};
 use axum::{
     Json, Router,
-    extract::{FromRequest, FromRequestParts, Query, Request},
+    extract::{FromRequest, FromRequestParts, Path, Query, Request},
     http::{StatusCode, request::Parts},
     middleware,
-    routing::{get, post},
 };
+use doors::doors;
+use host_api::Host;
+use record_api::Record;
 use report_api::Report;
 use route_api::Route;
 use serde::de::DeserializeOwned;
 use service::Client;
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
+
+/// The ways to the daemons below.
+pub struct Floors {
+    pub host: Client<Host>,
+    pub auth: Client<Auth>,
+    pub route: Client<Route>,
+    pub record: Client<Record>,
+    pub report: Client<Report>,
+    pub audit: Client<Audit>,
+}
 
 /// Where requests are answered from: the daemons below, and who is logged in. Cheap to clone.
 #[derive(Clone)]
 pub struct Desk(Arc<Shared>);
 
 struct Shared {
-    auth: Client<Auth>,
-    route: Client<Route>,
-    report: Client<Report>,
+    floors: Floors,
+    certificate: Facts,
     sessions: Sessions,
+    grants: Grants,
+    feed: Feed,
+    /// Live sockets at the moment.
+    sockets: Arc<AtomicUsize>,
     /// Whether this process has learnt that the three officers are named: the page then offers no set-up.
     named: AtomicBool,
 }
 
 impl Desk {
     /// A desk before these daemons.
-    pub fn new(auth: Client<Auth>, route: Client<Route>, report: Client<Report>) -> Self {
-        let (sessions, named) = (Sessions::default(), AtomicBool::new(false));
-        Self(Arc::new(Shared { auth, route, report, sessions, named }))
+    pub fn new(floors: Floors, certificate: Facts) -> Self {
+        Self(Arc::new(Shared {
+            floors,
+            certificate,
+            sessions: Sessions::default(),
+            grants: Grants::default(),
+            feed: Feed::default(),
+            sockets: Arc::default(),
+            named: AtomicBool::new(false),
+        }))
     }
 
     /// Who is logged in.
     pub fn sessions(&self) -> &Sessions {
         &self.0.sessions
+    }
+
+    /// What may be heard.
+    pub fn grants(&self) -> &Grants {
+        &self.0.grants
+    }
+
+    /// The live state.
+    pub fn feed(&self) -> &Feed {
+        &self.0.feed
+    }
+
+    /// How many live sockets there are.
+    pub fn sockets(&self) -> &Arc<AtomicUsize> {
+        &self.0.sockets
+    }
+
+    /// The way to auth.
+    pub fn auth(&self) -> &Client<Auth> {
+        &self.0.floors.auth
+    }
+
+    /// The way to route.
+    pub fn route(&self) -> &Client<Route> {
+        &self.0.floors.route
+    }
+
+    fn host(&self) -> &Client<Host> {
+        &self.0.floors.host
+    }
+
+    fn record(&self) -> &Client<Record> {
+        &self.0.floors.record
+    }
+
+    fn report(&self) -> &Client<Report> {
+        &self.0.floors.report
+    }
+
+    fn audit(&self) -> &Client<Audit> {
+        &self.0.floors.audit
+    }
+
+    fn certificate(&self) -> &Facts {
+        &self.0.certificate
+    }
+
+    /// A session is over: its cookie opens nothing, its sound is gone, its sockets close.
+    pub fn end(&self, session: SessionId) {
+        self.sessions().end(session);
+        self.grants().end(session);
     }
 
     fn learn_named(&self) {
@@ -65,15 +145,9 @@ impl Desk {
 
 /// Every path of the API.
 pub fn router(desk: Desk) -> Router {
-    let api = Router::new()
-        .route("/session", get(entry::who).post(entry::log_in).delete(entry::log_out))
-        .route("/password", post(entry::change_password))
-        .route("/setup", get(entry::officers).post(entry::name_officers))
-        .route("/calls", get(centre::calls))
-        .route("/calls/live", get(centre::live_calls))
-        .route("/agents", get(centre::agents))
-        .route("/queues", get(centre::queues))
-        .route("/endpoints", get(centre::endpoints))
+    let api = doors()
+        .into_iter()
+        .fold(Router::new(), |router, door| door.open(router, &desk))
         .fallback(async || Problem::NoSuchPath)
         .method_not_allowed_fallback(async || Problem::NoSuchMethod)
         .layer(middleware::from_fn_with_state(desk.clone(), guard::own_page))
@@ -105,6 +179,20 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match Query::from_request_parts(parts, state).await {
             Ok(Query(query)) => Ok(Self(query)),
+            Err(_wrong) => Err(Problem::Malformed),
+        }
+    }
+}
+
+/// What varies in the path, likewise.
+struct At<T>(T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for At<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match Path::from_request_parts(parts, state).await {
+            Ok(Path(path)) => Ok(Self(path)),
             Err(_wrong) => Err(Problem::Malformed),
         }
     }

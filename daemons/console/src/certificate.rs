@@ -12,6 +12,8 @@ use rcgen::{
 };
 use ring::digest::{SHA256, digest};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::{
     fs,
     io::{self, Write},
@@ -20,11 +22,28 @@ use std::{
     path::Path,
     time::Duration,
 };
+use types::Utc;
+use x509_cert::{certificate::Certificate as X509, der::Decode, time::Time};
 
 /// The file's name in the state directory.
 pub const FILE: &str = "https.pem";
 /// The longest life that every browser takes.
 const LIFE: Duration = Duration::from_secs(825 * 24 * 60 * 60);
+
+/// What people may know of the server's own certificate (RFC 5280).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Facts {
+    /// SHA-256 of it, 64 hexadecimal digits: to be compared with the browser's view.
+    pub sha256: String,
+    /// Whose it is.
+    pub subject: String,
+    /// Who issued it: the same where it is self-signed.
+    pub issuer: String,
+    /// From when it holds.
+    pub from: Option<Utc>,
+    /// Until when it holds.
+    pub until: Option<Utc>,
+}
 
 /// A private key with its certificates, the server's own first. It has no `Debug`.
 pub struct Certificate {
@@ -57,6 +76,23 @@ impl Certificate {
             return Err(broken(&"there is no certificate in it"));
         }
         Ok(Self { key, chain })
+    }
+
+    /// What people may know of it.
+    pub fn facts(&self) -> Facts {
+        let own = self.chain.first().and_then(|own| X509::from_der(own).ok());
+        let body = own.as_ref().map(X509::tbs_certificate);
+        let moment = |time: Time| {
+            let since = i64::try_from(time.to_unix_duration().as_nanos());
+            Utc(since.unwrap_or(i64::MAX))
+        };
+        Facts {
+            sha256: self.fingerprint(),
+            subject: body.map(|body| body.subject().to_string()).unwrap_or_default(),
+            issuer: body.map(|body| body.issuer().to_string()).unwrap_or_default(),
+            from: body.map(|body| moment(body.validity().not_before)),
+            until: body.map(|body| moment(body.validity().not_after)),
+        }
     }
 
     /// SHA-256 of the server's own certificate, 64 hexadecimal digits: what an administrator compares with
@@ -147,6 +183,10 @@ mod tests {
         let again = Certificate::of(directory.path(), listen()).unwrap();
         assert_eq!(first.fingerprint(), again.fingerprint());
         assert_eq!(first.fingerprint().len(), 64);
+        let facts = first.facts();
+        assert_eq!((&facts.sha256, &facts.subject), (&first.fingerprint(), &facts.issuer));
+        assert!(facts.subject.starts_with("CN="), "{facts:?}");
+        assert_eq!(facts.until.unwrap().since(facts.from.unwrap()), LIFE);
         let file = directory.path().join(FILE);
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
 

@@ -24,6 +24,15 @@ pub enum Error {
     /// The certificate could not be made.
     #[error("cannot make a self-signed certificate: {0}")]
     Make(rcgen::Error),
+    /// A pipe for sound could not be made.
+    #[error("cannot make a pipe for sound: {0}")]
+    Pipe(nix::Error),
+    /// Sound could not be read.
+    #[error("cannot read the sound of a recording: {0}")]
+    Read(io::Error),
+    /// Work on another thread panicked.
+    #[error("work on another thread: {0}")]
+    Worker(tokio::task::JoinError),
     /// The kernel gave no randomness.
     #[error("the kernel gave no randomness: {0}")]
     Random(getrandom::Error),

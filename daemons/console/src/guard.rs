@@ -14,8 +14,8 @@ use axum::{
     http::{
         HeaderMap, HeaderName, HeaderValue, Method,
         header::{
-            CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, ORIGIN, REFERRER_POLICY, SET_COOKIE,
-            STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+            ALLOW, CACHE_CONTROL, CONTENT_RANGE, CONTENT_SECURITY_POLICY, HOST, ORIGIN, REFERRER_POLICY,
+            SET_COOKIE, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
         },
     },
     middleware::Next,
@@ -33,7 +33,7 @@ pub const LONGEST_BODY: usize = 16 * 1024;
 
 /// Nothing from elsewhere, nothing inline, no frame around us.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
-                      img-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+                      img-src 'self'; font-src 'self'; media-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 const STRICT: [(HeaderName, &str); 6] = [
     (CONTENT_SECURITY_POLICY, POLICY),
@@ -52,9 +52,12 @@ pub async fn every(request: Request, next: Next) -> Response {
         Err(_elapsed) => Problem::TimedOut.in_language_of(lang),
     };
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
-        let cookie = response.headers_mut().remove(SET_COOKIE);
+        let kept =
+            [SET_COOKIE, ALLOW, CONTENT_RANGE].map(|name| (response.headers_mut().remove(&name), name));
         response = problem.in_language_of(lang);
-        cookie.map(|cookie| response.headers_mut().insert(SET_COOKIE, cookie));
+        for (value, name) in kept {
+            value.map(|value| response.headers_mut().insert(name, value));
+        }
     }
     let headers = response.headers_mut();
     for (name, value) in STRICT {
@@ -85,7 +88,7 @@ pub async fn own_page(State(desk): State<Desk>, request: Request, next: Next) ->
 }
 
 /// Whether `Origin` is `https://` and the very host that was asked (RFC 6454 §7.3).
-fn is_own(headers: &HeaderMap) -> bool {
+pub fn is_own(headers: &HeaderMap) -> bool {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     match (text(ORIGIN).and_then(|origin| origin.strip_prefix("https://")), text(HOST)) {
         (Some(origin), Some(host)) => origin.eq_ignore_ascii_case(host),

@@ -1,13 +1,16 @@
-//! What the browser is told where there is no answer: a status, a stable code, one sentence.
+//! What the browser is told where there is no answer: a problem (RFC 9457) with a stable code and one sentence.
 //!
 //! The sentence is made at the very end, in the language that the browser asks for: whoever refuses does not
 //! know it.
 
 use axum::{
-    Json,
-    http::{HeaderMap, StatusCode, header::ACCEPT_LANGUAGE},
+    http::{
+        HeaderMap, HeaderValue, StatusCode,
+        header::{ACCEPT_LANGUAGE, CONTENT_TYPE},
+    },
     response::{IntoResponse, Response},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use service::{Refusal, RefusalKind};
 use words::Lang;
@@ -21,6 +24,20 @@ pub enum Problem {
     ForeignOrigin,
     /// An unsafe request without the token of its session.
     NoToken,
+    /// The person's roles do not permit it.
+    NotPermitted,
+    /// No reason was given yet, or its time is over.
+    NoGrant,
+    /// Too many recordings are being opened.
+    Opening,
+    /// The recording is too long to be played here.
+    TooLong,
+    /// The sound has no such bytes.
+    NoSuchRange,
+    /// Not the handshake of a WebSocket.
+    NoSocket,
+    /// Too many live sockets.
+    NoPlace,
     /// Not the JSON or the query that is asked for.
     Malformed,
     /// More than a request may bring.
@@ -37,11 +54,23 @@ pub enum Problem {
     Told(Refusal),
 }
 
-/// Problems as JSON.
-#[derive(Serialize)]
-struct Told<'a> {
-    code: &'a str,
-    message: String,
+/// The media type of problems (RFC 9457 §3).
+pub const KIND: &str = "application/problem+json";
+
+/// Why there is no answer (RFC 9457).
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub struct Told {
+    /// The kind of problem, as a URN that ends with the code.
+    r#type: String,
+    /// What kind of thing it is, in the language of the browser.
+    title: String,
+    /// The status code.
+    status: u16,
+    /// What is wrong and what to do, in the language of the browser.
+    detail: String,
+    /// A stable code for programs.
+    code: String,
 }
 
 impl Problem {
@@ -51,6 +80,13 @@ impl Problem {
             Self::NoSession => "console.no-session",
             Self::ForeignOrigin => "console.foreign-origin",
             Self::NoToken => "console.no-token",
+            Self::NotPermitted => "console.not-permitted",
+            Self::NoGrant => "console.no-grant",
+            Self::Opening => "console.opening",
+            Self::TooLong => "console.too-long",
+            Self::NoSuchRange => "console.no-such-range",
+            Self::NoSocket => "console.no-socket",
+            Self::NoPlace => "console.no-place",
             Self::Malformed => "console.malformed",
             Self::TooLarge => "console.too-large",
             Self::NoSuchPath => "console.no-such-path",
@@ -64,8 +100,13 @@ impl Problem {
     fn status(&self) -> StatusCode {
         match self {
             Self::NoSession => StatusCode::UNAUTHORIZED,
-            Self::ForeignOrigin | Self::NoToken | Self::MustChange => StatusCode::FORBIDDEN,
-            Self::Malformed => StatusCode::BAD_REQUEST,
+            Self::ForeignOrigin | Self::NoToken | Self::MustChange | Self::NotPermitted | Self::NoGrant => {
+                StatusCode::FORBIDDEN
+            }
+            Self::Opening | Self::NoPlace => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooLong => StatusCode::CONFLICT,
+            Self::NoSuchRange => StatusCode::RANGE_NOT_SATISFIABLE,
+            Self::Malformed | Self::NoSocket => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NoSuchPath => StatusCode::NOT_FOUND,
             Self::NoSuchMethod => StatusCode::METHOD_NOT_ALLOWED,
@@ -82,27 +123,40 @@ impl Problem {
     }
 
     fn message(&self, lang: Lang) -> String {
-        let english = match self {
-            Self::NoSession => "nobody is logged in here: log in",
-            Self::ForeignOrigin => "the request does not come from this console's own page",
-            Self::NoToken => "the request lacks the token of its session: load the page again",
-            Self::Malformed => "the request is not of the agreed form",
-            Self::TooLarge => "the request is too large",
-            Self::NoSuchPath => "there is nothing of this name",
-            Self::NoSuchMethod => "this cannot be done with it",
-            Self::TimedOut => "it took too long: try again in a moment",
-            Self::MustChange => "this password opens nothing but its own change",
-            Self::Told(refusal) => &refusal.message,
-        };
-        // A code without words is answered as it is: then the sentence at hand says more.
         let words = words::text(lang, self.code(), &[]);
-        if words == self.code() { english.to_owned() } else { words }
+        match self {
+            // A code without words is answered as it is: then the sentence at hand says more.
+            Self::Told(refusal) if words == self.code() => refusal.message.clone(),
+            _ => words,
+        }
+    }
+
+    fn title(&self, lang: Lang) -> String {
+        let code = match self.status() {
+            StatusCode::UNAUTHORIZED => "problem.unauthorized",
+            StatusCode::FORBIDDEN => "problem.forbidden",
+            StatusCode::NOT_FOUND => "problem.not-found",
+            StatusCode::METHOD_NOT_ALLOWED => "problem.method",
+            StatusCode::CONFLICT => "problem.conflict",
+            StatusCode::TOO_MANY_REQUESTS => "problem.busy",
+            status if status.is_server_error() => "problem.unavailable",
+            _ => "problem.invalid",
+        };
+        words::text(lang, code, &[])
     }
 
     /// The response in the language of the request.
     pub fn in_language_of(&self, asked: Lang) -> Response {
-        let told = Told { code: self.code(), message: self.message(asked) };
-        (self.status(), Json(told)).into_response()
+        let status = self.status();
+        let told = Told {
+            r#type: format!("urn:yanmen:problem:{}", self.code()),
+            title: self.title(asked),
+            status: status.as_u16(),
+            detail: self.message(asked),
+            code: self.code().to_owned(),
+        };
+        let kind = HeaderValue::from_static(KIND);
+        (status, [(CONTENT_TYPE, kind)], serde_json::to_string(&told).unwrap_or_default()).into_response()
     }
 }
 

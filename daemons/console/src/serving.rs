@@ -126,7 +126,9 @@ async fn connection(
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
         .max_buf_size(BUFFER)
-        .serve_connection(TokioIo::new(stream), routes);
+        .serve_connection(TokioIo::new(stream), routes)
+        // A live socket leaves the connection here; it has its own bounds.
+        .with_upgrades();
     tokio::pin!(http);
     let outcome = tokio::select! {
         outcome = &mut http => Some(outcome),

@@ -4,7 +4,7 @@
 //! this process. A restart forgets them all, and each person logs in again.
 
 use crate::{error::Error, problem::Problem, randomness};
-use auth_api::{Assertion, Auth, Claims, Presence, Renew, SessionToken};
+use auth_api::{Assertion, Auth, Claims, Presence, Renew, SessionId, SessionToken};
 use axum::http::{
     HeaderMap, HeaderValue,
     header::{COOKIE, InvalidHeaderValue},
@@ -14,14 +14,15 @@ use ring::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 use service::{Client, RefusalKind, clock};
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicUsize},
     time::Duration,
 };
 use subtle::ConstantTimeEq;
+use tokio::sync::watch;
 use types::Monotonic;
 
 /// `__Host-` binds it to this very host, https and the whole path (RFC 6265bis §4.1.3.2).
-const COOKIE_NAME: &str = "__Host-session";
+pub const COOKIE_NAME: &str = "__Host-session";
 /// Most persons logged in at a time; the next one puts the longest-silent out.
 const MOST: usize = 1_024;
 /// An assertion with less left than this is renewed before it is used.
@@ -43,6 +44,10 @@ pub struct Session {
     csrf: String,
     standing: tokio::sync::Mutex<Standing>,
     asked: Mutex<Monotonic>,
+    /// Whether it has ended; whoever waits for that hears it.
+    over: watch::Sender<bool>,
+    /// Its live sockets at the moment.
+    sockets: AtomicUsize,
 }
 
 /// What auth last said.
@@ -69,11 +74,12 @@ impl Sessions {
     ) -> Result<(Arc<Session>, HeaderValue), Error> {
         let (secret, csrf, now) = (randomness::secret()?, randomness::secret()?, clock::monotonic());
         let standing = tokio::sync::Mutex::new(Standing { assertion, claims, seen: now });
-        let session = Arc::new(Session { token, csrf, standing, asked: Mutex::new(now) });
+        let (asked, over) = (Mutex::new(now), watch::Sender::new(false));
+        let session = Arc::new(Session { token, csrf, standing, asked, over, sockets: AtomicUsize::new(0) });
         let mut open = self.table();
         if open.len() >= MOST {
             let silent = open.iter().min_by_key(|(_, session)| *locked(&session.asked)).map(|(key, _)| *key);
-            silent.and_then(|key| open.remove(&key));
+            silent.and_then(|key| open.remove(&key)).iter().for_each(|session| session.finish());
         }
         open.insert(key(&secret), Arc::clone(&session));
         // Hexadecimal digits are a header value; were they not, no cookie is the safe outcome.
@@ -88,9 +94,15 @@ impl Sessions {
         Some(session)
     }
 
-    /// Forgets the session of the request's cookie, and returns it.
-    pub fn close(&self, headers: &HeaderMap) -> Option<Arc<Session>> {
-        self.table().remove(&key(secret(headers)?))
+    /// Forgets a session: its cookie opens nothing any more.
+    pub fn end(&self, id: SessionId) {
+        self.table().retain(|_, session| {
+            let stays = session.id() != id;
+            if !stays {
+                session.finish();
+            }
+            stays
+        });
     }
 
     fn table(&self) -> MutexGuard<'_, HashMap<Digest, Arc<Session>>> {
@@ -102,6 +114,30 @@ impl Session {
     /// The token of unsafe requests.
     pub fn csrf(&self) -> &str {
         &self.csrf
+    }
+
+    /// Its public name.
+    pub fn id(&self) -> SessionId {
+        self.token.session()
+    }
+
+    /// Turns true when it has ended.
+    pub fn over(&self) -> watch::Receiver<bool> {
+        self.over.subscribe()
+    }
+
+    /// Whether it has ended.
+    pub fn is_over(&self) -> bool {
+        *self.over.borrow()
+    }
+
+    /// How many live sockets it has.
+    pub fn sockets(&self) -> &AtomicUsize {
+        &self.sockets
+    }
+
+    fn finish(&self) {
+        self.over.send_replace(true);
     }
 
     /// auth's token, for the log-out.

@@ -1,8 +1,12 @@
 //! The whole way of a request, from the browser's headers to daemons that the tests play.
 
 mod house;
+mod live;
 mod look;
+mod openapi;
 mod page;
+mod roles;
+mod sound;
 mod wire;
 
 use axum::http::{Method, StatusCode};
@@ -112,12 +116,22 @@ async fn refusals_keep_their_kind_and_code() {
         house.script("route", "Agents", refusal(kind, "route.some-code", "one sentence"));
         let answer = house.get("/agents").await;
         assert_eq!(answer.status.as_u16(), status, "{kind}");
-        assert_eq!(answer.json(), json!({ "code": "route.some-code", "message": "one sentence" }));
+        assert_eq!(answer.header("content-type"), "application/problem+json");
+        let told = answer.json();
+        assert_eq!((&told["code"], &told["detail"]), (&json!("route.some-code"), &json!("one sentence")));
+        assert_eq!(
+            (&told["status"], &told["type"]),
+            (&json!(status), &json!("urn:yanmen:problem:route.some-code"))
+        );
+        assert!(
+            told["title"].as_str().is_some_and(|title| !title.is_empty() && !title.contains('.')),
+            "{told}"
+        );
     }
     house.script("auth", "Login", refusal("NotPermitted", "auth.credentials", "english"));
     let answer = house.enter().await;
     assert_eq!(answer.status, StatusCode::FORBIDDEN);
-    let message = answer.json()["message"].as_str().unwrap().to_owned();
+    let message = answer.json()["detail"].as_str().unwrap().to_owned();
     assert!(message.starts_with("用户名或口令错误"), "in the browser's language: {message}");
 }
 

@@ -46,6 +46,6 @@ export async function call(method, path, body) {
   if (date && Math.abs(date - Date.now()) > 2_000) ahead = date - Date.now();
   if (response.status === 204) return null;
   const answer = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Refused(response.status, answer.code, answer.message ?? words("error.unknown"));
+  if (!response.ok) throw new Refused(response.status, answer.code, answer.detail ?? words("error.unknown"));
   return answer;
 }

@@ -11,7 +11,7 @@ export function logIn(page, why) {
   const password = secret("password", "current-password");
   const box = card("log-in", [person, password], "log-in", async () => {
     try {
-      page.enter(await call("POST", "session", { person: person.value(), password: password.value() }));
+      await enter(page, box, person.value(), password.value());
     } catch (refused) {
       if (refused.code !== "auth.must-change") throw refused;
       box.replaceWith(first(page, person.value(), password.value()));
@@ -27,14 +27,42 @@ export function logIn(page, why) {
   return box;
 }
 
+// Logs in; where a second factor is wanted, `box` gives way to the form that asks for its code.
+async function enter(page, box, person, password) {
+  const opened = await call("POST", "session", { person, password });
+  if (opened.outcome === "entered") page.enter(opened);
+  else box.replaceWith(second(page, person, password, opened));
+}
+
+// The second factor: its code, and at the first time the secret before it and the recovery codes after it.
+function second(page, person, password, opened) {
+  const code = field("code", { autocomplete: "one-time-code", inputmode: "numeric", "data-first": true });
+  const offered = opened.outcome === "enrol" ? [
+    h("p", { class: "aside" }, words("factor.enrol")), h("p", {}, h("code", {}, opened.secret)),
+    h("p", { class: "aside" }, h("a", { href: opened.uri }, words("factor.open"))),
+  ] : [];
+  const box = card("factor", [...offered, code], "log-in", async () => {
+    const entered = await call("POST", "session", { person, password, code: code.value() });
+    if (entered.outcome !== "entered") throw new Error(words("error.unknown"));
+    if (!entered.recovery_codes) return page.enter(entered);
+    box.replaceChildren(h("h2", {}, words("factor.done")), h("p", {}, words("factor.codes")),
+      h("pre", {}, entered.recovery_codes.join("\n")),
+      h("button", { type: "button", onclick: () => page.enter(entered) }, words("factor.kept")));
+  });
+  queueMicrotask(() => code.input.focus());
+  return box;
+}
+
 // One's own password, changed from within; the session ends with it.
 export function changing(page, main) {
   const old = secret("password.old", "current-password", true);
   const [next, again] = twice();
   const person = page.who().person;
-  main.append(card("password.change", [hidden(person), old, next, again], "password.change", async () => {
+  const code = field("code", { autocomplete: "one-time-code", inputmode: "numeric", required: false });
+  code.box.append(h("small", { class: "aside" }, words("code.if")));
+  main.append(card("password.change", [hidden(person), old, next, again, code], "password.change", async () => {
     same(next, again);
-    await change(page, person, old.value(), next.value());
+    await change(page, main.firstChild, person, old.value(), next.value(), code.value());
   }));
 }
 
@@ -72,17 +100,16 @@ function first(page, person, old) {
   const [next, again] = twice();
   const box = card("password.change", [hidden(person), next, again], "password.set", async () => {
     same(next, again);
-    await change(page, person, old, next.value());
+    await change(page, box, person, old, next.value(), "");
   });
   box.querySelector("h2").after(h("p", { class: "aside" }, words("password.must")));
   queueMicrotask(() => next.input.focus());
   return box;
 }
 
-async function change(page, person, old, next) {
-  await call("POST", "password", { person, old, new: next });
-  page.enter(await call("POST", "session", { person, password: next }));
-  page.go("#/");
+async function change(page, box, person, old, next, code) {
+  await call("POST", "password", { person, old, new: next, ...(code && { code }) });
+  await enter(page, box, person, next);
 }
 
 function twice() {

@@ -4,6 +4,7 @@ use crate::book::{Book, Current, Stored, digest};
 use crate::disk::Files;
 use crate::error::Error;
 use crate::follow::follow;
+use crate::health::Supervisor;
 use crate::officer::Officers;
 use crate::owed::{self, Owed, Slip};
 use crate::prompts::Prompts;
@@ -48,6 +49,7 @@ struct Shared {
     officers: Officers,
     refused: Rate,
     prompts: Prompts,
+    supervisor: Supervisor,
 }
 
 /// What a person wants, after it is known who asks. Without a person it is the seed of the first start.
@@ -61,10 +63,24 @@ struct Wish {
 
 impl Desk {
     /// A desk over this book.
-    pub fn new(book: Book<Files>, journal: Arc<Journal>, officers: Officers, prompts: Prompts) -> Self {
+    pub fn new(
+        book: Book<Files>,
+        journal: Arc<Journal>,
+        officers: Officers,
+        prompts: Prompts,
+        supervisor: Supervisor,
+    ) -> Self {
         let current = watch::Sender::new(book.current());
         let refused = Rate::a_minute(REFUSED);
-        Self(Arc::new(Shared { book: Mutex::new(book), current, journal, officers, refused, prompts }))
+        Self(Arc::new(Shared {
+            book: Mutex::new(book),
+            current,
+            journal,
+            officers,
+            refused,
+            prompts,
+            supervisor,
+        }))
     }
 
     /// The first steps of a life: installs the seed of a first start, and tells audit the ends that an
@@ -105,6 +121,10 @@ impl Desk {
                 reply.send(Ok(Confirmed {}));
             }
             Call::Show(_, reply) => reply.send(Ok(self.show())),
+            Call::Health(_, reply) => {
+                let supervisor = desk.0.supervisor.clone();
+                tokio::task::spawn_blocking(move || reply.send(supervisor.health()));
+            }
             Call::Check(check, reply) => reply.send(self.check(&check)),
             Call::Diff(diff, reply) => {
                 tokio::spawn(async move { reply.send(desk.diff(&diff).await) });

@@ -15,12 +15,13 @@ mod desk;
 mod disk;
 mod error;
 mod follow;
+mod health;
 mod officer;
 mod owed;
 mod prompts;
 mod seed;
 
-use crate::{book::Book, desk::Desk, disk::Files, officer::Officers, prompts::Prompts};
+use crate::{book::Book, desk::Desk, disk::Files, health::Supervisor, officer::Officers, prompts::Prompts};
 use audit_acts::Journal;
 use host_api::Host;
 use service::Failure;
@@ -35,7 +36,9 @@ fn main() -> std::process::ExitCode {
             Arc::new(Journal::new().map_err(|error| Failure::of("number the acts for audit", error))?);
         audit_acts::announce(&house, Arc::clone(&journal));
         let prompts = Prompts::of(house.state_directory().join(".."));
-        let desk = Desk::new(book, Arc::clone(&journal), Officers::of(house.public_directory()), prompts);
+        let officers = Officers::of(house.public_directory());
+        let supervisor = Supervisor::of(&house.run_directory());
+        let desk = Desk::new(book, Arc::clone(&journal), officers, prompts, supervisor);
         desk.open().await?;
         let mut calls = house.serve::<Host>()?;
         house.ready();

@@ -124,6 +124,11 @@ impl Keeper {
         Ok(SharedKey::new(&self.ticket_key))
     }
 
+    /// The key of second factors.
+    pub fn accounts_key(&self) -> Result<SharedKey, Refusal> {
+        self.token.accounts_key().map(|key| SharedKey::new(&key)).map_err(failed)
+    }
+
     /// The public halves, and what the token says of itself.
     pub fn public_keys(&self) -> Result<PublicKeyList, Refusal> {
         let key = |(purpose, of)| {

@@ -4,7 +4,7 @@
 //!  record ──NewDek──────────────────────────> │      │
 //!  record ──Unwrap(wrapped, ticket)─────────> │ key  │ ──> token (soft; SDF, PKCS#11)
 //!  audit ───Sign(checkpoint), TicketKey─────> │      │
-//!  auth ────Sign(assertion)─────────────────> │      │ ──> public/PURPOSE.pem, for all to verify
+//!  auth ────Sign(assertion), AccountsKey────> │      │ ──> public/PURPOSE.pem, for all to verify
 //!  audit <──Acts: what key did itself──────── │      │
 //! ```
 //!
@@ -51,6 +51,7 @@ fn answer(keeper: &mut Keeper, request: Request<Key>) {
         Call::Unwrap(wanted, reply) => reply.send(keeper.unwrap(&wanted, service::clock::utc())),
         Call::Sign(wanted, reply) => reply.send(keeper.sign(caller, &wanted)),
         Call::TicketKey(_, reply) => reply.send(keeper.ticket_key()),
+        Call::AccountsKey(_, reply) => reply.send(keeper.accounts_key()),
         Call::PublicKeys(_, reply) => reply.send(keeper.public_keys()),
         Call::Acts(_, replies) => keeper.attach(replies),
         Call::Recorded(recorded, reply) => reply.send(keeper.recorded(&recorded)),

@@ -10,7 +10,7 @@ use crate::{disk::Disk, herald::Herald, shelf::Shelf};
 use audit_api::{Append, Audit, Event, EventKind, Outcome, TicketWish};
 use host_api::Settings;
 use mutant::mutant;
-use record_api::DiskHealth;
+use record_api::{DiskHealth, DiskReport};
 use record_core::Trend;
 use service::{Client, Context, clock};
 use std::{sync::Arc, time::Duration};
@@ -52,7 +52,14 @@ impl Watchman {
     }
 
     /// Looks at the disk for ever.
-    pub fn watch(mut self, house: &Context, audit: Client<Audit>, herald: Arc<Herald>) {
+    /// What it sees comes back.
+    pub fn watch(
+        mut self,
+        house: &Context,
+        audit: Client<Audit>,
+        herald: Arc<Herald>,
+    ) -> watch::Receiver<Seen> {
+        let (looks, looked) = watch::channel(Seen::default());
         let (alarms, queue) = watch::channel(Seen::default());
         tokio::spawn(enter(queue, audit));
         let house = house.clone();
@@ -71,6 +78,7 @@ impl Watchman {
                     herald.disk(seen.health);
                     alarms.send_replace(seen);
                 }
+                looks.send_replace(seen);
                 let sentence = seen.sentence();
                 if sentence != told {
                     house.status(&sentence);
@@ -78,6 +86,7 @@ impl Watchman {
                 }
             }
         });
+        looked
     }
 
     /// Looks once.
@@ -141,6 +150,12 @@ impl Watchman {
 }
 
 impl Seen {
+    /// For people who ask.
+    pub fn report(self) -> DiskReport {
+        let full_at = self.full_in.map(|left| clock::utc().plus(left));
+        DiskReport { health: self.health, free: self.free, full_at }
+    }
+
     /// One line for `ym status`.
     pub fn sentence(&self) -> String {
         let free =

@@ -51,7 +51,7 @@ async fn serve(house: Context) -> Result<(), Failure> {
     let disk =
         Disk::start(shelf.recordings()).map_err(|error| Failure::of("start the disk thread", error))?;
     let herald = Arc::new(Herald::default());
-    Watchman::new(shelf.clone(), disk.clone(), settings.clone()).watch(
+    let looked = Watchman::new(shelf.clone(), disk.clone(), settings.clone()).watch(
         &house,
         audit.clone(),
         Arc::clone(&herald),
@@ -78,6 +78,7 @@ async fn serve(house: Context) -> Result<(), Failure> {
             Some(request) = calls.next() => {
                 let (recorder, desk, herald) = (Arc::clone(&recorder), Arc::clone(&desk), Arc::clone(&herald));
                 let descriptor = request.descriptors.into_iter().next();
+                let looked = *looked.borrow();
                 tokio::spawn(async move {
                     match request.call {
                         Call::Begin(begin, reply) => reply.send(recorder.begin(begin).await.map(|()| Begun {})),
@@ -92,6 +93,7 @@ async fn serve(house: Context) -> Result<(), Failure> {
                         Call::Hold(hold, reply) => reply.send(desk.hold(hold).await),
                         Call::Release(release, reply) => reply.send(desk.release(release).await),
                         Call::Attach(_attach, notices) => herald.attach(notices),
+                        Call::Disk(_disk, reply) => reply.send(Ok(looked.report())),
                         Call::Noted(noted, reply) => reply.send(recorder.noted(noted).await.map(|()| Begun {})),
                         Call::Verify(verify, reply) => reply.send(desk.verify(verify).await),
                     }

@@ -29,7 +29,7 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, timeout_at},
 };
-use types::{AgentId, CallId, CaptureId, Extension, Uid};
+use types::{AgentId, CallId, CaptureId, Extension, Uid, Utc};
 
 /// The longest reason of auxiliary work, in characters.
 const AUX: usize = 64;
@@ -89,6 +89,11 @@ impl Desk {
     /// Whether someone of the house asks.
     pub fn signed_in(&self, assertion: &Assertion) -> Result<(), Refusal> {
         self.verifier.person(assertion).map(|_claims| ())
+    }
+
+    /// Until when whoever asks is someone of the house.
+    pub fn until(&self, assertion: &Assertion) -> Result<Utc, Refusal> {
+        Ok(self.verifier.person(assertion)?.expires)
     }
 
     /// Permits an agent to sign in or out.

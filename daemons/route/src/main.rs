@@ -27,6 +27,7 @@ mod recordings;
 mod saving;
 mod streams;
 mod switch;
+mod watching;
 
 use auth_api::Verifier;
 use desk::Desk;

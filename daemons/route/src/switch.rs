@@ -9,6 +9,7 @@ use crate::{
     recordings::Recordings,
     saving::Saving,
     streams::{Epoch, Stream},
+    watching::Watching,
 };
 use host_api::Settings;
 use record_api::Record as RecordDaemon;
@@ -71,6 +72,7 @@ pub struct Switch {
     listed: Listed,
     signalling: Stream<SignallingCommand>,
     media: Stream<MediaCommand>,
+    watching: Watching,
     words: mpsc::Receiver<Word>,
     teller: mpsc::Sender<Word>,
 }
@@ -96,6 +98,7 @@ impl Switch {
             listed: Listed::default(),
             signalling: Stream::new(Edge::Signalling, teller.clone()),
             media: Stream::new(Edge::Media, teller.clone()),
+            watching: Watching::default(),
             words,
             teller,
         }
@@ -111,6 +114,7 @@ impl Switch {
     ) -> Result<(), Failure> {
         loop {
             let due = self.router.wake().map_or(IDLE, |wake| wake.since(now().monotonic)).min(IDLE);
+            let told = self.watching.due(now().monotonic);
             tokio::select! {
                 () = house.stopping() => break,
                 Some(request) = calls.next() => self.call(request.call, request.descriptors),
@@ -122,6 +126,10 @@ impl Switch {
                 Ok(()) = rule.changed() => {
                     let rule = rule.borrow_and_update().clone();
                     self.give(Input::Rule(Box::new(rule)));
+                }
+                () = tokio::time::sleep(told.unwrap_or(IDLE)), if told.is_some() => {
+                    let now = now();
+                    self.watching.tell(&self.router, (now.monotonic, now.utc));
                 }
                 () = tokio::time::sleep(due) => self.give(Input::Tick),
             }
@@ -247,6 +255,10 @@ impl Switch {
                     trunks: self.router.trunks(),
                 }));
             }
+            Call::Watch(ask, replies) => match self.desk.until(&ask.assertion) {
+                Ok(until) => self.watching.attach(replies, until, &self.router),
+                Err(refusal) => replies.refuse(refusal),
+            },
             Call::SignIn(ask, reply) => self.perform(self.desk.sign_in(&ask), reply, entry),
             Call::SetState(ask, reply) => self.perform(self.desk.set_state(&ask), reply, entry),
             Call::WrapUp(ask, reply) => self.perform(self.desk.wrap_up(&ask), reply, entry),
@@ -309,6 +321,7 @@ impl Switch {
 
     /// Carries out what the core wants.
     fn drain(&mut self) {
+        self.watching.touch();
         while let Some(output) = self.router.poll() {
             match output {
                 Output::Signalling(command) => {

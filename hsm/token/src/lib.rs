@@ -62,6 +62,12 @@ pub trait Token: Send {
     /// The module cannot be reached.
     fn ticket_key(&self) -> Result<Zeroizing<[u8; 32]>, Error>;
 
+    /// The key under which auth seals second factors, the same for the life of the token.
+    ///
+    /// # Errors
+    /// The module cannot be reached.
+    fn accounts_key(&self) -> Result<Zeroizing<[u8; 32]>, Error>;
+
     /// Fills `buffer` from the module's own random source.
     ///
     /// # Errors

@@ -150,6 +150,10 @@ impl Token for Soft {
         Ok(Zeroizing::new(sm3::hmac(&*self.secrets.shared, &[b"yanmen ticket key v1"])))
     }
 
+    fn accounts_key(&self) -> Result<Zeroizing<[u8; 32]>, Error> {
+        Ok(Zeroizing::new(sm3::hmac(&*self.secrets.shared, &[b"yanmen accounts key v1"])))
+    }
+
     fn random(&self, buffer: &mut [u8]) -> Result<(), Error> {
         Ok(gm::random(buffer)?)
     }

@@ -11,6 +11,7 @@
 
 pub mod crowd;
 pub mod floor;
+pub mod fuzz;
 pub mod gateway;
 pub mod keys;
 pub mod linphone;
@@ -23,19 +24,21 @@ pub mod ua;
 pub mod voice;
 pub mod wire;
 
+use auth_core::FactorSecret;
 use network::{Network, Place};
 use serde_json::Value;
 use std::{
     env, fs,
-    io::Write,
+    io::{BufRead, BufReader, Read, Write},
     net::UdpSocket,
     ops::RangeInclusive,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 use tempfile::TempDir;
+use types::Utc;
 
 /// The phones of the demonstration and their passwords.
 pub const PHONES: [(&str, &str); 2] = [("8001", "Geese-fly-North-1"), ("8002", "Geese-fly-South-2")];
@@ -244,7 +247,50 @@ impl House {
 
     fn change_password(&self, name: &str, old: &str) {
         self.ym_as(name, &["password", name], &format!("{old}\nHarbour-lights-9\n"));
-        self.ym_as(name, &["login", name], "Harbour-lights-9\n");
+        self.log_in(name, "Harbour-lights-9");
+    }
+
+    /// Logs in with `ym`, as a person with an authenticator app would where one is wanted: what `ym` says of it
+    /// is read, and its code typed.
+    pub fn log_in(&self, name: &str, password: &str) {
+        let mut command = self.ym_of(name);
+        command.args(["login", name]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut keys = child.stdin.take().unwrap();
+        writeln!(keys, "{password}").unwrap();
+        let mut told = String::new();
+        let mut screen = BufReader::new(child.stderr.take().unwrap());
+        while screen.read_line(&mut told).unwrap() > 0 {
+            let offered = told.split_once("?secret=").and_then(|(_, rest)| rest.split_once('&'));
+            if let Some((secret, _)) = offered {
+                fs::write(self.folder.path().join("people").join(name).join("factor"), secret).unwrap();
+                writeln!(keys, "{}", self.code(name, 0)).unwrap();
+                break;
+            }
+        }
+        drop(keys);
+        screen.read_to_string(&mut told).unwrap();
+        assert!(child.wait().unwrap().success(), "ym login {name}: {told}");
+    }
+
+    /// The secret of this person's app, where there is one.
+    pub fn secret(&self, name: &str) -> Option<String> {
+        fs::read_to_string(self.folder.path().join("people").join(name).join("factor")).ok()
+    }
+
+    /// The console's address and port.
+    pub fn console(&self) -> String {
+        let settings = fs::read_to_string(self.folder.path().join("appliance.toml")).unwrap();
+        let console = settings.split_once("[console]").expect("the section").1;
+        console.split('"').nth(1).expect("its address").to_owned()
+    }
+
+    /// The code that this person's app shows so many steps from now.
+    pub fn code(&self, name: &str, steps: i64) -> String {
+        let secret = fs::read_to_string(self.folder.path().join("people").join(name).join("factor")).unwrap();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
+        let now = i64::try_from(now).unwrap() + steps * 30_000_000_000;
+        FactorSecret::of_base32(&secret).unwrap().code(Utc(now))
     }
 
     /// Where the house lives.

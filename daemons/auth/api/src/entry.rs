@@ -41,6 +41,49 @@ impl From<Password> for String {
     }
 }
 
+/// A code of the second factor as a person typed it: of an app, or one of the recovery codes. It has no `Debug` that
+/// shows it, and its memory is wiped when it is dropped.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
+pub struct Code(Zeroizing<String>);
+
+impl Code {
+    /// In bytes of UTF-8.
+    pub const LONGEST: usize = 64;
+
+    /// The text itself, for comparing and for handing over once.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Code(…)")
+    }
+}
+
+/// The code has more than [`Code::LONGEST`] bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a code has at most {} bytes", Code::LONGEST)]
+pub struct CodeTooLong;
+
+impl TryFrom<String> for Code {
+    type Error = CodeTooLong;
+
+    fn try_from(text: String) -> Result<Self, CodeTooLong> {
+        let text = Zeroizing::new(text);
+        if text.len() > Self::LONGEST { Err(CodeTooLong) } else { Ok(Self(text)) }
+    }
+}
+
+impl From<Code> for String {
+    fn from(code: Code) -> Self {
+        code.0.as_str().to_owned()
+    }
+}
+
 /// From where a person speaks, as the edge saw it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

@@ -22,7 +22,7 @@ mod role;
 #[cfg(feature = "assertion")]
 pub use assertion::{Assertion, AssertionError, SIGNING_ID, Verifier};
 pub use claims::{Claims, LIFETIME, SessionId};
-pub use entry::{Origin, Password, Presence, TooLong};
+pub use entry::{Code, CodeTooLong, Origin, Password, Presence, TooLong};
 #[cfg(feature = "wire")]
 pub use methods::*;
 #[cfg(feature = "wire")]

@@ -1,6 +1,6 @@
 //! The methods of auth.
 
-use crate::{Assertion, Claims, Origin, Password, Presence, Role, Roles, SessionId};
+use crate::{Assertion, Claims, Code, Origin, Password, Presence, Role, Roles, SessionId};
 use gm::sm3;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,10 @@ service::interface! {
         /// Changes one's own password and ends one's sessions. Needs no session: it is also the one thing
         /// that a one-time password opens.
         call ChangePassword -> Done;
+        /// One's own sessions.
+        call Sessions -> SessionList;
+        /// Ends one of one's own sessions.
+        call EndSession -> Done;
         /// Every account and every pending recovery. For the three officers.
         call Accounts -> AccountList;
         /// Creates an account without a role. For the system administrator.
@@ -35,7 +39,8 @@ service::interface! {
         call Enable -> Done;
         /// Ends a lock-out before its time. For the security administrator.
         call Unlock -> Done;
-        /// Asks that a lost password be replaced. For an officer of another role than the person's.
+        /// Asks that a lost password be replaced, and with it a lost second factor. For an officer of another role
+        /// than the person's.
         call RequestRecovery -> RecoveryRequested;
         /// Agrees to a recovery that an officer of another role requested.
         call ApproveRecovery -> RecoveryApproved;
@@ -77,6 +82,9 @@ pub struct Login {
     pub person: PersonId,
     /// The password.
     pub password: Password,
+    /// The code of the second factor, where there is one; or of a secret that was just offered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
     /// From where.
     pub origin: Origin,
 }
@@ -93,9 +101,62 @@ pub enum LoggedIn {
         assertion: Assertion,
         /// What the assertion says.
         claims: Claims,
+        /// The recovery codes of a second factor that was enrolled by this log-in, shown this once: each opens one
+        /// log-in in place of a code.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        recovery_codes: Vec<Code>,
     },
+    /// Nothing before the code of the second factor comes with it.
+    CodeWanted,
+    /// Nothing before a second factor is enrolled: an app takes the secret, and the next log-in brings its code.
+    Enrol(Offered),
     /// Nothing but its own change: it is a one-time password, or too old.
     MustChange,
+}
+
+/// A secret for an authenticator app (TOTP, RFC 6238: HMAC-SHA-1, 30 s, 6 digits), shown this once. It has no `Debug`.
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Offered {
+    /// In base 32 (RFC 4648 §6), to be typed in.
+    pub secret: String,
+    /// As an `otpauth:` URI, to be drawn as a QR code.
+    pub uri: String,
+}
+
+/// Asks for one's own sessions.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Sessions {
+    /// Whose.
+    pub assertion: Assertion,
+}
+
+/// One's own sessions.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct SessionList {
+    /// The newest first.
+    pub sessions: Vec<SessionEntry>,
+}
+
+/// One session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SessionEntry {
+    /// Its public name.
+    pub session: SessionId,
+    /// From where it was begun.
+    pub origin: Origin,
+    /// When.
+    pub began: Utc,
+    /// The last sign of the person.
+    pub active: Utc,
+}
+
+/// Ends one of one's own sessions. An assertion of it that was issued before holds for its five minutes at most.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct EndSession {
+    /// Whose.
+    pub assertion: Assertion,
+    /// Which.
+    pub session: SessionId,
 }
 
 /// Asks for a fresh assertion.
@@ -132,6 +193,9 @@ pub struct ChangePassword {
     pub old: Password,
     /// The next one.
     pub new: Password,
+    /// The code of the second factor, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
     /// From where.
     pub origin: Origin,
 }
@@ -170,6 +234,9 @@ pub struct AccountEntry {
     pub entered: Option<Utc>,
     /// Sessions at the moment.
     pub sessions: u32,
+    /// Whether log-in takes a second factor.
+    #[serde(default)]
+    pub second_factor: SecondFactor,
 }
 
 /// What an account opens at the moment.
@@ -184,6 +251,19 @@ pub enum Standing {
     Locked,
     /// Nothing.
     Disabled,
+}
+
+/// Whether log-in takes a second factor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SecondFactor {
+    /// It does not.
+    #[default]
+    None,
+    /// It will: the next log-in enrols one.
+    Wanted,
+    /// It does.
+    Enrolled,
 }
 
 /// A recovery that waits for its second officer.

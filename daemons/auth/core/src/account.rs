@@ -1,6 +1,6 @@
 //! One person's account.
 
-use crate::password::PasswordHash;
+use crate::{factor::Factor, password::PasswordHash};
 use auth_api::{Role, Roles};
 use serde::{Deserialize, Serialize};
 use types::{Monotonic, PersonId, Utc};
@@ -30,6 +30,9 @@ pub struct Account {
     pub created: Utc,
     /// The last time the person entered.
     pub entered: Option<Utc>,
+    /// The second factor: kept sealed, in a row of its own.
+    #[serde(skip)]
+    pub factor: Factor,
 }
 
 /// A password as it is kept.
@@ -100,6 +103,7 @@ impl Account {
             lock: Lock::CLEAR,
             created: now,
             entered: None,
+            factor: Factor::None,
         }
     }
 

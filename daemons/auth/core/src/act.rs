@@ -2,11 +2,12 @@
 
 use crate::{
     challenge::{Proof, Replacement},
+    factor::{FactorSecret, Fresh},
     password::PasswordHash,
     policy::Weakness,
     recovery::RecoveryId,
 };
-use auth_api::{Claims, Incompatible, Origin, Password, Presence, Role, SessionId};
+use auth_api::{Claims, Code, Incompatible, Origin, Password, Presence, Role, SessionId};
 use types::{Monotonic, PersonId, Utc};
 
 /// The moment of an act, on both clocks: patience is reckoned in the first, passwords age in the second.
@@ -34,15 +35,21 @@ pub enum Act {
     LogIn {
         /// Of the person's password.
         proof: Proof,
+        /// Of the second factor.
+        code: Option<Code>,
         /// From where.
         origin: Origin,
         /// The name of the session, if there will be one.
         session: SessionId,
+        /// For a second factor that is enrolled here.
+        fresh: Fresh,
     },
     /// Changes one's own password, with the old one; no session is needed, and every session ends.
     ChangePassword {
         /// Of the old password, with the new one.
         replacement: Replacement,
+        /// Of the second factor.
+        code: Option<Code>,
         /// From where.
         origin: Origin,
         /// Names the voucher for the log; no session of this name will be.
@@ -59,6 +66,13 @@ pub enum Act {
     LogOut {
         /// The session.
         session: SessionId,
+    },
+    /// Ends another of one's own sessions.
+    EndSession {
+        /// The asker's.
+        session: SessionId,
+        /// The one to end; it may be the same.
+        other: SessionId,
     },
     /// What officers do.
     Officer {
@@ -200,6 +214,12 @@ pub enum Reply {
     Claims(Claims),
     /// The password is right and opens nothing but its own change: it is a one-time password or too old.
     MustChange,
+    /// The password is right, and the code of the second factor is wanted with it.
+    CodeWanted,
+    /// The password is right, and this secret is to be shown: a code of it enrols.
+    Enrol(FactorSecret),
+    /// The second factor is enrolled; to be signed, and its recovery codes to be shown.
+    Enrolled(Claims, Vec<Code>),
 }
 
 /// Why an act was not done.
@@ -210,6 +230,15 @@ pub enum Refusal {
     /// password: a stranger learns nothing from it.
     #[error("name or password is wrong, or the account is locked for some minutes")]
     Credentials,
+    /// Not a code of the second factor, or one that was used.
+    #[error("the code is wrong, or was used already: wait for the next one")]
+    Code,
+    /// The second factor's code is wanted too.
+    #[error("the code of the second factor is wanted too")]
+    CodeWanted,
+    /// Not a session of the asker's.
+    #[error("there is no such session of yours")]
+    NoSuchSession,
     /// Too many failures from there.
     #[error("too many failures from this address: try again in some minutes")]
     OriginLocked,
@@ -262,6 +291,9 @@ impl Refusal {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Credentials => "auth.credentials",
+            Self::Code => "auth.code",
+            Self::CodeWanted => "auth.code-wanted",
+            Self::NoSuchSession => "auth.no-such-session",
             Self::OriginLocked => "auth.origin-locked",
             Self::Weak(Weakness::Short) => "auth.password-short",
             Self::Weak(Weakness::Uniform) => "auth.password-uniform",

@@ -217,12 +217,15 @@ impl Directory {
     pub fn propose(&self, now: Now, act: Act) -> Proposal {
         let draft = match act {
             Act::SetUp { proof, officers, origin } => self.name_officers(now, &proof, officers, origin),
-            Act::LogIn { proof, origin, session } => self.log_in(now, &proof, origin, session),
-            Act::ChangePassword { replacement, origin, voucher } => {
-                self.change_password(now, replacement, origin, voucher)
+            Act::LogIn { proof, code, origin, session, fresh } => {
+                self.log_in(now, &proof, code, origin, session, fresh)
+            }
+            Act::ChangePassword { replacement, code, origin, voucher } => {
+                self.change_password(now, replacement, code, origin, voucher)
             }
             Act::Renew { session, presence } => self.renew(now, session, presence),
             Act::LogOut { session } => self.log_out(now, session),
+            Act::EndSession { session, other } => self.end_session(now, session, other),
             Act::Officer { session, deed } => self.officer(now, session, deed),
         };
         Proposal { generation: self.generation, ..draft }

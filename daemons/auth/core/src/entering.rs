@@ -6,10 +6,11 @@ use crate::{
     challenge::{Proof, Replacement, Subject},
     directory::{Change, Directory, Proposal, SetUp, draft},
     event::{Event, Outcome, Rejection, What},
+    factor::{Factor, Fresh, Spent},
     password::{Match, PasswordHash},
     session::Session,
 };
-use auth_api::{Claims, Origin, Presence, Role, Roles, SessionId};
+use auth_api::{Claims, Code, Origin, Presence, Role, Roles, SessionId};
 use mutant::mutant;
 use std::time::Duration;
 use types::PersonId;
@@ -74,7 +75,15 @@ impl Directory {
         draft(events, changes, Ok(Reply::Done))
     }
 
-    pub(crate) fn log_in(&self, now: Now, proof: &Proof, origin: Origin, id: SessionId) -> Proposal {
+    pub(crate) fn log_in(
+        &self,
+        now: Now,
+        proof: &Proof,
+        code: Option<Code>,
+        origin: Origin,
+        id: SessionId,
+        fresh: Fresh,
+    ) -> Proposal {
         let account = match self.admit(now, What::LogIn, proof, origin) {
             Ok(account) => account,
             Err(rejected) => return *rejected,
@@ -85,25 +94,81 @@ impl Directory {
             let event = event(What::LogIn, Some(&account.person), origin, outcome);
             return draft(vec![event], Vec::new(), Ok(Reply::MustChange));
         }
+        let (factor, told) = match self.second(now, What::LogIn, account, code.as_ref(), origin, &fresh) {
+            Ok(second) => second,
+            Err(wanting) => return *wanting,
+        };
         let person = account.person.clone();
         let session = Session { id, person, origin, began: now.monotonic, active: now.monotonic };
         let claims = session.claims(account.roles.clone(), now, &self.policy);
         let mut changes = self.make_room(now, &session.person);
-        let event = event(What::LogIn, Some(&session.person), origin, Outcome::Done);
+        let done = |what| event(what, Some(&account.person), origin, Outcome::Done);
+        let events = told.into_iter().chain([What::LogIn]).map(done).collect();
         changes.push(Change::Session(session));
         changes.push(Change::Account(Account {
             lock: Lock::CLEAR,
             entered: Some(now.utc),
+            factor,
             ..account.clone()
         }));
         let voucher = Some(claims.clone());
-        Proposal { voucher, ..draft(vec![event], changes, Ok(Reply::Claims(claims))) }
+        let reply = match told {
+            Some(What::EnrolFactor) => Reply::Enrolled(claims, fresh.recovery),
+            _ => Reply::Claims(claims),
+        };
+        Proposal { voucher, ..draft(events, changes, Ok(reply)) }
+    }
+
+    /// What becomes of the second factor of an account whose password is right, and what else is to be told; or what
+    /// is wanting.
+    fn second(
+        &self,
+        now: Now,
+        what: What,
+        account: &Account,
+        code: Option<&Code>,
+        origin: Origin,
+        fresh: &Fresh,
+    ) -> Result<(Factor, Option<What>), Box<Proposal>> {
+        let wanting = |rejection, changes, reply| {
+            let event = event(what, Some(&account.person), origin, Outcome::Rejected(rejection));
+            Err(Box::new(draft(vec![event], changes, Ok(reply))))
+        };
+        let wrong =
+            || Err(Box::new(self.wrong(now, what, account, Rejection::WrongCode, origin, Refusal::Code)));
+        match (&account.factor, code) {
+            (Factor::Enrolled(_), None) => wanting(Rejection::CodeWanted, Vec::new(), Reply::CodeWanted),
+            (enrolled @ Factor::Enrolled(_), Some(code)) => match enrolled.spend(code, now.utc) {
+                Some((left, Spent::Step)) => Ok((left, None)),
+                Some((left, Spent::Recovery)) => Ok((left, Some(What::UseRecoveryCode))),
+                None => wrong(),
+            },
+            _ if !self.wants_factor(account) => Ok((account.factor.clone(), None)),
+            (offered @ Factor::Offered { .. }, Some(code)) => {
+                match offered.confirm(code, &fresh.recovery, now.utc) {
+                    Some(enrolled) => Ok((enrolled, Some(What::EnrolFactor))),
+                    None => wrong(),
+                }
+            }
+            (Factor::None, _) | (Factor::Offered { .. }, None) => {
+                let factor = Factor::Offered { secret: fresh.secret.clone(), at: now.utc };
+                let offered = Change::Account(Account { factor, ..account.clone() });
+                wanting(Rejection::MustEnrol, vec![offered], Reply::Enrol(fresh.secret.clone()))
+            }
+        }
+    }
+
+    /// Whether one of the person's roles asks for a second factor.
+    pub fn wants_factor(&self, account: &Account) -> bool {
+        account.roles.iter().any(|role| self.policy.second_factor.contains(&role))
+            && !mutant("auth-no-factor")
     }
 
     pub(crate) fn change_password(
         &self,
         now: Now,
         replacement: Replacement,
+        code: Option<Code>,
         origin: Origin,
         voucher: SessionId,
     ) -> Proposal {
@@ -113,14 +178,31 @@ impl Directory {
             Err(rejected) => return *rejected,
         };
         let done = |outcome| event(What::ChangePassword, Some(&account.person), origin, outcome);
+        let factor = match (&account.factor, code) {
+            (Factor::Enrolled(_), None) => {
+                let rejected = done(Outcome::Rejected(Rejection::CodeWanted));
+                return draft(vec![rejected], Vec::new(), Err(Refusal::CodeWanted));
+            }
+            (enrolled @ Factor::Enrolled(_), Some(code)) => match enrolled.spend(&code, now.utc) {
+                Some((left, _)) => left,
+                None => {
+                    let what = What::ChangePassword;
+                    return self.wrong(now, what, account, Rejection::WrongCode, origin, Refusal::Code);
+                }
+            },
+            (other, _) => other.clone(),
+        };
         match new {
             Err(weakness) => {
                 let refusal = Refusal::Weak(weakness);
-                draft(vec![done(Outcome::Refused(refusal.clone()))], Vec::new(), Err(refusal))
+                // The code is used up all the same.
+                let spent = Change::Account(Account { factor, ..account.clone() });
+                draft(vec![done(Outcome::Refused(refusal.clone()))], vec![spent], Err(refusal))
             }
             Ok(hash) => {
                 let keep = self.policy.history;
-                let changed = account.clone().with_secret(hash, Nature::Chosen, now.utc, keep);
+                let mut changed = account.clone().with_secret(hash, Nature::Chosen, now.utc, keep);
+                changed.factor = factor;
                 let mut changes: Vec<_> = self.ends(&account.person).collect();
                 changes.push(Change::Account(changed));
                 let voucher = Some(vouch(account, voucher, now));
@@ -151,6 +233,36 @@ impl Directory {
         let event = event(What::LogOut, Some(&session.person), session.origin, Outcome::Done);
         let voucher = self.accounts.get(&session.person).map(|account| vouch(account, id, now));
         Proposal { voucher, ..draft(vec![event], vec![Change::SessionEnded(id)], Ok(Reply::Done)) }
+    }
+
+    /// Ends a session of the asker's, who has another or the same.
+    pub(crate) fn end_session(&self, now: Now, id: SessionId, other: SessionId) -> Proposal {
+        let Some((own, account)) = self.live(now, id) else {
+            return self.over(id);
+        };
+        match self.sessions.get(&other).filter(|other| other.person == own.person) {
+            None => draft(Vec::new(), Vec::new(), Err(Refusal::NoSuchSession)),
+            Some(other) => {
+                let event = event(What::LogOut, Some(&own.person), own.origin, Outcome::Done);
+                let voucher = Some(vouch(account, id, now));
+                Proposal {
+                    voucher,
+                    ..draft(vec![event], vec![Change::SessionEnded(other.id)], Ok(Reply::Done))
+                }
+            }
+        }
+    }
+
+    /// The sessions of whoever has this one, the newest first.
+    ///
+    /// # Errors
+    /// [`Refusal::SessionEnded`].
+    pub fn sessions_of(&self, now: Now, id: SessionId) -> Result<Vec<&Session>, Refusal> {
+        let (own, _) = self.live(now, id).ok_or(Refusal::SessionEnded)?;
+        let theirs = self.sessions.values().filter(|session| session.person == own.person);
+        let mut theirs: Vec<_> = theirs.filter(|session| session.live(now.monotonic, &self.policy)).collect();
+        theirs.sort_by_key(|session| std::cmp::Reverse(session.began));
+        Ok(theirs)
     }
 
     /// Answers that the session has ended, and forgets it.
@@ -186,19 +298,34 @@ impl Directory {
                 (None, Match::Different) => Rejection::WrongPassword,
             },
         };
-        let (mut outcome, mut lock) = (rejection, None);
         if let (Some(account), Rejection::WrongPassword) = (account, rejection) {
-            let after = self.failed(now, account.lock);
-            if matches!(after, Lock::Locked { .. }) {
-                outcome = Rejection::LockedOut;
-            }
-            lock = Some(Change::Account(Account { lock: after, ..account.clone() }));
+            return Err(Box::new(self.wrong(now, what, account, rejection, origin, Refusal::Credentials)));
         }
         let person = account.map(|account| &account.person);
-        let event = event(what, person, origin, Outcome::Rejected(outcome));
-        let mut proposal = self.failure(now, event, Refusal::Credentials);
-        proposal.changes.extend(lock);
-        Err(Box::new(proposal))
+        let event = event(what, person, origin, Outcome::Rejected(rejection));
+        Err(Box::new(self.failure(now, event, Refusal::Credentials)))
+    }
+
+    /// Counts a wrong password or code against the account and its origin.
+    fn wrong(
+        &self,
+        now: Now,
+        what: What,
+        account: &Account,
+        rejection: Rejection,
+        origin: Origin,
+        refusal: Refusal,
+    ) -> Proposal {
+        let after = match (rejection, mutant("auth-code-uncounted")) {
+            (Rejection::WrongCode, true) => account.lock,
+            _ => self.failed(now, account.lock),
+        };
+        let locked = matches!(after, Lock::Locked { .. });
+        let outcome = if locked { Rejection::LockedOut } else { rejection };
+        let event = event(what, Some(&account.person), origin, Outcome::Rejected(outcome));
+        let mut proposal = self.failure(now, event, refusal);
+        proposal.changes.push(Change::Account(Account { lock: after, ..account.clone() }));
+        proposal
     }
 
     /// Counts a failure against its origin, and says so where it is the one that locks it.

@@ -34,6 +34,8 @@ pub enum What {
     LogOut,
     OriginLockOut,
     ChangePassword,
+    EnrolFactor,
+    UseRecoveryCode,
     Create,
     Grant,
     Revoke,
@@ -75,6 +77,12 @@ pub enum Rejection {
     Superseded,
     /// The right password, which opens nothing but its own change.
     MustChange,
+    /// The right password, and not the code of the second factor.
+    WrongCode,
+    /// The right password, and the code of the second factor is still to come.
+    CodeWanted,
+    /// The right password, and a second factor is to be enrolled first.
+    MustEnrol,
 }
 
 impl From<&Deed> for What {
@@ -104,6 +112,9 @@ impl Rejection {
             Self::Lapsed => "auth.lapsed",
             Self::Superseded => "auth.superseded",
             Self::MustChange => "auth.must-change",
+            Self::WrongCode => "auth.wrong-code",
+            Self::CodeWanted => "auth.code-wanted",
+            Self::MustEnrol => "auth.must-enrol",
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::{
     act::{Deed, Now, Refusal, Reply},
     directory::{Change, Directory, Proposal, draft},
     event::{Event, Outcome, What},
+    factor::Factor,
     password::PasswordHash,
     recovery::{Recovery, RecoveryId},
 };
@@ -162,7 +163,9 @@ impl Directory {
             return Err(Refusal::SecondOfficerNeeded);
         }
         let keep = self.policy.history;
-        let recovered = subject.clone().with_secret(one_time, Nature::OneTime, now.utc, keep);
+        let mut recovered = subject.clone().with_secret(one_time, Nature::OneTime, now.utc, keep);
+        // Whoever lost the phone comes the same way: the next log-in enrols another.
+        recovered.factor = Factor::None;
         let mut changes = self.changed(recovered);
         changes.push(Change::RecoveryEnded(person.clone()));
         Ok(changes)

@@ -2,8 +2,8 @@
 //! never for less.
 
 use crate::password::Cost;
-use auth_api::Password;
-use std::time::Duration;
+use auth_api::{Password, Role};
+use std::{collections::BTreeSet, time::Duration};
 use types::PersonId;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -35,6 +35,8 @@ pub struct Policy {
     pub recovery: Duration,
     /// A person has at most so many sessions; one more ends the oldest.
     pub sessions: usize,
+    /// Whoever holds one of these roles logs in with a second factor.
+    pub second_factor: BTreeSet<Role>,
     /// The work of one guess.
     pub cost: Cost,
 }
@@ -53,6 +55,7 @@ impl Default for Policy {
             one_time: 3 * DAY,
             recovery: DAY,
             sessions: 3,
+            second_factor: BTreeSet::from(Role::OFFICERS),
             cost: Cost::RFC_9106,
         }
     }
@@ -72,6 +75,7 @@ impl Policy {
             lock: self.lock.max(floor.lock),
             idle: self.idle.min(floor.idle),
             absolute: self.absolute.min(floor.absolute),
+            second_factor: self.second_factor.union(&floor.second_factor).copied().collect(),
             ..floor
         }
     }
@@ -308,6 +312,7 @@ mod tests {
             lock: MINUTE,
             idle: HOUR,
             absolute: 48 * HOUR,
+            second_factor: BTreeSet::new(),
             ..Policy::default()
         };
         assert_eq!(lax.at_least_default(), Policy::default());

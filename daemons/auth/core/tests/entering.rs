@@ -186,7 +186,8 @@ fn a_proof_of_a_password_that_has_changed_since_opens_nothing() {
     let proof = challenge.answer(&password(&own("li")));
     house.change("li", &own("li"), "Another#1").unwrap();
     let session = auth_api::SessionId(types::Uid([99; 16]));
-    let answer = house.act(Act::LogIn { proof, origin: Origin::Local, session });
+    let fresh = house.fresh();
+    let answer = house.act(Act::LogIn { proof, code: None, origin: Origin::Local, session, fresh });
     assert_eq!((answer, rejected(&house)), (Err(Refusal::Credentials), Rejection::Superseded));
 }
 

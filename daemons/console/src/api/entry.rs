@@ -1,14 +1,18 @@
 //! Log-in, log-out, one's own password, and the naming of the three officers.
 
-use super::{Body, Desk, person::Person};
+use super::{At, Body, Desk, person::Person};
 use crate::{problem::Problem, sessions};
-use auth_api::{ChangePassword, Claims, LoggedIn, Login, Logout, NewOfficer, Origin, Password, Roles, Setup};
+use auth_api::{
+    ChangePassword, Claims, Code, EndSession, LoggedIn, Login, Logout, NewOfficer, Offered, Origin, Password,
+    Roles, SessionId, SessionList, Sessions, Setup,
+};
 use axum::{
     Json,
     extract::{ConnectInfo, State},
     http::{HeaderMap, HeaderValue, StatusCode, header::SET_COOKIE},
     response::{AppendHeaders, IntoResponse},
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{net::SocketAddr, sync::atomic::Ordering, time::Duration};
 use types::{PersonId, Utc};
@@ -16,35 +20,64 @@ use types::{PersonId, Utc};
 /// A hash waits for its turn when many log in at once.
 const PATIENCE: Duration = Duration::from_secs(25);
 
-#[derive(Deserialize)]
+/// A log-in.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Entering {
+    /// Who.
     person: PersonId,
+    /// The password.
+    #[schemars(length(max = 64))]
     password: Password,
+    /// The code of the second factor, where one is wanted.
+    #[serde(default)]
+    code: Option<Code>,
 }
 
-#[derive(Deserialize)]
+/// One's own password, to be changed.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Changing {
+    /// Whose.
     person: PersonId,
+    /// The present one.
     old: Password,
+    /// The next one.
     new: Password,
+    /// The code of the second factor, where there is one.
+    #[serde(default)]
+    code: Option<Code>,
 }
 
-#[derive(Deserialize)]
+/// The three officers-to-be.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Naming {
+    /// The set-up password.
     password: Password,
+    /// 系统管理员.
     system: NewOfficer,
+    /// 安全管理员.
     security: NewOfficer,
+    /// 审计管理员.
     audit: NewOfficer,
 }
 
+/// Which session.
+#[derive(Deserialize, JsonSchema)]
+pub struct OfSession {
+    session: SessionId,
+}
+
 /// Who is logged in.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct Who {
+    /// Their name.
     person: PersonId,
+    /// What they may do.
     roles: Roles,
+    /// The public name of the session.
+    session: SessionId,
     /// Until when auth has confirmed it; renewed by itself while the person is there.
     expires: Utc,
     /// For the header `x-csrf-token` of unsafe requests.
@@ -53,25 +86,48 @@ pub struct Who {
 
 impl Who {
     fn new(claims: Claims, csrf: &str) -> Self {
-        let Claims { person, roles, expires, .. } = claims;
-        Self { person, roles, expires, csrf: csrf.to_owned() }
+        let Claims { person, roles, session, expires, .. } = claims;
+        Self { person, roles, session, expires, csrf: csrf.to_owned() }
     }
 }
 
+/// What a right password opened.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "outcome", rename_all = "kebab-case")]
+pub enum Opened {
+    /// A session.
+    Entered {
+        /// Whose.
+        #[serde(flatten)]
+        who: Who,
+        /// Of a second factor that was enrolled with it, shown this once.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        recovery_codes: Vec<Code>,
+    },
+    /// Nothing before the code of the second factor comes with it.
+    CodeWanted,
+    /// Nothing before a second factor is enrolled, with the code of this secret.
+    Enrol(Offered),
+}
+
 /// Whether the three officers are named, as far as this process has learnt.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Officers {
+    /// They are.
     Named,
+    /// Nobody has said so here.
     Unknown,
 }
 
-#[derive(Serialize)]
+/// Whether the three officers are named.
+#[derive(Serialize, JsonSchema)]
 pub struct SetupState {
+    /// As far as this process has learnt.
     officers: Officers,
 }
 
-type WithCookie = AppendHeaders<[(axum::http::HeaderName, HeaderValue); 1]>;
+type WithCookie = AppendHeaders<Option<(axum::http::HeaderName, HeaderValue)>>;
 
 pub async fn who(person: Person) -> Json<Who> {
     Json(Who::new(person.standing.claims, person.session.csrf()))
@@ -82,16 +138,24 @@ pub async fn log_in(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     Body(entering): Body<Entering>,
-) -> Result<(WithCookie, Json<Who>), Problem> {
-    let Entering { person, password } = entering;
-    let login = Login { person, password, origin: origin(peer) };
-    let (entered, _) = desk.0.auth.call_with(login, Vec::new(), PATIENCE).await?;
+) -> Result<(WithCookie, Json<Opened>), Problem> {
+    let Entering { person, password, code } = entering;
+    let login = Login { person, password, code, origin: origin(peer) };
+    let (entered, _) = desk.auth().call_with(login, Vec::new(), PATIENCE).await?;
     desk.learn_named();
-    let LoggedIn::Entered { token, assertion, claims } = entered else { return Err(Problem::MustChange) };
+    let (token, assertion, claims, recovery_codes) = match entered {
+        LoggedIn::Entered { token, assertion, claims, recovery_codes } => {
+            (token, assertion, claims, recovery_codes)
+        }
+        LoggedIn::MustChange => return Err(Problem::MustChange),
+        LoggedIn::CodeWanted => return Ok((AppendHeaders(None), Json(Opened::CodeWanted))),
+        LoggedIn::Enrol(offered) => return Ok((AppendHeaders(None), Json(Opened::Enrol(offered)))),
+    };
     // The cookie that came with the log-in opens nothing from now on, whoever planted it there.
     leave(&desk, &headers).await;
-    let (session, cookie) = desk.0.sessions.open(token, assertion, claims.clone())?;
-    Ok((AppendHeaders([(SET_COOKIE, cookie)]), Json(Who::new(claims, session.csrf()))))
+    let (session, cookie) = desk.sessions().open(token, assertion, claims.clone())?;
+    let who = Who::new(claims, session.csrf());
+    Ok((AppendHeaders(Some((SET_COOKIE, cookie))), Json(Opened::Entered { who, recovery_codes })))
 }
 
 pub async fn log_out(State(desk): State<Desk>, headers: HeaderMap) -> impl IntoResponse {
@@ -104,9 +168,24 @@ pub async fn change_password(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Body(changing): Body<Changing>,
 ) -> Result<StatusCode, Problem> {
-    let Changing { person, old, new } = changing;
-    let change = ChangePassword { person, old, new, origin: origin(peer) };
-    desk.0.auth.call_with(change, Vec::new(), PATIENCE).await?;
+    let Changing { person, old, new, code } = changing;
+    let change = ChangePassword { person, old, new, code, origin: origin(peer) };
+    desk.auth().call_with(change, Vec::new(), PATIENCE).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub async fn sessions(State(desk): State<Desk>, person: Person) -> Result<Json<SessionList>, Problem> {
+    Ok(Json(desk.auth().call(Sessions { assertion: person.assertion() }).await?))
+}
+
+/// Here at once; elsewhere its last assertion holds for its minutes.
+pub async fn end_session(
+    State(desk): State<Desk>,
+    At(of): At<OfSession>,
+    person: Person,
+) -> Result<StatusCode, Problem> {
+    desk.auth().call(EndSession { assertion: person.assertion(), session: of.session }).await?;
+    desk.end(of.session);
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -122,7 +201,7 @@ pub async fn name_officers(
 ) -> Result<StatusCode, Problem> {
     let Naming { password, system, security, audit } = naming;
     let setup = Setup { password, system, security, audit, origin: origin(peer) };
-    match desk.0.auth.call_with(setup, Vec::new(), PATIENCE).await {
+    match desk.auth().call_with(setup, Vec::new(), PATIENCE).await {
         Ok(_) => {
             desk.learn_named();
             Ok(StatusCode::NO_CONTENT)
@@ -138,8 +217,9 @@ pub async fn name_officers(
 
 /// Ends the session of the request's cookie, here at once and with auth when it hears of it.
 async fn leave(desk: &Desk, headers: &HeaderMap) {
-    let Some(session) = desk.0.sessions.close(headers) else { return };
-    if let Err(error) = desk.0.auth.call(Logout { token: session.token() }).await {
+    let Some(session) = desk.sessions().of(headers) else { return };
+    desk.end(session.id());
+    if let Err(error) = desk.auth().call(Logout { token: session.token() }).await {
         tracing::warn!(%error, "auth has not heard of a log-out: its session ends when it has been idle");
     }
 }

@@ -1,8 +1,9 @@
 //! A console before daemons that answer what a test wants.
 
 use crate::{
-    api::{self, Desk},
-    guard, pages,
+    api::{self, Desk, Floors},
+    certificate::Facts,
+    guard, live, pages,
 };
 use axum::{
     Extension, Router,
@@ -36,6 +37,11 @@ pub const TOKEN: &str = "token-of-auth";
 type Asked = Arc<Mutex<Vec<(String, String, Value)>>>;
 type Script = Arc<Mutex<HashMap<(String, String), Value>>>;
 
+/// The daemons that a console asks.
+pub const DAEMONS: [&str; 6] = ["host", "auth", "route", "record", "report", "audit"];
+/// The roles of whoever logs in.
+pub type Holding = Arc<Mutex<Vec<&'static str>>>;
+
 pub struct House {
     directory: TempDir,
     router: Router,
@@ -44,6 +50,12 @@ pub struct House {
     jar: Mutex<(String, String)>,
     /// Seconds that an assertion lives.
     pub life: Arc<AtomicU64>,
+    /// The roles of whoever logs in.
+    pub holding: Holding,
+    /// What record writes where sound is asked for.
+    pub sound: Arc<Mutex<Vec<u8>>>,
+    /// The desk behind the router.
+    pub desk: Desk,
 }
 
 /// A response, read to its end.
@@ -58,17 +70,37 @@ impl House {
         let directory = tempfile::tempdir().unwrap();
         let (asked, script) = (Asked::default(), Script::default());
         let life = Arc::new(AtomicU64::new(300));
-        for daemon in ["auth", "route", "report"] {
-            play(directory.path(), daemon, asked.clone(), script.clone(), life.clone());
+        let holding = Arc::new(Mutex::new(vec!["supervisor"]));
+        let sound = Arc::new(Mutex::new(Vec::new()));
+        for daemon in DAEMONS {
+            let (asked, script, life) = (asked.clone(), script.clone(), life.clone());
+            let cast = Cast { daemon, asked, script, life, holding: holding.clone(), sound: sound.clone() };
+            play(directory.path(), cast);
         }
         let desk = desk(directory.path());
+        live::start(&desk);
         let peer: SocketAddr = "[::ffff:192.0.2.9]:50000".parse().unwrap();
         let router = pages::router()
-            .merge(api::router(desk))
+            .merge(api::router(desk.clone()))
             .layer(DefaultBodyLimit::max(guard::LONGEST_BODY))
             .layer(middleware::from_fn(guard::every))
             .layer(Extension(ConnectInfo(peer)));
-        Self { directory, router, asked, script, jar: Mutex::default(), life }
+        Self { directory, router, asked, script, jar: Mutex::default(), life, holding, sound, desk }
+    }
+
+    /// The routes, for a real socket.
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// Whoever logs in next holds these roles.
+    pub fn hold(&self, roles: &[&'static str]) {
+        *self.holding.lock().unwrap() = roles.to_vec();
+    }
+
+    /// The cookie that is carried.
+    pub fn cookie(&self) -> String {
+        self.jar.lock().unwrap().0.clone()
     }
 
     /// What a daemon was asked since the last look.
@@ -150,6 +182,28 @@ impl House {
         self.answer(request.body(body).unwrap()).await
     }
 
+    /// An answer whose body need not be text.
+    pub async fn raw(&self, path: &str, headers: &[(&str, &str)]) -> (StatusCode, HeaderMap, Vec<u8>) {
+        let mut request = Request::builder().uri(format!("/api/v1{path}")).header("host", HOST);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.header("cookie", self.cookie()).body(Body::empty()).unwrap();
+        let (parts, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
+        (parts.status, parts.headers, to_bytes(body, 1 << 20).await.unwrap().to_vec())
+    }
+
+    /// A file of the page, with these headers asked for.
+    pub async fn file(&self, path: &str, headers: &[(&str, &str)]) -> (StatusCode, HeaderMap, Vec<u8>) {
+        let mut request = Request::builder().uri(path).header("host", HOST);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Body::empty()).unwrap();
+        let (parts, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
+        (parts.status, parts.headers, to_bytes(body, 1 << 20).await.unwrap().to_vec())
+    }
+
     pub async fn page(&self, path: &str) -> Answer {
         self.answer(Request::builder().uri(path).header("host", HOST).body(Body::empty()).unwrap()).await
     }
@@ -185,51 +239,112 @@ pub fn refusal(kind: &str, code: &str, message: &str) -> Value {
 /// A console's desk before the sockets of this directory.
 pub fn desk(directory: &Path) -> Desk {
     let at = |daemon: &str| directory.join(daemon);
-    Desk::new(Client::at(at("auth")), Client::at(at("route")), Client::at(at("report")))
+    let floors = Floors {
+        host: Client::at(at("host")),
+        auth: Client::at(at("auth")),
+        route: Client::at(at("route")),
+        record: Client::at(at("record")),
+        report: Client::at(at("report")),
+        audit: Client::at(at("audit")),
+    };
+    let (subject, issuer) = ("CN=test".to_owned(), "CN=test".to_owned());
+    Desk::new(floors, Facts { sha256: "00".repeat(32), subject, issuer, from: None, until: None })
 }
 
-/// Answers as the daemon would: by the script, else something plausible.
-pub fn play(directory: &Path, daemon: &'static str, asked: Asked, script: Script, life: Arc<AtomicU64>) {
-    let listener = UnixListener::bind(directory.join(daemon)).unwrap();
+/// A daemon that a test plays.
+#[derive(Clone)]
+pub struct Cast {
+    pub daemon: &'static str,
+    pub asked: Asked,
+    pub script: Script,
+    pub life: Arc<AtomicU64>,
+    pub holding: Holding,
+    pub sound: Arc<Mutex<Vec<u8>>>,
+}
+
+/// Answers as the daemon would: by the script, else something plausible. A scripted list is a stream, one reply a
+/// tenth of a second.
+pub fn play(directory: &Path, cast: Cast) {
+    let listener = UnixListener::bind(directory.join(cast.daemon)).unwrap();
     tokio::spawn(async move {
         loop {
             let mut connection = Connection::new(listener.accept().await.unwrap().0);
-            let (asked, script, life) = (asked.clone(), script.clone(), life.clone());
+            let cast = cast.clone();
             tokio::spawn(async move {
-                while let Ok(Some((bytes, _))) = connection.read().await {
+                while let Ok(Some((bytes, descriptors))) = connection.read().await {
                     let call: Value = serde_json::from_slice(&bytes).unwrap();
                     let method = call["method"].as_str().unwrap().rsplit('.').next().unwrap().to_owned();
-                    asked.lock().unwrap().push((
-                        daemon.to_owned(),
-                        method.clone(),
-                        call["parameters"].clone(),
-                    ));
-                    let scripted = script.lock().unwrap().get(&(daemon.to_owned(), method.clone())).cloned();
-                    let seconds = life.load(Ordering::Relaxed);
-                    let answer =
-                        scripted.unwrap_or_else(|| json!({ "parameters": plausible(&method, seconds) }));
-                    connection.write(&answer, &[]).await.unwrap();
+                    let asked = (cast.daemon.to_owned(), method.clone());
+                    let parameters = call["parameters"].clone();
+                    cast.asked.lock().unwrap().push((asked.0.clone(), method.clone(), parameters.clone()));
+                    let scripted = cast.script.lock().unwrap().get(&asked).cloned();
+                    if let Some(Value::Array(replies)) = scripted {
+                        for reply in replies {
+                            let reply = json!({ "parameters": reply, "continues": true });
+                            connection.write(&reply, &[]).await.unwrap();
+                            tokio::time::sleep(Duration::from_millis(100)).await;
+                        }
+                        // Open until the caller has left.
+                        let _left = connection.read().await;
+                        return;
+                    }
+                    if let (Some(descriptor), None) = (descriptors.into_iter().next(), &scripted) {
+                        let sound = cast.sound.lock().unwrap().clone();
+                        let write =
+                            move || std::io::Write::write_all(&mut fs::File::from(descriptor), &sound);
+                        // A reader that has enough closes its end.
+                        let _closed = tokio::task::spawn_blocking(write).await.unwrap();
+                    }
+                    let seconds = cast.life.load(Ordering::Relaxed);
+                    let roles = cast.holding.lock().unwrap().clone();
+                    let answer = scripted.unwrap_or_else(
+                        || json!({ "parameters": plausible(&method, &parameters, seconds, &roles) }),
+                    );
+                    if connection.write(&answer, &[]).await.is_err() {
+                        return;
+                    }
                 }
             });
         }
     });
 }
 
-fn plausible(method: &str, life: u64) -> Value {
+fn plausible(method: &str, asked: &Value, life: u64, roles: &[&str]) -> Value {
     let issued = clock::utc();
     let expires = issued.plus(Duration::from_secs(life));
-    let claims = json!({ "person": "zhao", "roles": ["supervisor"], "session": "07".repeat(16),
+    let session = auth_api::SessionToken::from_text(TOKEN).session();
+    let claims = json!({ "person": "zhao", "roles": roles, "session": session,
                          "issued": issued, "expires": expires });
+    let recording = json!({ "recording": "09".repeat(16), "call": "01".repeat(16), "began": issued, "ended": expires,
+        "state": "sealed", "tracks": [], "size": 1, "digest": "00".repeat(32), "packets": 1, "lost": 0 });
     match method {
         "Login" => {
             json!({ "outcome": "entered", "token": TOKEN, "assertion": "assertion-0", "claims": claims })
         }
         "Renew" => json!({ "assertion": "assertion-1", "claims": claims }),
+        "Sessions" => json!({ "sessions": [] }),
+        "Accounts" => json!({ "accounts": [], "recoveries": [] }),
+        "Create" => json!({ "password": "one-time" }),
         "LiveCalls" => json!({ "calls": [] }),
         "Agents" => json!({ "agents": [] }),
         "Queues" => json!({ "queues": [] }),
         "Endpoints" => json!({ "endpoints": [] }),
-        "List" => json!({ "calls": [], "more": false }),
+        // record's, report's and audit's.
+        "List" => json!({ "calls": [], "recordings": [], "entries": [], "more": false }),
+        "Show" if asked.get("recording").is_some() => recording,
+        "Show" => json!({ "version": null, "settings": {} }),
+        "Export" => json!({ "size": 1, "digest": "ab".repeat(32), "sequence": 47, "recording": recording }),
+        "Hold" | "Release" => recording,
+        "Health" => json!({ "version": "0.1.0", "daemons": [] }),
+        "Disk" => json!({ "health": "good", "free": 1 }),
+        "Versions" => json!({ "current": null, "versions": [] }),
+        "Check" => {
+            json!({ "problems": [{ "line": 2, "column": 1, "path": "auth.idle", "code": "settings.period",
+            "args": { "setting": "auth.idle" } }], "differences": { "changes": [], "left_out": 0 } })
+        }
+        "Diff" => json!({ "changes": [], "left_out": 0 }),
+        "Apply" | "RollBack" => json!({ "unsound": { "problems": [] } }),
+        "Checkpoint" => json!({ "size": 1, "note": "note" }),
         _ => json!({}),
     }
 }

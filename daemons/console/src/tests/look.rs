@@ -1,7 +1,7 @@
 //! A console to look at while working on its page, before daemons that answer out of a file's worth of JSON:
 //! `cargo test -p console look -- --ignored --nocapture`, then https://127.0.0.1:8443/, any name and password.
 
-use super::house::{desk, play};
+use super::house::{Cast, DAEMONS, desk, play};
 use crate::{api, certificate::Certificate, pages, serving::Server};
 use serde_json::{Value, json};
 use service::clock;
@@ -30,8 +30,10 @@ async fn look() {
         script.insert((daemon.to_owned(), method.to_owned()), json!({ "parameters": answer }));
     }
     let script = Arc::new(Mutex::new(script));
-    for daemon in ["auth", "route", "report"] {
-        play(directory.path(), daemon, Arc::default(), script.clone(), Arc::new(AtomicU64::new(300)));
+    for daemon in DAEMONS {
+        let (life, holding) = (Arc::new(AtomicU64::new(300)), Arc::new(Mutex::new(vec!["supervisor"])));
+        let (asked, sound, script) = (Arc::default(), Arc::default(), script.clone());
+        play(directory.path(), Cast { daemon, asked, script, life, holding, sound });
     }
     let listener = TcpListener::bind("127.0.0.1:8443").await.unwrap();
     let certificate = Certificate::of(directory.path(), listener.local_addr().unwrap()).unwrap();

@@ -3,6 +3,7 @@
 //! ```text
 //!   daemon  ── Follow ─────────────> its own sections, first as they are, then after each change
 //!   person  ── Show, Check, Diff, Versions ──> looks: every password masked
+//!   person  ── Health ─────────────> how the daemons are
 //!   officer ── Apply, RollBack ────> a new version, once audit has made the entry durable
 //!   audit   ── Acts ───────────────> what host is about to do and has done
 //!           ── Recorded ───────────> the entry is durable: the act goes on
@@ -11,9 +12,11 @@
 //! A daemon comes to its settings by [`follow`].
 
 mod follow;
+mod health;
 mod versions;
 
 pub use follow::{Settings, follow};
+pub use health::*;
 pub use versions::*;
 
 use audit_acts::{Act, Acts, Confirmed, Recorded};
@@ -35,6 +38,8 @@ service::interface! {
         call Versions -> VersionList;
         /// Makes the text of an earlier version the current one again. For a system administrator.
         call RollBack -> Applied;
+        /// How the daemons are, as the supervisor knows it.
+        call Health -> HouseHealth;
         /// host's own acts, for audit to make durable; each is confirmed by `Recorded`.
         stream Acts -> Act;
         /// An act of the stream is durable.

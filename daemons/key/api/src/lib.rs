@@ -25,6 +25,8 @@ service::interface! {
         call Sign -> Signed;
         /// The MAC key of tickets, for audit alone.
         call TicketKey -> SharedKey;
+        /// The key of second factors, for auth alone.
+        call AccountsKey -> SharedKey;
         /// The public halves.
         call PublicKeys -> PublicKeyList;
         /// key's own acts, for audit to make durable; each is confirmed by `Recorded`.
@@ -104,6 +106,10 @@ pub struct Signed {
 /// Asks for the MAC key of tickets.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct TicketKey {}
+
+/// Asks for the key under which second factors lie in auth's store.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct AccountsKey {}
 
 /// A shared key. No `Debug`: it would show the key.
 #[derive(Serialize, Deserialize, JsonSchema)]

@@ -41,6 +41,8 @@ service::interface! {
         call Release -> Recording;
         /// What became of recordings, and how the disk is.
         stream Attach -> Notice;
+        /// How the disk of recordings is, for people.
+        call Disk -> DiskReport;
         /// An outcome is in the call record.
         call Noted -> Begun;
         /// Opens every chunk and says whether the recording is whole. A privileged act.

@@ -1,10 +1,10 @@
 //! What people ask of recordings. Each privileged act carries a person and a reason.
 
-use crate::Recording;
+use crate::{DiskHealth, Recording};
 use auth_api::Assertion;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use types::{CallId, Page, RecordingId};
+use types::{CallId, Page, RecordingId, Utc};
 
 /// Asks for recordings, the newest first.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -113,4 +113,21 @@ pub struct Release {
     pub recording: RecordingId,
     /// Why, for the audit log; not empty.
     pub reason: String,
+}
+
+/// Asks how the disk of recordings is.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Disk {}
+
+/// How the disk of recordings is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DiskReport {
+    /// How it is.
+    pub health: DiskHealth,
+    /// Bytes that are free; nothing before the first look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub free: Option<u64>,
+    /// When it will be full, by the trend; nothing while it does not fill.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full_at: Option<Utc>,
 }

@@ -143,7 +143,7 @@ pub struct Endpoints {
 }
 
 /// Trunks and phones, and whether they can be reached.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EndpointList {
     /// One each.
     pub endpoints: Vec<(Endpoint, Reachability)>,

@@ -23,6 +23,8 @@ mod leg;
 mod media;
 mod state;
 mod trunk;
+#[cfg(feature = "wire")]
+mod watch;
 
 pub use attaching::{ListMedia, ListSignalling, Page};
 #[cfg(feature = "wire")]
@@ -34,6 +36,8 @@ pub use leg::*;
 pub use media::*;
 pub use state::*;
 pub use trunk::*;
+#[cfg(feature = "wire")]
+pub use watch::*;
 
 #[cfg(feature = "wire")]
 service::interface! {
@@ -71,6 +75,8 @@ service::interface! {
         call Queues -> QueueList;
         /// Trunks and phones, and whether they can be reached.
         call Endpoints -> EndpointList;
+        /// The live state, and then what changes of it, for a console.
+        stream Watch -> Changed;
         /// Ends a call, as a supervisor.
         call HangUp -> Heard;
     }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use types::{AgentId, CallId, Extension, LegId, QueueId, RecordingId, Utc};
 
 /// One call of this moment.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LiveCall {
     /// Its id, which its call record will carry.
     pub call: CallId,
@@ -56,7 +56,7 @@ pub enum Stage {
 }
 
 /// One agent.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AgentEntry {
     /// Who.
     pub agent: AgentId,
@@ -96,7 +96,7 @@ pub enum AgentState {
 }
 
 /// One queue.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct QueueEntry {
     /// Which.
     pub queue: QueueId,

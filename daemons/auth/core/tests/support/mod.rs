@@ -1,9 +1,9 @@
 //! A house with a clock that the test turns.
 #![allow(dead_code, clippy::unwrap_used, clippy::panic, reason = "a failed step is a failed test")]
 
-use auth_api::{Claims, Origin, Password, Role, SessionId};
+use auth_api::{Claims, Code, Origin, Password, Role, SessionId};
 use auth_core::*;
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 use types::{Monotonic, PersonId, Uid, Utc};
 
 pub const MINUTE: Duration = Duration::from_secs(60);
@@ -16,6 +16,10 @@ pub fn person(name: &str) -> PersonId {
 }
 
 pub fn password(text: &str) -> Password {
+    text.to_owned().try_into().unwrap()
+}
+
+pub fn code(text: &str) -> Code {
     text.to_owned().try_into().unwrap()
 }
 
@@ -37,7 +41,8 @@ pub struct House {
 impl House {
     /// A house in which nobody has an account.
     pub fn bare() -> Self {
-        let policy = Policy { cost: CHEAP, ..Policy::default() };
+        // The second factor has its own tests: tests/factor.rs.
+        let policy = Policy { cost: CHEAP, second_factor: BTreeSet::new(), ..Policy::default() };
         let set_up = SetUp::Awaiting { password: hash(SET_UP) };
         let snapshot = Snapshot { set_up, accounts: vec![], sessions: vec![], recoveries: vec![] };
         let now = Now { monotonic: Monotonic(1), utc: Utc(1_800_000_000_000_000_000) };
@@ -85,7 +90,21 @@ impl House {
     pub fn log_in(&mut self, name: &str, text: &str, origin: Origin) -> Answer {
         let proof = self.directory.challenge(self.now, &person(name)).answer(&password(text));
         let session = SessionId(self.uid());
-        self.act(Act::LogIn { proof, origin, session })
+        self.act(Act::LogIn { proof, code: None, origin, session, fresh: self.fresh() })
+    }
+
+    /// Logs in with a code.
+    pub fn log_in_with(&mut self, name: &str, text: &str, code: &str) -> Answer {
+        let proof = self.directory.challenge(self.now, &person(name)).answer(&password(text));
+        let (session, code) = (SessionId(self.uid()), Some(self::code(code)));
+        let fresh = self.fresh();
+        self.act(Act::LogIn { proof, code, origin: desk(1), session, fresh })
+    }
+
+    /// A secret and recovery codes that differ each time.
+    pub fn fresh(&self) -> Fresh {
+        let recovery = (0..RECOVERY_CODES).map(|number| code(&format!("{:04}-{number:04}-ABCD", self.made)));
+        Fresh { secret: FactorSecret::new([self.made as u8; 20]), recovery: recovery.collect() }
     }
 
     /// Logs in with the person's own password.
@@ -104,7 +123,7 @@ impl House {
         let challenge = self.directory.challenge(self.now, &person(name));
         let replacement = challenge.replace(&password(old), &password(new), Salt([6; 16])).unwrap();
         let voucher = SessionId(self.uid());
-        self.act(Act::ChangePassword { replacement, origin: desk(1), voucher })
+        self.act(Act::ChangePassword { replacement, code: None, origin: desk(1), voucher })
     }
 
     pub fn deed(&mut self, session: SessionId, deed: Deed) -> Answer {
