@@ -64,6 +64,8 @@ pub fn of_call(call: &Call) -> Memo {
     if is_secret && !mutant("route-secret-digits-kept") {
         less.digits.forget();
     }
+    // Keys of SRTP have no place in what is kept (RFC 4568).
+    less.caller.early.take_if(|description| description.0.contains("a=crypto"));
     let talked: fn(&mut Call) -> bool =
         if mutant("route-memo-forgets-talks") { no_leg_over } else { |_| false };
     let forget: [fn(&mut Call) -> bool; 7] = [
