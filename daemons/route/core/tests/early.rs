@@ -184,7 +184,7 @@ fn a_call_of_a_phone_rings_on_over_a_kill_of_route() {
     }
 }
 
-/// What is kept of a call holds no key of SRTP.
+/// What is kept of a call holds no key of SRTP. Guarded by the mutant `route-srtp-keys-kept`.
 #[test]
 fn keys_are_not_kept_over_a_kill() {
     let mut world = World::new();
