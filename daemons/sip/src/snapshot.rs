@@ -16,7 +16,7 @@ use sip_core::{Change, Changed};
 use std::{fs::File, io, os::unix::fs::FileExt};
 
 /// Names the form of what follows; another form is not read, and the calls of that life are lost.
-const MAGIC: &[u8; 16] = b"yanmen sip 2\n\0\0\0";
+const MAGIC: &[u8; 16] = b"yanmen sip 3\n\0\0\0";
 /// Where the changes begin.
 const HEADER: u64 = 24;
 /// Changes are never rewritten below this size, in bytes.

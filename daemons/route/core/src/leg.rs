@@ -32,8 +32,9 @@ pub struct Leg {
     /// is kept, and says it again with the end.
     #[serde(skip)]
     pub ladder: Ladder,
-    /// Our answer to its offer, while it is not answered because another is called first.
-    #[serde(skip)]
+    /// Our answer to its offer, while it is not answered because another is called first. With it that call rings on
+    /// over a restart, unless there are keys in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub early: Option<SessionDescription>,
     /// Its answer to our offer before it has answered the call: what it says by it is heard, and no more.
     #[serde(skip)]

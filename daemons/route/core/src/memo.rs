@@ -7,7 +7,7 @@ use crate::{
 };
 use mutant::mutant;
 use report_api::Decision;
-use route_api::Memo;
+use route_api::{Memo, SessionDescription};
 use serde::{Deserialize, Serialize};
 use types::{CallId, Utc};
 
@@ -53,7 +53,11 @@ pub fn part_of(call: CallId) -> Memo {
 /// did is what a call record is for.
 pub fn of_call(call: &Call) -> Memo {
     let is_secret = call.secrets == Secrets::Asked;
-    if !is_secret {
+    // Keys of SRTP have no place in what is kept (RFC 4568).
+    let is_key = |description: &SessionDescription| {
+        description.0.contains("a=crypto") && !mutant("route-srtp-keys-kept")
+    };
+    if !is_secret && !call.caller.early.as_ref().is_some_and(is_key) {
         // Nearly always, and after each thing that happens to a call: without a copy of it.
         let memo = text(&Told::Call(call));
         if memo.0.len() <= MOST {
@@ -64,6 +68,7 @@ pub fn of_call(call: &Call) -> Memo {
     if is_secret && !mutant("route-secret-digits-kept") {
         less.digits.forget();
     }
+    less.caller.early.take_if(|description| is_key(description));
     let talked: fn(&mut Call) -> bool =
         if mutant("route-memo-forgets-talks") { no_leg_over } else { |_| false };
     let forget: [fn(&mut Call) -> bool; 7] = [

@@ -163,3 +163,37 @@ fn a_change_in_an_early_dialog_reaches_media() {
     world.answer();
     assert_eq!(world.media[&caller].bridged, Some(outside));
 }
+
+/// route dies while it rings: it rings on, is answered, and both talk.
+#[test]
+fn a_call_of_a_phone_rings_on_over_a_kill_of_route() {
+    for early in [None, Some("announcement")] {
+        let (mut world, caller) = dialling();
+        let outside = rings(&mut world, early);
+        world.restart();
+        world.attach(early.is_some());
+        assert!(world.hung_up.is_empty(), "{:?}", world.hung_up);
+        assert_eq!(hears(&world, caller).map(|(from, _)| from), early.map(|_| outside), "media goes on");
+        rings(&mut world, Some("another"));
+        assert_eq!(hears(&world, caller), Some((outside, "another")));
+        world.answer();
+        assert_eq!(world.media[&caller].bridged, Some(outside));
+        assert!(world.sip[&caller].answered_by_us);
+        world.hang_up(caller);
+        assert!(world.sip.is_empty() && world.media.is_empty());
+    }
+}
+
+/// What is kept of a call holds no key of SRTP. Guarded by the mutant `route-srtp-keys-kept`.
+#[test]
+fn keys_are_not_kept_over_a_kill() {
+    let mut world = World::new();
+    world.ours = "v=0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:d0Rm\r\n".to_owned();
+    let caller = world.call_from_phone("8001", "01088886666");
+    rings(&mut world, None);
+    assert!(
+        !world.sip[&caller].memo.0.contains("crypto") && world.sip[&caller].memo.0.contains("01088886666")
+    );
+    world.answer();
+    assert!(world.sip[&caller].answered_by_us, "in this life it is known all the same");
+}

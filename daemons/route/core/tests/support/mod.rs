@@ -108,6 +108,8 @@ pub struct World {
     pub hung_up: Vec<(LegId, Cause)>,
     /// How transfers went, as who asked for them was told.
     pub told: Vec<(LegId, TransferProgress)>,
+    /// How media describes itself.
+    pub ours: String,
     /// That it rings, as callers were told, with what they hear.
     pub rung: Vec<(LegId, Option<SessionDescription>)>,
     /// Answers to changes.
@@ -160,6 +162,7 @@ impl World {
             parties: Vec::new(),
             hung_up: Vec::new(),
             told: Vec::new(),
+            ours: "ours".to_owned(),
             rung: Vec::new(),
             changed: Vec::new(),
             commands: Vec::new(),
@@ -269,7 +272,7 @@ impl World {
         match command {
             MediaCommand::Open { leg, memo, .. } => {
                 self.media.entry(leg).or_default().memo = memo;
-                self.from_media.push_back(MediaEvent::Opened { leg, description: sdp("ours") });
+                self.from_media.push_back(MediaEvent::Opened { leg, description: sdp(&self.ours) });
             }
             MediaCommand::Accept { leg, .. } if self.media.contains_key(&leg) => {
                 self.from_media.push_back(MediaEvent::Accepted { leg });
