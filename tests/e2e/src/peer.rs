@@ -130,6 +130,21 @@ impl Phone {
         self.press(&format!("/transfer {to}\n"));
     }
 
+    /// Stands still, as a phone whose network is gone: says nothing, closes nothing.
+    pub fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Goes on.
+    pub fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let status = Command::new("kill").args([signal, &self.0.id().to_string()]).status();
+        assert!(status.expect("kill").success());
+    }
+
     fn press(&mut self, keys: &str) {
         let keyboard = self.0.stdin.as_mut().expect("its keyboard");
         keyboard.write_all(keys.as_bytes()).and_then(|()| keyboard.flush()).expect("it takes keys");
