@@ -242,7 +242,7 @@ impl Engine {
         noted?;
         snapshot.write()?;
         if self.around.snapshot.is_long() {
-            self.around.snapshot.rewrite(&self.core.snapshot())?;
+            self.around.snapshot.rewrite(self.core.pieces())?;
         }
         while let Some(output) = self.core.poll() {
             match output {

@@ -23,6 +23,8 @@ const HEADER: u64 = 24;
 const SMALL: u64 = 1 << 20;
 /// How much larger than the state its changes may grow.
 const GROWTH: u64 = 4;
+/// So much of the whole state is in hand at once, in bytes: all of it would be what the process is measured by.
+const PIECE: usize = 64 << 10;
 /// Largest change taken back, in bytes.
 const MAX_CHANGE: usize = 1 << 20;
 /// The two names in turn.
@@ -70,7 +72,8 @@ impl Snapshot {
         let whole = kept.into_iter().filter_map(|memory| Some((generation(&memory)?, memory)));
         let newest = whole.max_by_key(|(generation, _)| *generation);
         let Some((generation, memory)) = newest else {
-            let memory = begin(0, &[]).map_err(Error::Snapshot)?;
+            let memory = blank().map_err(Error::Snapshot)?;
+            head(&memory, 0).map_err(Error::Snapshot)?;
             NAMES.iter().for_each(|name| keeper.forget(name));
             keeper.keep(name(0), &memory);
             let limit = SMALL;
@@ -117,16 +120,28 @@ impl Snapshot {
     ///
     /// # Errors
     /// The kernel has no memory left.
-    pub fn rewrite(&mut self, whole: &[Change]) -> Result<(), Error> {
-        let mut bytes = Vec::new();
-        whole.iter().try_for_each(|change| encode(change, &mut bytes))?;
+    pub fn rewrite<'w>(&mut self, whole: impl Iterator<Item = Changed<'w>>) -> Result<(), Error> {
         let next = self.generation + 1;
-        let memory = begin(next, &bytes).map_err(Error::Snapshot)?;
+        let memory = blank().map_err(Error::Snapshot)?;
+        let (mut end, mut bytes) = (HEADER, Vec::with_capacity(2 * PIECE));
+        let mut put = |bytes: &mut Vec<u8>| {
+            memory.write_all_at(bytes, end).map_err(Error::Snapshot)?;
+            end += bytes.len() as u64;
+            bytes.clear();
+            Ok::<_, Error>(())
+        };
+        for change in whole {
+            encode(&change, &mut bytes)?;
+            if bytes.len() >= PIECE {
+                put(&mut bytes)?;
+            }
+        }
+        put(&mut bytes)?;
+        head(&memory, next).map_err(Error::Snapshot)?;
         self.keeper.keep(name(next), &memory);
         self.keeper.forget(name(self.generation));
-        self.end = HEADER + bytes.len() as u64;
-        self.limit = (self.end * GROWTH).max(SMALL);
-        (self.memory, self.generation) = (memory, next);
+        (self.memory, self.generation, self.end) = (memory, next, end);
+        self.limit = (end * GROWTH).max(SMALL);
         Ok(())
     }
 }
@@ -144,14 +159,15 @@ fn encode(change: &impl Serialize, out: &mut Vec<u8>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Memory with these changes. The header comes last: what has one is whole.
-fn begin(generation: u64, changes: &[u8]) -> io::Result<File> {
-    let memory = File::from(memfd_create(c"sip-state", MFdFlags::MFD_CLOEXEC)?);
-    memory.write_all_at(changes, HEADER)?;
+fn blank() -> io::Result<File> {
+    Ok(File::from(memfd_create(c"sip-state", MFdFlags::MFD_CLOEXEC)?))
+}
+
+/// The header comes after the changes: what has one is whole.
+fn head(memory: &File, generation: u64) -> io::Result<()> {
     let mut header = MAGIC.to_vec();
     header.extend_from_slice(&generation.to_be_bytes());
-    memory.write_all_at(&header, 0)?;
-    Ok(memory)
+    memory.write_all_at(&header, 0)
 }
 
 fn generation(memory: &File) -> Option<u64> {
@@ -260,7 +276,7 @@ mod tests {
         while !snapshot.is_long() {
             append(&mut snapshot, &many);
         }
-        snapshot.rewrite(&[change(7)]).unwrap();
+        snapshot.rewrite([Changed::Bindings(&"8007".parse().unwrap(), &[])].into_iter()).unwrap();
         assert!(!snapshot.is_long());
         assert_eq!(supervisor.0.borrow().len(), 1);
         assert_eq!(names(&supervisor.restart().1), ["8007"]);

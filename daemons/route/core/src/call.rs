@@ -40,6 +40,9 @@ pub struct Call {
     /// The memo that the edge has now.
     #[serde(skip)]
     pub remembered: String,
+    /// Where it stands on the agenda.
+    #[serde(skip)]
+    pub due: Option<Monotonic>,
 }
 
 /// How far a call is.
@@ -300,8 +303,8 @@ impl Call {
     }
 
     /// When something has to be done though nothing happens.
-    pub fn deadline(&self, now: Monotonic) -> Monotonic {
-        match &self.stage {
+    pub fn deadline(&self, now: Monotonic) -> Option<Monotonic> {
+        Some(match &self.stage {
             Stage::Arriving(
                 Arrival::Opening { until, .. }
                 | Arrival::Answering { until, .. }
@@ -314,9 +317,9 @@ impl Call {
             Stage::Offering(_, offer) => offer.until,
             Stage::Reaching(reach) => reach.until,
             // Nobody is cut off for talking long: the line itself says when it is dead.
-            Stage::Talking(_) => Monotonic(u64::MAX),
+            Stage::Talking(_) => return None,
             Stage::Ending { until, .. } => *until,
-        }
+        })
     }
 
     /// The agent who is rung or talks.

@@ -387,7 +387,12 @@ impl Router {
 
     /// Takes a call out of every list of calls.
     fn take(&mut self, id: CallId) -> Option<Box<Call>> {
-        let call = self.calls.remove(&id)?;
+        let mut call = self.calls.remove(&id)?;
+        if let Some(due) = call.due.take()
+            && !mutant::mutant("route-agenda-never-cleared")
+        {
+            self.agenda.remove(&(due, Timer::Call(id)));
+        }
         if let Stage::Waiting(wait) = &call.stage {
             self.seeking.remove(&(wait.place, id));
         }
@@ -418,7 +423,10 @@ impl Router {
             call.agents.retain(|leg| leg.line != Line::Undone || !leg.sound_over());
         }
         self.remember(&mut call);
-        self.agenda.insert((call.deadline(self.now.monotonic), Timer::Call(call.id)));
+        call.due = call.deadline(self.now.monotonic);
+        if let Some(due) = call.due {
+            self.agenda.insert((due, Timer::Call(call.id)));
+        }
         if let Stage::Waiting(wait) = &call.stage {
             self.seeking.insert((wait.place, call.id));
         }

@@ -305,7 +305,22 @@ impl Core {
         }
     }
 
-    /// The whole state, for a fresh start of the record of changes.
+    /// The whole state to be written, for a fresh start of the record of changes.
+    pub fn pieces(&self) -> impl Iterator<Item = Changed<'_>> {
+        let legs = self.legs.iter().map(|(id, leg)| Changed::Leg(id, Some(leg)));
+        let ended = self.ended_legs.iter().map(|(id, ended)| Changed::Ended(id, Some(ended)));
+        let transactions = self.transactions.iter();
+        let transactions = transactions.map(|(id, transaction)| Changed::Transaction(id, Some(transaction)));
+        let bindings = self.registrar.iter().map(|(extension, all)| Changed::Bindings(extension, all));
+        let ladders = self.ladders.iter().map(|(id, rungs)| Changed::Ladder(id, Some(rungs)));
+        let connections = self.connections.iter();
+        let connections = connections.map(|(id, connection)| Changed::Connection(id, Some(connection)));
+        let trunks = self.trunks.iter().map(|(id, standing)| Changed::Trunk(id, Some(standing)));
+        let calls = legs.chain(ended).chain(transactions);
+        calls.chain(bindings).chain(ladders).chain(connections).chain(trunks)
+    }
+
+    /// A copy of the whole state.
     pub fn snapshot(&self) -> Vec<Change> {
         let legs = self.legs.iter().map(|(id, leg)| Change::Leg(id, Some(leg.clone())));
         let ended = self.ended_legs.iter().map(|(id, ended)| Change::Ended(id, Some(ended.clone())));

@@ -173,7 +173,7 @@ fn the_whole_state_equals_its_changes() {
     let written = house.written();
     house.restart(&written);
     let whole: Vec<u8> =
-        house.core.snapshot().iter().flat_map(|change| postcard::to_stdvec(change).unwrap()).collect();
+        house.core.pieces().flat_map(|change| postcard::to_stdvec(&change).unwrap()).collect();
     let mut again = House::new();
     again.restart(&whole);
     assert_eq!(again.core.attach(), house.core.attach());

@@ -35,11 +35,13 @@ struct Seen {
     p99: f64,
 }
 
+/// Measures one part.
+type Part = fn(&mut Figures) -> Result<(), Failure>;
+
 fn main() -> Result<(), Failure> {
     let mut figures = Figures::of("calls");
     // All parts, or the one that is named.
-    let parts: [(&str, fn(&mut Figures) -> Result<(), Failure>); 3] =
-        [("A", direct), ("B", full), ("memory", memory)];
+    let parts: [(&str, Part); 3] = [("A", direct), ("B", full), ("memory", memory)];
     let named = std::env::args().nth(1);
     for (name, part) in parts {
         if named.as_deref().is_none_or(|named| named == name) {

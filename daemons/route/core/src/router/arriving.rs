@@ -74,6 +74,7 @@ impl Router {
             tracks: 0,
             dialled,
             remembered: String::new(),
+            due: None,
         };
         self.legs.insert(leg, call.id);
         let live = self.calls.values().filter(|call| !matches!(call.stage, Stage::Ending { .. })).count();
@@ -249,7 +250,7 @@ impl Router {
     /// A deadline passed.
     pub(super) fn expire(&mut self, call: &mut Call) {
         let now = self.now.monotonic;
-        if call.deadline(now) > now {
+        if call.deadline(now).is_none_or(|due| due > now) {
             return;
         }
         match &call.stage {

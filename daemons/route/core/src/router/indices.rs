@@ -1,7 +1,7 @@
 //! What is kept along for speed says the same as what it follows from: looked at after every input wherever debug
 //! assertions are on, and so in every test.
 
-use super::Router;
+use super::{Router, Timer};
 use crate::{
     agent::State,
     bench::{Rank, Ready},
@@ -30,8 +30,11 @@ impl Router {
                 Endpoint::Trunk(_) => None,
             })
             .collect();
+        let on_agenda = self.agenda.iter().filter(|(_, timer)| matches!(timer, Timer::Call(_))).count();
+        let has_due = self.calls.values().filter(|call| call.due.is_some()).count();
         let seated = || self.plan.route.queues.iter().all(|queue| self.bench_of(&queue.name));
-        self.seeking == seeking && self.dialling == dialling && (self.roster.0.is_unseated() || seated())
+        let listed = self.seeking == seeking && self.dialling == dialling && on_agenda == has_due;
+        listed && (self.roster.0.is_unseated() || seated())
     }
 
     fn bench_of(&self, queue: &QueueId) -> bool {

@@ -64,12 +64,12 @@ impl Router {
 
     /// The edge may forget a leg of which nothing is left to be kept.
     fn let_go(&mut self, leg: LegId, memo: &Memo) {
-        let call = match Memory::read(memo) {
-            _ if self.legs.contains_key(&leg) => self.legs.get(&leg).copied(),
-            Some(Memory::Call(call)) => Some(call.id),
-            Some(Memory::PartOf(call)) => Some(call),
-            None => None,
-        };
+        // The memo of a call is long: it is read only where nothing else says whose the leg was.
+        let known = self.legs.get(&leg).copied();
+        let call = known.or_else(|| match Memory::read(memo)? {
+            Memory::Call(call) => Some(call.id),
+            Memory::PartOf(call) => Some(call),
+        });
         let call = call.unwrap_or_else(|| call_of(leg));
         if let Some(settling) = self.settling.get_mut(&call) {
             settling.legs.insert(leg);
