@@ -10,7 +10,7 @@
 use envelope::{Segment, WrappedDek};
 use mutant::mutant;
 use nix::sys::statvfs::statvfs;
-use record_api::{Outcome, Recording, RecordingState};
+use record_api::{MEMO, Outcome, Recording, RecordingState};
 use record_core::{Counts, Trend};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -52,6 +52,9 @@ pub struct About {
     /// The last of them that is in the call record.
     #[serde(default)]
     pub noted: u32,
+    /// What route wants to be told of its call after a loss of power, until its outcome is in the call record.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub memo: String,
 }
 
 /// Whether sealed audio was lost on its way to the disk.
@@ -68,7 +71,22 @@ pub enum Written {
 impl About {
     /// Of a recording that begins.
     pub fn new(recording: Recording) -> Self {
-        Self { recording, segments: 0, written: Written::Whole, deletion: None, outcomes: 0, noted: 0 }
+        Self {
+            recording,
+            segments: 0,
+            written: Written::Whole,
+            deletion: None,
+            outcomes: 0,
+            noted: 0,
+            memo: String::new(),
+        }
+    }
+
+    /// Takes a newer memo, where there is one.
+    pub fn remember(&mut self, memo: String) {
+        if !memo.is_empty() && memo.len() <= MEMO {
+            self.memo = memo;
+        }
     }
 
     /// Whether nobody has ended it yet.
@@ -78,8 +96,19 @@ impl About {
 
     /// What became of it, where its call record does not know yet.
     pub fn outcome(&self) -> Option<Outcome> {
+        (self.outcomes > self.noted).then(|| self.as_it_is())
+    }
+
+    /// What is to be told to a route that may not know its call: it is not ended, or its call record does not know
+    /// how.
+    pub fn left_behind(&self) -> Option<Outcome> {
+        (self.is_unfinished() || self.outcomes > self.noted)
+            .then(|| Outcome { memo: self.memo.clone(), ..self.as_it_is() })
+    }
+
+    fn as_it_is(&self) -> Outcome {
         let about = &self.recording;
-        (self.outcomes > self.noted).then(|| Outcome {
+        Outcome {
             recording: about.recording,
             call: about.call,
             number: self.outcomes,
@@ -88,7 +117,8 @@ impl About {
             digest: about.digest.clone(),
             lost: about.lost,
             masked: about.masked,
-        })
+            memo: String::new(),
+        }
     }
 
     /// Until when it is kept at least, by these settings: never shorter than what held when it was sealed.

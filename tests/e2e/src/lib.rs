@@ -244,6 +244,11 @@ impl House {
 
     fn change_password(&self, name: &str, old: &str) {
         self.ym_as(name, &["password", name], &format!("{old}\nHarbour-lights-9\n"));
+        self.log_in(name);
+    }
+
+    /// Logs a person in whom this house knows.
+    pub fn log_in(&self, name: &str) {
         self.ym_as(name, &["login", name], "Harbour-lights-9\n");
     }
 
@@ -333,6 +338,16 @@ impl House {
         dek.bytes().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
+    /// Ends every process of the house at once, as a loss of power does.
+    pub fn lose_power(&mut self) {
+        let Some(mut supervisor) = self.supervisor.take() else { return };
+        supervisor.kill().ok();
+        supervisor.wait().unwrap();
+        // The supervisor's end ends every daemon (PR_SET_PDEATHSIG); none holds the home for longer.
+        let home = self.home();
+        self.until("every daemon is gone", Duration::from_secs(10), |_| !is_somebodys_home(&home));
+    }
+
     /// Ends the supervisor and with it the house.
     pub fn down(&mut self) {
         if let Some(mut supervisor) = self.supervisor.take() {
@@ -361,6 +376,14 @@ pub fn program(name: &str) -> PathBuf {
     let path = here.ancestors().nth(2).unwrap().join(name);
     assert!(path.is_file(), "{} is missing: cargo build --workspace", path.display());
     path
+}
+
+/// Whether a process works in this directory or below it.
+fn is_somebodys_home(home: &Path) -> bool {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    processes
+        .filter_map(|process| fs::read_link(process.path().join("cwd")).ok())
+        .any(|cwd| cwd.starts_with(home))
 }
 
 /// The repository.

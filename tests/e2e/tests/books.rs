@@ -14,6 +14,12 @@ fn rate(agents: usize) -> f64 {
     agents as f64 / (TALK.as_secs_f64() + 2.0)
 }
 
+/// How many calls may begin while media is away, which is half a second a kill (docs/survival.md); and one more a kill,
+/// for they come one by one.
+fn met(kills: usize, rate: f64) -> usize {
+    (kills as f64 * (1.0 + rate / 2.0)) as usize
+}
+
 #[test]
 fn every_call_has_its_record_its_recording_and_its_entries() {
     let (calls, agents) = (number("YANMEN_CALLS", 24), number("YANMEN_AGENTS", 4));
@@ -73,7 +79,11 @@ fn the_books_agree_however_often_daemons_are_killed_in_mid_call() {
     let unrecorded: u64 = reasons.values().map(|many| many.as_u64().unwrap()).sum();
     let recorded = verdict["recorded"].as_u64().unwrap();
     assert_eq!(recorded + unrecorded, calls as u64, "{verdict:#}");
-    assert!(unrecorded <= 2 * kills as u64, "{unrecorded} calls are unrecorded by {kills} kills of media");
+    let may = 2 * met(kills, rate(agents));
+    assert!(
+        unrecorded <= may as u64,
+        "{unrecorded} calls are unrecorded by {kills} kills of media, {may} may be"
+    );
     assert_eq!(verdict["disagreements"].as_array().unwrap().len(), 0);
     if kills >= 5 {
         assert!(verdict["truncated"].as_u64().unwrap() > 0, "no kill of record met a recording: {verdict:#}");

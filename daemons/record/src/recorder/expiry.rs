@@ -163,6 +163,7 @@ impl Recorder {
                 self.known(noted.recording).await?.filter(|about| about.noted < noted.number)
             {
                 about.noted = noted.number.min(about.outcomes);
+                about.memo.clear();
                 // Lost in a power cut, it would be told again, and noted again.
                 let shelf = self.shelf.clone();
                 blocking(move || shelf.note_about(&about)).await?;

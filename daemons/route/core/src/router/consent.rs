@@ -4,6 +4,7 @@
 use crate::{
     call::Call,
     leg::{Leg, Track},
+    memo,
 };
 use mutant::mutant;
 use record_api::{Consent, Join, PartyRole, Track as RecordTrack};
@@ -31,14 +32,23 @@ pub(super) fn of_caller(call: &Call, consent: Consent) -> RecordTrack {
     RecordTrack { track: 0, leg: call.caller.id, party, consent }
 }
 
-/// What record is to be asked for this leg, while it has not answered.
-pub(super) fn join(recording: RecordingId, leg: &Leg) -> Option<Join> {
+/// What record is to be asked for these legs, of those that it has not answered.
+pub(super) fn joins(
+    recording: RecordingId,
+    call: &Call,
+    of: impl Fn(&Leg) -> bool,
+) -> impl Iterator<Item = Join> {
+    let tracks = call.agents.iter().filter(move |leg| of(leg)).filter_map(track);
+    tracks.map(move |track| Join { recording, track, memo: memo::of_call(call).0 })
+}
+
+fn track(leg: &Leg) -> Option<RecordTrack> {
     let Track::Asked { number: track, consent } = leg.track.clone() else { return None };
     let party = match leg.over {
         Endpoint::Phone(_) => PartyRole::Agent,
         Endpoint::Trunk(_) => PartyRole::Outside,
     };
-    Some(Join { recording, track: RecordTrack { track, leg: leg.id, party, consent } })
+    Some(RecordTrack { track, leg: leg.id, party, consent })
 }
 
 #[cfg(test)]
@@ -54,7 +64,7 @@ mod tests {
         let asked = |over: &Endpoint, outside| {
             let mut leg = Leg::ours(LegId(Uid([1; 16])), over.clone(), None, Utc(0));
             leg.track = Track::Asked { number: 2, consent: of_joining(over, outside) };
-            let track = join(RecordingId(Uid([2; 16])), &leg).unwrap().track;
+            let track = track(&leg).unwrap();
             (track.party, track.consent)
         };
         for outside in [Outside::LeftOut, Outside::Recorded] {
