@@ -80,9 +80,12 @@ fn the_books_agree_however_often_daemons_are_killed_in_mid_call() {
     let recorded = verdict["recorded"].as_u64().unwrap();
     assert_eq!(recorded + unrecorded, calls as u64, "{verdict:#}");
     let may = 2 * met(kills, rate(agents));
+    let shown = |what: &[&str]| crowd.house.ask_as("wang", what);
     assert!(
         unrecorded <= may as u64,
-        "{unrecorded} calls are unrecorded by {kills} kills of media, {may} may be"
+        "{unrecorded} calls are unrecorded by {kills} kills of media, {may} may be: {:#} {:#}",
+        shown(&["calls", "list", "--limit", "3"]),
+        shown(&["agents", "list"])
     );
     assert_eq!(verdict["disagreements"].as_array().unwrap().len(), 0);
     if kills >= 5 {
