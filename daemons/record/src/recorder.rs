@@ -243,7 +243,7 @@ impl Recorder {
     pub fn take_up_what_a_crash_left(self: &Arc<Self>) {
         let recorder = Arc::clone(self);
         tokio::spawn(async move {
-            let all = recorder.all().await;
+            let all = recorder.unsettled().await;
             let ends = recorder.tell_of_cuts(&all).await;
             // What no earlier life could bring into the call records; first that the log has the cuts.
             for outcome in all.iter().filter_map(About::left_behind) {
@@ -479,7 +479,7 @@ impl Recorder {
     }
 
     async fn close_orphans(&self) {
-        for about in self.all().await.into_iter().filter(About::is_unfinished) {
+        for about in self.unsettled().await.into_iter().filter(About::is_unfinished) {
             let recording = about.recording.recording;
             let _turn = self.turn(recording).await;
             if self.find(recording).is_some() {
@@ -497,9 +497,10 @@ impl Recorder {
         }
     }
 
-    async fn all(&self) -> Vec<About> {
+    /// What an earlier life may not have brought to its end.
+    async fn unsettled(&self) -> Vec<About> {
         let shelf = self.shelf.clone();
-        blocking(move || shelf.all()).await.unwrap_or_else(|error| {
+        blocking(move || shelf.unsettled(clock::utc())).await.unwrap_or_else(|error| {
             tracing::error!(%error, "the recordings cannot be read");
             Vec::new()
         })

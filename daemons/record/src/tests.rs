@@ -39,6 +39,7 @@ use tokio::{net::UnixListener, sync::watch};
 use types::{CallId, LegId, Name, Page, PersonId, RecordingId, Uid};
 
 mod keeping;
+mod listing;
 mod torn;
 
 const RECORDING: RecordingId = RecordingId(Uid([1; 16]));

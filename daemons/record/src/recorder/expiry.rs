@@ -84,7 +84,7 @@ impl Recorder {
     /// Deletes what is due at `now`; how many recordings were deleted. What fails is tried again the next time.
     pub async fn expire(&self, now: Utc) -> usize {
         let shelf = self.shelf.clone();
-        let all = blocking(move || shelf.all()).await.unwrap_or_else(|error| {
+        let all = blocking(move || shelf.due(now)).await.unwrap_or_else(|error| {
             tracing::error!(%error, "the recordings cannot be read: none is deleted");
             Vec::new()
         });
