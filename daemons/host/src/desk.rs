@@ -108,6 +108,10 @@ impl Desk {
                 self.0.journal.recorded(&word);
                 reply.send(Ok(Confirmed {}));
             }
+            Call::Unrecorded(why, reply) => {
+                self.0.journal.unrecorded(why);
+                reply.send(Ok(Confirmed {}));
+            }
             Call::Show(show, reply) => reply.send(self.show(&peer, show.assertion.as_ref())),
             Call::Check(check, reply) => reply.send(self.check(&check)),
             Call::Diff(diff, reply) => {
@@ -296,10 +300,20 @@ impl Desk {
             return Ok(0);
         }
         let away = || {
+            if let Some(why) = self.0.journal.trouble() {
+                let message =
+                    format!("settings are not changed without an entry in the audit log: {}", why.message);
+                let full = why.code == "audit.disk-full";
+                let code = if full { "host.audit-full" } else { "host.audit-silent" };
+                return Refusal::unavailable(code, message);
+            }
             let message = "settings are not changed without an entry in the audit log, and audit is away: start it, then try again";
             Refusal::unavailable("host.audit-away", message)
         };
         if !self.0.journal.attached() {
+            return Err(away());
+        }
+        if self.0.journal.trouble().is_some() {
             return Err(away());
         }
         let pending = self.0.journal.tell(begun.clone());
@@ -308,8 +322,9 @@ impl Desk {
             None => {
                 // The entry may be in the log although its word did not come: it gets its end.
                 let end = Event { phase: Phase::Ended, outcome: Outcome::Failed, ..begun.clone() };
-                self.0.journal.once(end.with("code", "host.audit-away"));
-                Err(away())
+                let refusal = away();
+                self.0.journal.once(end.with("code", &refusal.code));
+                Err(refusal)
             }
         }
     }

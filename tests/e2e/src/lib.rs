@@ -15,6 +15,7 @@ pub mod gateway;
 pub mod keys;
 pub mod linphone;
 pub mod message;
+pub mod mount;
 pub mod network;
 pub mod peer;
 pub mod reader;
@@ -281,6 +282,12 @@ impl House {
         let output = command.args(arguments).env("TZ", zone).stdin(Stdio::null()).output().unwrap();
         assert!(output.status.success(), "ym {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// `ym` as this person in this language (LC_ALL), whatever comes of it.
+    pub fn try_ym_in_language(&self, person: &str, language: &str, arguments: &[&str]) -> Output {
+        let mut command = self.ym_of(person);
+        command.args(arguments).env("LC_ALL", language).stdin(Stdio::null()).output().unwrap()
     }
 
     fn ym_of(&self, person: &str) -> Command {

@@ -38,8 +38,8 @@ use crate::{
 use queueing::Unserved;
 use record_api::{DiskHealth, Finish, Outcome};
 use route_api::{
-    Cause, Endpoint, LiveMedia, MediaCommand, MediaEvent, Reachability, SignallingCommand, SignallingEvent,
-    TrunkStanding,
+    Cause, Endpoint, Extent, LiveMedia, MediaCommand, MediaEvent, Reachability, SignallingCommand,
+    SignallingEvent, TrunkStanding,
 };
 use settings::{record::Record, route::Route};
 use settling::{Left, Settling};
@@ -345,11 +345,17 @@ impl Router {
                 self.with_leg(leg, |router, call, leg| {
                     if leg == call.caller.id {
                         router.played(call, play, &prompts, ended, extent);
+                    } else {
+                        let whole = prompts.into_iter().next().filter(|_| extent == Extent::Whole);
+                        router.outside_heard(call, leg, play, whole.map(|prompt| (prompt, ended)));
                     }
                 });
             }
             MediaEvent::NotPlayed { leg, play, detail, .. } => {
-                self.with_leg(leg, |router, call, _| router.not_played(call, play, &detail));
+                self.with_leg(leg, |router, call, leg| match leg == call.caller.id {
+                    true => router.not_played(call, play, &detail),
+                    false => router.outside_heard(call, leg, play, None),
+                });
             }
             MediaEvent::Held { leg } => {
                 self.with_leg(leg, |router, call, leg| router.held(call, leg, Hold::Held));

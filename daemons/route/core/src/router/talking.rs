@@ -14,7 +14,7 @@ use crate::{
     call::{Call, Hold, NotRecordedFor, OfferStep, Reach, Recording, Stage, Talk},
     ids::recording_of,
     input::{NotBegun, Output},
-    leg::{Leg, Line, Sound, Track},
+    leg::{Leg, Line, Sound, Told, Track},
     memo,
 };
 use mutant::mutant;
@@ -194,6 +194,9 @@ impl Router {
                 self.sound(MediaCommand::Tap { leg: leg.id, recording, track: number });
             }
         }
+        if let Some(outside) = consent::to_be_told(call) {
+            self.tell_outside(call, outside);
+        }
     }
 
     /// Sets bridge and taps again after media was away; what still stands is not disturbed.
@@ -208,6 +211,10 @@ impl Router {
             if let (Track::Tapped { number, .. }, Sound::Open) = (&leg.track, &leg.sound) {
                 self.sound(MediaCommand::Tap { leg: leg.id, recording, track: *number });
             }
+        }
+        // What media was playing is not known any more.
+        for leg in call.agents.iter_mut().filter(|leg| matches!(leg.told, Told::Hearing { .. })) {
+            leg.told = Told::Nothing;
         }
         self.tap(call);
     }

@@ -6,7 +6,7 @@
 #![allow(dead_code, reason = "each test uses its part")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
 
-use record_api::{Begin, Join, Outcome, RecordingState};
+use record_api::{Begin, Join, Outcome, RecordingState, Track};
 use report_api::CallRecord;
 use route_api::{
     AgentEntry, AgentState, AttachMedia, AttachSignalling, Cause, EndedBy, Endpoint, Extent, Ladder,
@@ -100,6 +100,8 @@ pub struct World {
     pub finished: Vec<RecordingId>,
     /// The last memo that record was given of each recording.
     pub memos: BTreeMap<RecordingId, String>,
+    /// Every track of which record was told, in order.
+    pub consents: Vec<Track>,
     /// The call of each recording that was asked for.
     pub begun: BTreeMap<RecordingId, CallId>,
     pub saved: Vec<CallRecord>,
@@ -159,6 +161,7 @@ impl World {
             finished: Vec::new(),
             memos: BTreeMap::new(),
             begun: BTreeMap::new(),
+            consents: Vec::new(),
             saved: Vec::new(),
             unsaved: None,
             dialled: Vec::new(),
@@ -192,11 +195,13 @@ impl World {
                     self.parties.extend(begin.tracks.iter().map(|track| format!("{:?}", track.party)));
                     self.memos.insert(begin.recording, begin.memo.clone());
                     self.begun.insert(begin.recording, begin.call);
+                    self.consents.extend(begin.tracks.iter().cloned());
                     self.begins.push_back(begin);
                 }
                 Output::RecordJoin(join) => {
                     self.parties.push(format!("{:?}", join.track.party));
                     self.memos.insert(join.recording, join.memo.clone());
+                    self.consents.push(join.track.clone());
                     self.joins.push_back(join);
                 }
                 Output::RecordFinish(finish) => {
