@@ -1,6 +1,6 @@
 //! The disk of recordings takes nothing for a while, or is full; the disk of the audit log is full. With live calls: nobody
 //! hears it, somebody is told, the settings say what becomes of calls, and afterwards all goes on.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "tests")]
 
 use e2e::{crowd::Crowd, mount::Mounted};
 use power_cut::Disk;
