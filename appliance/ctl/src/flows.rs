@@ -105,7 +105,7 @@ pub async fn flows(session: &Session<'_>, form: Form, deed: FlowDeed) -> Result<
 }
 
 async fn in_force(session: &Session<'_>) -> Result<Plan, Failure> {
-    let shown = session.client::<Host>().call(Show {}).await?;
+    let shown = session.client::<Host>().call(Show { assertion: session.assertion().await.ok() }).await?;
     let route = shown.settings.get("route").cloned().unwrap_or_default();
     serde_json::from_value(route).map_err(|error| Failure::new("read the settings in force", error))
 }

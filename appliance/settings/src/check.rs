@@ -49,6 +49,7 @@ pub(crate) fn check(settings: &Settings, sound: &dyn Fn(Section) -> bool) -> Vec
         (limits::route, &[Section::Route]),
         (limits::record, &[Section::Record]),
         (record::queues, &[Section::Route, Section::Record]),
+        (record::announcement, &[Section::Record]),
         (limits::auth, &[Section::Auth]),
         (limits::audit, &[Section::Audit]),
         (passwords, &[Section::Sip]),

@@ -101,7 +101,8 @@ impl Settings {
 
     /// The names of all prompts that the settings need, those of numbers included.
     pub fn prompts(&self) -> BTreeSet<String> {
-        check::prompts(&self.route)
+        let announcement = self.record.announcement.iter().map(ToString::to_string);
+        check::prompts(&self.route).into_iter().chain(announcement).collect()
     }
 
     /// The text with each password that is only a [`MASK`] filled in from `current`: settings that were

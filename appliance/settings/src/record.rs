@@ -3,7 +3,7 @@
 use crate::value::{Period, Size};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use types::QueueId;
+use types::{Name, QueueId};
 
 /// Recording.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -11,9 +11,11 @@ use types::QueueId;
 pub struct Record {
     /// Which calls are recorded.
     pub when: When,
-    /// Whether somebody outside the house is recorded whom it has called, for a phone or in the middle of a call
-    /// (consulted, handed the caller): such a party hears no announcement.
+    /// Whether somebody outside the house is recorded who is called from here: in the middle of a call, consulted or
+    /// handed the caller, or by a phone of the house.
     pub outside: Outside,
+    /// The prompt that such a party hears, where `outside` says so.
+    pub announcement: Option<Name>,
     /// How long a recording is kept at least, 180 days or more.
     pub retention: Period,
     /// Queues whose calls are kept for another time, 180 days or more. Of several rules the longest counts.
@@ -50,6 +52,7 @@ impl Default for Record {
         Self {
             when: When::Announced,
             outside: Outside::LeftOut,
+            announcement: None,
             retention: Period::days(180),
             on_disk_full: OnDiskFull::Continue,
             minimum_free: Size::gibibytes(2),
@@ -70,7 +73,7 @@ pub enum When {
     Never,
 }
 
-/// Whether a party outside the house is recorded that no announcement told.
+/// Whether a party outside the house is recorded that the house has called.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outside {
@@ -79,6 +82,9 @@ pub enum Outside {
     LeftOut,
     /// It is recorded: the house answers for its consent, by a contract with that party.
     Recorded,
+    /// It hears `announcement` when it begins to talk, and is recorded from its end on; until then what it says is left
+    /// out.
+    Announced,
 }
 
 /// What becomes of calls when nothing more can be written.

@@ -539,3 +539,21 @@ listen = "[::1]:0"
         ]
     );
 }
+
+/// Who is to be told must hear something, and the file must be there.
+#[test]
+fn an_announcement_for_parties_outside_is_named_and_there() {
+    assert_eq!(
+        problems("[record]\noutside = \"announced\"\n"),
+        ["2:11 settings.announcement-missing record.outside"]
+    );
+    let named = "[record]\noutside = \"announced\"\nannouncement = \"told\"\n";
+    assert_eq!(problems(named), [""; 0]);
+    let beside = |files: &[&str]| {
+        let files = files.iter().map(|name| (*name).to_owned()).collect();
+        Settings::parse_beside(named, |_| Some(files), |_| Ok(())).err().unwrap_or_default()
+    };
+    assert!(beside(&["told"]).is_empty());
+    let missing = beside(&["tolled"]);
+    assert_eq!((missing[0].line, missing[0].path.as_str()), (3, "record.announcement"));
+}

@@ -1,6 +1,6 @@
 //! Acts on their way to audit: numbered, kept until confirmed, sent again on a new stream.
 
-use crate::{Act, Recorded};
+use crate::{Act, Recorded, Unrecorded};
 use audit_event::Event;
 use mutant::mutant;
 use service::Replies;
@@ -28,6 +28,8 @@ struct State {
     /// The present stream was sent what waits below this number.
     unsent: u64,
     lost: u64,
+    /// Why the log takes nothing, as audit said last.
+    trouble: Option<Unrecorded>,
 }
 
 struct Waiting {
@@ -53,7 +55,7 @@ impl Journal {
         gm::random(&mut bytes)?;
         // 53 bits: whole in every JSON reader, and no life counts through what is left above.
         let next = u64::from_be_bytes(bytes) >> 11;
-        let state = State { next, waiting: BTreeMap::new(), stream: None, unsent: 0, lost: 0 };
+        let state = State { next, waiting: BTreeMap::new(), stream: None, unsent: 0, lost: 0, trouble: None };
         Ok(Self(Mutex::new(state)))
     }
 
@@ -66,6 +68,7 @@ impl Journal {
     pub fn attach(&self, stream: Replies<Act>) {
         let mut state = self.state();
         state.stream = Some(stream);
+        state.trouble = None;
         if !mutant("acts-told-once") {
             state.unsent = 0;
         }
@@ -103,10 +106,24 @@ impl Journal {
 
     /// Audit's word that the entry is durable. One that does not wait was confirmed before, or taken back.
     pub fn recorded(&self, recorded: &Recorded) {
+        self.state().trouble = None;
         if let Some(Waiting { waiter: Some(waiter), .. }) = self.state().settle(recorded.act) {
             // Whoever waited has given up meanwhile: the word comes too late to matter.
             let _too_late = waiter.send(recorded.sequence);
         }
+    }
+
+    /// Audit's word that the log takes nothing now.
+    pub fn unrecorded(&self, why: Unrecorded) {
+        tracing::error!(code = why.code, message = why.message, "audit cannot write: acts wait for it");
+        self.state().trouble = Some(why);
+    }
+
+    /// Why the log takes nothing, as audit said it on the present stream; `None` where it takes everything, or audit is
+    /// away.
+    pub fn trouble(&self) -> Option<Unrecorded> {
+        let state = self.state();
+        state.trouble.clone().filter(|_| state.stream.is_some())
     }
 
     /// What audit has not confirmed, in order.
@@ -173,6 +190,22 @@ mod tests {
         }
         assert_eq!(numbers(&journal), [told[0], told[2]]);
         assert!(!journal.attached());
+    }
+
+    #[test]
+    fn why_the_log_takes_nothing_is_known_until_it_takes_something() {
+        let journal = Journal::new().unwrap();
+        let act = journal.once(event()).unwrap();
+        let why = Unrecorded { act, code: "audit.disk-full".to_owned(), message: "no room".to_owned() };
+        journal.unrecorded(why.clone());
+        assert_eq!(journal.trouble(), None, "of a stream that is not there nothing is known");
+        assert_eq!(
+            (journal.state().trouble.clone(), numbers(&journal).len()),
+            (Some(why), 1),
+            "it still waits"
+        );
+        journal.recorded(&Recorded { act, sequence: 4 });
+        assert_eq!((journal.state().trouble.clone(), numbers(&journal).len()), (None, 0));
     }
 
     #[test]

@@ -3,10 +3,10 @@
 //!
 //! ```text
 //!   begun ──Recorded──> (the act) ──> ended ──Recorded──> forgotten
-//!     └── no word in time ──> refused, nothing happened
+//!     └── no word in time ──> refused, nothing happened; [`Unrecorded`] says why
 //! ```
 //!
-//! `key` and `host` name [`Acts`] and [`Recorded`] in their interfaces and keep a [`Journal`]. What was sent
+//! `key` and `host` name [`Acts`], [`Recorded`] and [`Unrecorded`] in their interfaces and keep a [`Journal`]. What was sent
 //! and not confirmed when a stream ends is sent again on the next: audit may see it twice.
 
 mod announce;
@@ -39,6 +39,17 @@ pub struct Recorded {
     pub act: u64,
     /// Its entry.
     pub sequence: u64,
+}
+
+/// Says that the log does not take an act now: a full disk. Audit goes on trying, and confirms it when it could.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Unrecorded {
+    /// Its number within the stream.
+    pub act: u64,
+    /// Why, as audit's code.
+    pub code: String,
+    /// Why, in one line.
+    pub message: String,
 }
 
 /// Taken.

@@ -2,9 +2,10 @@
 //! durable; an act that was sent and not confirmed comes again on the next stream.
 
 use crate::scribe::Scribe;
-use audit_acts::{Act, Acts, Confirmed, Recorded};
+use audit_acts::{Act, Acts, Confirmed, Recorded, Unrecorded};
 use audit_api::Event;
-use service::{Client, Error, Interface, Method, RefusalKind};
+use mutant::mutant;
+use service::{Client, Error, Interface, Method, Refusal, RefusalKind};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -16,13 +17,18 @@ where
     I: Interface,
     Acts: Method<I, Reply = Act>,
     Recorded: Method<I, Reply = Confirmed>,
+    Unrecorded: Method<I, Reply = Confirmed>,
 {
     let daemon = I::DAEMON;
     loop {
         let stream = async {
             let mut stream = below.stream(Acts {}).await?;
             while let Some(Act { act, event }) = stream.next().await? {
-                let sequence = append(&scribe, event, daemon).await;
+                let told = |refusal: Refusal| {
+                    let why = Unrecorded { act, code: refusal.code, message: refusal.message };
+                    below.call(why)
+                };
+                let sequence = append(&scribe, event, daemon, told).await?;
                 below.call(Recorded { act, sequence }).await?;
             }
             Ok::<(), Error>(())
@@ -34,18 +40,31 @@ where
     }
 }
 
-/// Makes the act durable, however long that takes: the daemon below waits with it.
-async fn append(scribe: &Scribe, mut event: Event, daemon: &str) -> u64 {
+/// Makes the act durable, however long that takes: the daemon below waits with it, and is `told` why.
+async fn append<Told>(
+    scribe: &Scribe,
+    mut event: Event,
+    daemon: &str,
+    told: impl Fn(Refusal) -> Told,
+) -> Result<u64, Error>
+where
+    Told: Future<Output = Result<Confirmed, Error>>,
+{
+    let mut last = String::new();
     loop {
         match scribe.append(event.clone(), daemon).await {
-            Ok(sequence) => return sequence,
+            Ok(sequence) => return Ok(sequence),
             Err(refusal) if refusal.kind == RefusalKind::Invalid => {
                 tracing::error!(daemon, %refusal, "an act is too long for the log: its facts are left out");
                 event.facts = BTreeMap::from([("left_out".to_owned(), refusal.message)]);
                 (event.personal, event.reason) = (BTreeMap::new(), None);
             }
             Err(refusal) => {
-                tracing::error!(daemon, %refusal, "an act of the daemon below waits for the log");
+                if refusal.code != last && !mutant("audit-silent-below") {
+                    tracing::error!(daemon, %refusal, "an act of the daemon below waits for the log");
+                    last.clone_from(&refusal.code);
+                    told(refusal).await?;
+                }
                 tokio::time::sleep(PAUSE).await;
             }
         }

@@ -38,6 +38,9 @@ const LONGEST_DIFFERENCES: usize = service::MAX_MESSAGE / 2;
 /// Attempts without the right that are entries, of one caller in one minute.
 const REFUSED: u32 = 30;
 
+/// Looks at the settings that are entries, of one caller in one minute.
+const SHOWN: u32 = 60;
+
 /// Answers every call. Cheap to clone.
 #[derive(Clone)]
 pub struct Desk(Arc<Shared>);
@@ -48,6 +51,7 @@ struct Shared {
     journal: Arc<Journal>,
     officers: Officers,
     refused: Rate,
+    shown: Rate,
     prompts: Prompts,
     supervisor: Supervisor,
 }
@@ -71,13 +75,14 @@ impl Desk {
         supervisor: Supervisor,
     ) -> Self {
         let current = watch::Sender::new(book.current());
-        let refused = Rate::a_minute(REFUSED);
+        let (refused, shown) = (Rate::a_minute(REFUSED), Rate::a_minute(SHOWN));
         Self(Arc::new(Shared {
             book: Mutex::new(book),
             current,
             journal,
             officers,
             refused,
+            shown,
             prompts,
             supervisor,
         }))
@@ -120,14 +125,18 @@ impl Desk {
                 self.0.journal.recorded(&word);
                 reply.send(Ok(Confirmed {}));
             }
-            Call::Show(_, reply) => reply.send(Ok(self.show())),
+            Call::Unrecorded(why, reply) => {
+                self.0.journal.unrecorded(why);
+                reply.send(Ok(Confirmed {}));
+            }
+            Call::Show(show, reply) => reply.send(self.show(&peer, show.assertion.as_ref())),
             Call::Health(_, reply) => {
                 let supervisor = desk.0.supervisor.clone();
                 tokio::task::spawn_blocking(move || reply.send(supervisor.health()));
             }
             Call::Check(check, reply) => reply.send(self.check(&check)),
             Call::Diff(diff, reply) => {
-                tokio::spawn(async move { reply.send(desk.diff(&diff).await) });
+                tokio::spawn(async move { reply.send(desk.diff(&peer, &diff).await) });
             }
             Call::Versions(_, reply) => {
                 tokio::spawn(async move { reply.send(Ok(desk.versions().await)) });
@@ -141,9 +150,34 @@ impl Desk {
         }
     }
 
-    fn show(&self) -> Shown {
+    fn show(&self, peer: &Peer, assertion: Option<&Assertion>) -> Result<Shown, Refusal> {
         let current = self.0.current.borrow();
-        Shown { version: current.version.clone(), settings: current.settings.to_value() }
+        self.seen(peer, assertion, current.number().to_string())?;
+        Ok(Shown { version: current.version.clone(), settings: current.settings.to_value() })
+    }
+
+    /// Enters that somebody looks at settings. Not waited for: a house whose audit is away must be looked at to be
+    /// mended.
+    fn seen(&self, peer: &Peer, assertion: Option<&Assertion>, versions: String) -> Result<(), Refusal> {
+        let claims = assertion.map(|assertion| self.0.officers.person(assertion)).transpose()?;
+        let share = self.0.shown.one_more(peer.caller.name, Instant::now());
+        if share == Share::Beyond || mutant("settings-shown-unentered") {
+            return Ok(());
+        }
+        if share == Share::Last {
+            tracing::warn!(
+                caller = peer.caller.name,
+                "the next looks at settings of this minute are no entries"
+            );
+        }
+        let mut event =
+            Event::of_daemon(EventKind::SettingsShown, peer.caller.name, format!("settings/{versions}"));
+        if let Some(claims) = claims {
+            event.actor = Actor::Person(claims.person.to_string());
+        }
+        event.origin = origin(peer);
+        self.0.journal.once(event);
+        Ok(())
     }
 
     fn check(&self, check: &Check) -> Result<Checked, Refusal> {
@@ -170,7 +204,8 @@ impl Desk {
         Settings::parse_beside(text, |directory| self.0.prompts.present(directory), library)
     }
 
-    async fn diff(&self, diff: &Diff) -> Result<Differences, Refusal> {
+    async fn diff(&self, peer: &Peer, diff: &Diff) -> Result<Differences, Refusal> {
+        self.seen(peer, diff.assertion.as_ref(), format!("{}-{}", diff.from, diff.to))?;
         let book = self.0.book.lock().await;
         let from = book.settings(diff.from).map_err(refusal)?;
         let to = book.settings(diff.to).map_err(refusal)?;
@@ -286,10 +321,20 @@ impl Desk {
             return Ok(0);
         }
         let away = || {
+            if let Some(why) = self.0.journal.trouble() {
+                let message =
+                    format!("settings are not changed without an entry in the audit log: {}", why.message);
+                let full = why.code == "audit.disk-full";
+                let code = if full { "host.audit-full" } else { "host.audit-silent" };
+                return Refusal::unavailable(code, message);
+            }
             let message = "settings are not changed without an entry in the audit log, and audit is away: start it, then try again";
             Refusal::unavailable("host.audit-away", message)
         };
         if !self.0.journal.attached() {
+            return Err(away());
+        }
+        if self.0.journal.trouble().is_some() {
             return Err(away());
         }
         let pending = self.0.journal.tell(begun.clone());
@@ -298,8 +343,9 @@ impl Desk {
             None => {
                 // The entry may be in the log although its word did not come: it gets its end.
                 let end = Event { phase: Phase::Ended, outcome: Outcome::Failed, ..begun.clone() };
-                self.0.journal.once(end.with("code", "host.audit-away"));
-                Err(away())
+                let refusal = away();
+                self.0.journal.once(end.with("code", &refusal.code));
+                Err(refusal)
             }
         }
     }

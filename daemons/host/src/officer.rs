@@ -1,4 +1,4 @@
-//! Who may change the settings: a system administrator, by an assertion that is verified here.
+//! Who asks, by an assertion that is verified here; and who may change the settings: a system administrator.
 
 use auth_api::{Assertion, Claims, PUBLIC_KEY, Role, Verifier};
 use gm::sm2::VerifyingKey;
@@ -21,6 +21,19 @@ impl Officers {
     /// # Errors
     /// The assertion does not hold, or the person is no system administrator.
     pub fn administrator(&self, assertion: &Assertion) -> Result<Claims, Refusal> {
+        let claims = self.person(assertion)?;
+        if !claims.roles.contains(Role::SystemAdministrator) {
+            let message = "only a system administrator changes the settings: ask one";
+            return Err(Refusal::not_permitted("host.not-administrator", message));
+        }
+        Ok(claims)
+    }
+
+    /// Who asks.
+    ///
+    /// # Errors
+    /// The assertion does not hold.
+    pub fn person(&self, assertion: &Assertion) -> Result<Claims, Refusal> {
         let path = self.public.join(PUBLIC_KEY);
         let unavailable = |error: String| {
             let message = format!("assertions cannot be verified: {}: {error}: start key", path.display());
@@ -28,11 +41,6 @@ impl Officers {
         };
         let pem = std::fs::read_to_string(&path).map_err(|error| unavailable(error.to_string()))?;
         let key = VerifyingKey::from_pem(&pem).map_err(|error| unavailable(error.to_string()))?;
-        let claims = Verifier::new(key).person(assertion)?;
-        if !claims.roles.contains(Role::SystemAdministrator) {
-            let message = "only a system administrator changes the settings: ask one";
-            return Err(Refusal::not_permitted("host.not-administrator", message));
-        }
-        Ok(claims)
+        Verifier::new(key).person(assertion)
     }
 }

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may stop")]
 
 use audit_acts::{Act, Acts, Recorded};
-use audit_event::{EventKind, Outcome, Phase};
+use audit_event::{Actor, EventKind, Outcome, Phase};
 use auth_api::{Assertion, Role};
 use host_api::{
     Applied, Apply, Check, Diff, Follow, Host, RollBack, Sections, Show, VersionNumber, Versions,
@@ -122,7 +122,7 @@ fn nothing_is_applied_that_audit_does_not_have() {
         assert_eq!(refused(ctl.call(wrong.clone())).await, "host.not-administrator");
         wrong.assertion = "forged".parse().unwrap();
         assert_eq!(refused(ctl.call(wrong)).await, "auth.assertion");
-        assert_eq!(ctl.call(Show {}).await.unwrap().settings["sip"]["realm"], "first");
+        assert_eq!(ctl.call(Show::default()).await.unwrap().settings["sip"]["realm"], "first");
 
         // Audit comes: it hears the first installation, and every attempt that was refused.
         let mut audit = Auditor::attach(&house).await;
@@ -151,7 +151,7 @@ fn nothing_is_applied_that_audit_does_not_have() {
         assert_eq!((begun.event.phase, begun.event.outcome), (Phase::Begun, Outcome::Pending));
         assert_eq!(begun.event.object, "settings/2");
         tokio::time::sleep(Duration::from_millis(200)).await;
-        assert_eq!(ctl.call(Show {}).await.unwrap().version.unwrap().number, VersionNumber(1));
+        assert_eq!(ctl.call(Show::default()).await.unwrap().version.unwrap().number, VersionNumber(1));
         let sequence = audit.confirm(&begun).await;
 
         let Applied::Installed { version, differences } = applying.await.unwrap().unwrap() else {
@@ -240,8 +240,10 @@ fn daemons_follow_and_people_see_masks() {
         assert_eq!(handed.sections.keys().collect::<Vec<_>>(), ["sip"], "its own section alone");
         assert_eq!(handed.sections["sip"]["phones"][0]["password"], "Wild-geese-8");
 
-        let shown = ctl.call(Show {}).await.unwrap();
+        let shown = ctl.call(Show::default()).await.unwrap();
         assert!(!serde_json::to_string(&shown).unwrap().contains("Wild-geese"));
+        let assertion = Some(house.assertion(Role::Agent));
+        ctl.call(Show { assertion }).await.unwrap();
 
         // What was shown comes back changed: the mask keeps the password.
         let masked = FIRST.replace("Wild-geese-8", settings::MASK).replace("first", "second");
@@ -282,9 +284,39 @@ fn daemons_follow_and_people_see_masks() {
         assert_eq!((version.number, version.restores), (VersionNumber(3), Some(VersionNumber(1))));
         assert_eq!(realm(&follow.next().await.unwrap().unwrap()), "first");
         assert_eq!(refused(ctl.call(RollBack { to: VersionNumber(9), ..back })).await, "host.no-version");
-        let diff = Diff { from: VersionNumber(1), to: VersionNumber(2) };
+        let diff = Diff { assertion: None, from: VersionNumber(1), to: VersionNumber(2) };
         assert_eq!(ctl.call(diff).await.unwrap().changes[0].change.path, "sip.realm");
         assert_eq!(ctl.call(Versions {}).await.unwrap().versions.len(), 3);
+    });
+}
+
+/// Mutant settings-shown-unentered.
+#[test]
+fn who_looks_at_settings_is_in_the_log_by_name_where_somebody_is_logged_in() {
+    test(async {
+        let mut house = House::new(FIRST);
+        house.start();
+        let ctl = house.client("ctl");
+        // Also while audit is away: what is broken must be looked at to be mended.
+        ctl.call(Show::default()).await.unwrap();
+        let alice = Some(house.assertion(Role::Agent));
+        ctl.call(Show { assertion: alice.clone() }).await.unwrap();
+        ctl.call(Diff { assertion: alice, from: VersionNumber(0), to: VersionNumber(1) }).await.unwrap();
+        let forged = Some("forged".parse().unwrap());
+        assert_eq!(refused(ctl.call(Show { assertion: forged })).await, "auth.assertion");
+        let mut audit = Auditor::attach(&house).await;
+        let mut heard = Vec::new();
+        while heard.len() < 3 {
+            let act = audit.next().await;
+            audit.confirm(&act).await;
+            if act.event.kind == EventKind::SettingsShown {
+                assert!(act.event.origin.starts_with("ctl uid "), "{}", act.event.origin);
+                heard.push((act.event.actor, act.event.object));
+            }
+        }
+        let (ctl, alice) = (Actor::Daemon("ctl".to_owned()), Actor::Person("alice".to_owned()));
+        let object = |versions: &str| format!("settings/{versions}");
+        assert_eq!(heard, [(ctl, object("1")), (alice.clone(), object("1")), (alice, object("0-1"))]);
     });
 }
 
@@ -295,7 +327,7 @@ fn a_kill_leaves_one_version_and_its_end_is_told() {
         for round in 0..12_u64 {
             house.start();
             let mut audit = Auditor::attach(&house).await;
-            let before = house.client("ctl").call(Show {}).await.unwrap().version.unwrap().number;
+            let before = house.client("ctl").call(Show::default()).await.unwrap().version.unwrap().number;
             let (ctl, apply) =
                 (house.client("ctl"), house.apply(&FIRST.replace("first", &format!("round{round}"))));
             let applying = tokio::spawn(async move { ctl.call(apply).await });
@@ -314,7 +346,7 @@ fn a_kill_leaves_one_version_and_its_end_is_told() {
             let _ = tokio::join!(applying, confirming);
 
             house.start();
-            let shown = house.client("ctl").call(Show {}).await.unwrap();
+            let shown = house.client("ctl").call(Show::default()).await.unwrap();
             let version = shown.version.unwrap();
             let number = version.number;
             let expected = if number == before { None } else { Some(format!("round{round}")) };

@@ -1,7 +1,7 @@
 //! Who gets what from the token. That a caller may call the method at all has been checked by the table.
 
 use crate::{start::replace, ticket};
-use audit_acts::{Act, Confirmed, Journal, Recorded};
+use audit_acts::{Act, Confirmed, Journal, Recorded, Unrecorded};
 use audit_event::{Event, EventKind, Outcome};
 use envelope::ObjectId;
 use key_api::{
@@ -144,6 +144,12 @@ impl Keeper {
     /// Audit listens to the acts from here on.
     pub fn attach(&mut self, replies: Replies<Act>) {
         self.journal.attach(replies);
+    }
+
+    /// The log takes nothing now: acts wait.
+    pub fn unrecorded(&self, why: Unrecorded) -> Confirmed {
+        self.journal.unrecorded(why);
+        Confirmed {}
     }
 
     /// An act is durable.

@@ -55,5 +55,6 @@ fn answer(keeper: &mut Keeper, request: Request<Key>) {
         Call::PublicKeys(_, reply) => reply.send(keeper.public_keys()),
         Call::Acts(_, replies) => keeper.attach(replies),
         Call::Recorded(recorded, reply) => reply.send(keeper.recorded(&recorded)),
+        Call::Unrecorded(why, reply) => reply.send(Ok(keeper.unrecorded(why))),
     }
 }

@@ -65,24 +65,12 @@ impl Desk {
         let claims = self.may(&list.assertion, SEERS, EventKind::RecordingsListed, "").await?;
         let event = act(EventKind::RecordingsListed, &claims, "", None, Phase::Once, Outcome::Done);
         self.enter(event, list.assertion, TicketWish::None).await?;
-        let shelf = self.shelf.clone();
-        let mut found = blocking(move || shelf.all()).await?;
-        let place = |about: &About| (about.recording.began, about.recording.recording);
         let after = match list.after {
-            Some(after) => {
-                Some(found.iter().map(place).find(|(_, id)| *id == after).ok_or_else(|| unknown(after))?)
-            }
+            Some(after) => Some((self.about(after).await?.recording.began, after)),
             None => None,
         };
-        found.retain(|about| {
-            list.call.is_none_or(|call| about.recording.call == call)
-                && list.page.holds(about.recording.began)
-                && after.is_none_or(|after| place(about) < after)
-        });
-        found.sort_by_key(|about| std::cmp::Reverse(place(about)));
-        let limit = list.page.rows();
-        let more = found.len() > limit;
-        found.truncate(limit);
+        let shelf = self.shelf.clone();
+        let (found, more) = blocking(move || shelf.newest(&list.page, after, list.call)).await?;
         let recordings = found.into_iter().map(|about| self.recorder.shown(about)).collect();
         Ok(RecordingList { recordings, more })
     }

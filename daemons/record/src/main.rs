@@ -12,6 +12,7 @@
 //!               ── Hold, Release ──────────────▶ desk ──▶ audit: entry ──▶ recorder
 //! ```
 
+mod catalogue;
 mod desk;
 mod disk;
 mod feed;

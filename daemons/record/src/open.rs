@@ -2,7 +2,7 @@
 
 use crate::shelf::{About, Shelf};
 use envelope::{Dek, Ending, FRAME_LEN, HEADER_LEN, Index, ObjectId, Opener, Position, Segment};
-use gm::sm3::Sm3;
+use gm::{sm3::Sm3, sm4::TAG_LEN};
 use mutant::mutant;
 use record_api::RecordingState;
 use record_core::{Rate, Stereo, wav_header};
@@ -148,11 +148,18 @@ fn each_chunk(
     mut each: impl FnMut(&Opener, envelope::Chunk) -> io::Result<()>,
 ) -> io::Result<Ending> {
     let recording = about.recording.recording;
-    let mut file = File::open(shelf.sealed_path(recording, segment))?;
-    if file.metadata()?.len() < HEADER_LEN as u64 {
+    let path = shelf.sealed_path(recording, segment);
+    let file = File::open(&path)?;
+    // One that was sealed whole is read to its last byte, whatever stands there.
+    let end = match about.recording.state {
+        RecordingState::Sealed => file.metadata()?.len(),
+        _ => written_until(&path)?,
+    };
+    if end < HEADER_LEN as u64 {
         // The daemon ended before the first byte of this segment was on the disk.
         return Ok(Ending::Truncated { missing: 0, torn: 0 });
     }
+    let mut file = file.take(end);
     let mut header = [0; HEADER_LEN];
     file.read_exact(&mut header)?;
     let mut opener = Opener::new(dek, &header).map_err(damaged)?;
@@ -228,7 +235,7 @@ pub fn measure(shelf: &Shelf, recording: RecordingId, segments: u32) -> io::Resu
 /// # Errors
 /// The kernel's.
 pub fn tail(path: &Path) -> io::Result<Tail> {
-    let length = path.metadata()?.len();
+    let length = written_until(path)?;
     let index = index(path)?;
     let whole =
         |chunk: &&envelope::Indexed| chunk.offset + (FRAME_LEN + chunk.frame.sealed_len) as u64 <= length;
@@ -237,6 +244,62 @@ pub fn tail(path: &Path) -> io::Result<Tail> {
         Some(chunk) if chunk.frame.position == Position::Last => Tail::Whole,
         last => Tail::CutOff { after: last.map_or(Duration::ZERO, |chunk| chunk.frame.time) },
     })
+}
+
+/// The moment from which the times of a segment count, as its header says it; `None` where the header did not come to
+/// the disk. To be believed where no harm is done by a wrong one: it is read without the key.
+///
+/// # Errors
+/// The kernel's.
+pub fn start(path: &Path) -> io::Result<Option<Utc>> {
+    let mut header = [0; HEADER_LEN];
+    match File::open(path)?.read_exact(&mut header) {
+        Ok(()) => Ok(envelope::Header::from_bytes(&header).ok().map(|header| header.start)),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Up to where a segment was written. After a loss of power a file system may give a file its length and of its last
+/// blocks nothing but zeros: what ends so was never a chunk. It opens no way for whoever changes a file, who could as
+/// well cut it off there: a chunk ends with 16 bytes that are zeros in one of 2¹²⁸.
+fn written_until(path: &Path) -> io::Result<u64> {
+    let length = path.metadata()?.len();
+    if mutant("record-zeros-are-damage") {
+        return Ok(length);
+    }
+    let blank = blank_from(path)?;
+    if blank < HEADER_LEN as u64 {
+        return Ok(blank);
+    }
+    let index = index(path)?;
+    for chunk in index.chunks() {
+        if blank + TAG_LEN as u64 <= chunk.offset + (FRAME_LEN + chunk.frame.sealed_len) as u64 {
+            return Ok(blank.clamp(chunk.offset, length));
+        }
+    }
+    Ok(match index.wanted() {
+        Some(next) if blank < next + FRAME_LEN as u64 => blank.max(next).min(length),
+        _ => length,
+    })
+}
+
+/// Where the zeros begin that end a file; its length where it ends with something else.
+fn blank_from(path: &Path) -> io::Result<u64> {
+    let mut file = File::open(path)?;
+    let mut end = file.metadata()?.len();
+    let mut piece = vec![0; 4096];
+    while end > 0 {
+        let begin = end.saturating_sub(piece.len() as u64);
+        file.seek(SeekFrom::Start(begin))?;
+        let piece = &mut piece[..usize::try_from(end - begin).unwrap_or_default()];
+        file.read_exact(piece)?;
+        if let Some(last) = piece.iter().rposition(|byte| *byte != 0) {
+            return Ok(begin + last as u64 + 1);
+        }
+        end = begin;
+    }
+    Ok(0)
 }
 
 /// Where each chunk lies, as far as the frames make sense.

@@ -24,7 +24,7 @@ use envelope::{Dek, Header, KeyReference, NoncePrefix, ObjectId, Segment, Wrappe
 use host_api::Settings;
 use key_api::{Key, NewDek};
 use mutant::mutant;
-use record_api::{Begin, Finish, Join, Recording, RecordingState};
+use record_api::{Begin, Finish, Join, Outcome, Recording, RecordingState};
 use record_core::{Counts, Take};
 use service::{Client, Refusal, clock};
 use std::{
@@ -39,7 +39,7 @@ use tokio::{
     sync::{self, watch},
     task::spawn_blocking,
 };
-use types::{RecordingId, Uid};
+use types::{RecordingId, Uid, Utc};
 
 /// How often what waits is sealed and written: with the batches of media, what a kill can take.
 const FLUSH: Duration = Duration::from_millis(500);
@@ -151,7 +151,9 @@ impl Recorder {
             .with("call", begin.call)
             .with("tracks", recording.tracks.len());
         self.enter(event).await?;
-        self.new_life(About::new(recording), key).await.map(|_live| ())
+        let mut about = About::new(recording);
+        about.remember(begin.memo);
+        self.new_life(about, key).await.map(|_live| ())
     }
 
     /// Adds a party.
@@ -170,6 +172,7 @@ impl Recorder {
         self.enter(event).await?;
         about.recording.tracks.retain(|track| track.track != join.track.track);
         about.recording.tracks.push(join.track.clone());
+        about.remember(join.memo);
         if let Some(live) = &live {
             if let Stage::Going(take) = &mut *locked(&live.stage) {
                 take.join(&join.track);
@@ -240,10 +243,13 @@ impl Recorder {
     pub fn take_up_what_a_crash_left(self: &Arc<Self>) {
         let recorder = Arc::clone(self);
         tokio::spawn(async move {
-            let all = recorder.all().await;
-            // Outcomes that no earlier life could bring into the call records.
-            all.iter().for_each(|about| recorder.tell(about));
-            recorder.tell_of_cuts(all).await;
+            let all = recorder.unsettled().await;
+            let ends = recorder.tell_of_cuts(&all).await;
+            // What no earlier life could bring into the call records; first that the log has the cuts.
+            for outcome in all.iter().filter_map(About::left_behind) {
+                let at = ends.get(&outcome.recording).copied().unwrap_or(outcome.at);
+                recorder.herald.tell(Outcome { at, ..outcome });
+            }
             let mut ticks = tokio::time::interval(FLUSH);
             let patience = tokio::time::sleep(ORPHANED);
             tokio::pin!(patience);
@@ -447,8 +453,10 @@ impl Recorder {
         }
     }
 
-    async fn tell_of_cuts(&self, all: Vec<About>) {
-        for about in all.into_iter().filter(About::is_unfinished) {
+    /// Enters that recordings are cut off; the moment of the last whole chunk of each.
+    async fn tell_of_cuts(&self, all: &[About]) -> BTreeMap<RecordingId, Utc> {
+        let mut ends = BTreeMap::new();
+        for about in all.iter().filter(|about| about.is_unfinished()) {
             let recording = about.recording.recording;
             // Fed again already: the newest segment is not cut off, and the earlier one is told at the end.
             if self.find(recording).is_some() {
@@ -456,20 +464,22 @@ impl Recorder {
             }
             let last = Segment(about.segments.saturating_sub(1));
             let path = self.shelf.sealed_path(recording, last);
-            if let Ok(Tail::CutOff { after }) = blocking(move || open::tail(&path)).await {
-                let event = Event::of_daemon(EventKind::RecordingTruncated, "record", recording.to_string())
-                    .with("segment", last.0)
-                    .with("after_ms", after.as_millis());
-                // Its end will be entered once more when it is closed.
-                if let Err(error) = self.enter(event).await {
-                    tracing::error!(%recording, %error, "a cut-off recording could not be entered");
-                }
+            let read = blocking(move || Ok((open::start(&path)?, open::tail(&path)?))).await;
+            let Ok((start, Tail::CutOff { after })) = read else { continue };
+            ends.extend(start.map(|start| (recording, start.plus(after))));
+            let event = Event::of_daemon(EventKind::RecordingTruncated, "record", recording.to_string())
+                .with("segment", last.0)
+                .with("after_ms", after.as_millis());
+            // Its end will be entered once more when it is closed.
+            if let Err(error) = self.enter(event).await {
+                tracing::error!(%recording, %error, "a cut-off recording could not be entered");
             }
         }
+        ends
     }
 
     async fn close_orphans(&self) {
-        for about in self.all().await.into_iter().filter(About::is_unfinished) {
+        for about in self.unsettled().await.into_iter().filter(About::is_unfinished) {
             let recording = about.recording.recording;
             let _turn = self.turn(recording).await;
             if self.find(recording).is_some() {
@@ -487,9 +497,10 @@ impl Recorder {
         }
     }
 
-    async fn all(&self) -> Vec<About> {
+    /// What an earlier life may not have brought to its end.
+    async fn unsettled(&self) -> Vec<About> {
         let shelf = self.shelf.clone();
-        blocking(move || shelf.all()).await.unwrap_or_else(|error| {
+        blocking(move || shelf.unsettled(clock::utc())).await.unwrap_or_else(|error| {
             tracing::error!(%error, "the recordings cannot be read");
             Vec::new()
         })

@@ -3,14 +3,19 @@
 //! ```text
 //!  recordings/ID/about.json   what is known of it, a line a change: the last whole one counts
 //!  recordings/ID/N.sealed     segment N: one life of the daemon, one data key
+//!  catalogue                  which recordings there are: see there
 //!  trend.json                 what was free, hour by hour
 //!  keys/ID-N.dek              the wrapped key of that segment, apart, so that a backup of recordings has no keys
 //! ```
 
+use crate::{
+    catalogue::{Catalogue, Place, folders},
+    recorder::locked,
+};
 use envelope::{Segment, WrappedDek};
 use mutant::mutant;
 use nix::sys::statvfs::statvfs;
-use record_api::{Outcome, Recording, RecordingState};
+use record_api::{MEMO, Outcome, Recording, RecordingState};
 use record_core::{Counts, Trend};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -18,19 +23,23 @@ use std::{
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    sync::{Arc, Mutex},
 };
-use types::{RecordingId, Utc};
+use types::{CallId, Page, RecordingId, Uid, Utc};
 
 const ABOUT: &str = "about.json";
 /// In bytes: a longer `about.json` is written anew, with its last line alone.
 const LINES: u64 = 64 << 10;
 
 /// The two directories.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Shelf {
     recordings: PathBuf,
     keys: PathBuf,
     trend: PathBuf,
+    catalogue: Arc<Catalogue>,
+    /// Held while the catalogue is compared with the folders, once in a life.
+    compared: Arc<Mutex<bool>>,
 }
 
 /// What is known of a recording.
@@ -52,6 +61,9 @@ pub struct About {
     /// The last of them that is in the call record.
     #[serde(default)]
     pub noted: u32,
+    /// What route wants to be told of its call after a loss of power, until its outcome is in the call record.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub memo: String,
 }
 
 /// Whether sealed audio was lost on its way to the disk.
@@ -68,7 +80,22 @@ pub enum Written {
 impl About {
     /// Of a recording that begins.
     pub fn new(recording: Recording) -> Self {
-        Self { recording, segments: 0, written: Written::Whole, deletion: None, outcomes: 0, noted: 0 }
+        Self {
+            recording,
+            segments: 0,
+            written: Written::Whole,
+            deletion: None,
+            outcomes: 0,
+            noted: 0,
+            memo: String::new(),
+        }
+    }
+
+    /// Takes a newer memo, where there is one.
+    pub fn remember(&mut self, memo: String) {
+        if !memo.is_empty() && memo.len() <= MEMO {
+            self.memo = memo;
+        }
     }
 
     /// Whether nobody has ended it yet.
@@ -78,8 +105,19 @@ impl About {
 
     /// What became of it, where its call record does not know yet.
     pub fn outcome(&self) -> Option<Outcome> {
+        (self.outcomes > self.noted).then(|| self.as_it_is())
+    }
+
+    /// What is to be told to a route that may not know its call: it is not ended, or its call record does not know
+    /// how.
+    pub fn left_behind(&self) -> Option<Outcome> {
+        (self.is_unfinished() || self.outcomes > self.noted)
+            .then(|| Outcome { memo: self.memo.clone(), ..self.as_it_is() })
+    }
+
+    fn as_it_is(&self) -> Outcome {
         let about = &self.recording;
-        (self.outcomes > self.noted).then(|| Outcome {
+        Outcome {
             recording: about.recording,
             call: about.call,
             number: self.outcomes,
@@ -88,7 +126,8 @@ impl About {
             digest: about.digest.clone(),
             lost: about.lost,
             masked: about.masked,
-        })
+            memo: String::new(),
+        }
     }
 
     /// Until when it is kept at least, by these settings: never shorter than what held when it was sealed.
@@ -128,6 +167,8 @@ impl Shelf {
             recordings: state.join("recordings"),
             keys: state.join("keys"),
             trend: state.join("trend.json"),
+            catalogue: Arc::new(Catalogue::open(state.join("catalogue"))?),
+            compared: Arc::default(),
         };
         make_directory(&shelf.recordings)?;
         make_directory(&shelf.keys)?;
@@ -216,10 +257,14 @@ impl Shelf {
         let directory = self.recordings.join(about.recording.recording.to_string());
         make_directory(&directory)?;
         let path = directory.join(ABOUT);
+        // With the recording goes what earlier lines say of its call.
+        let appended = about.recording.state != RecordingState::Deleted;
         match path.metadata() {
-            Ok(present) if present.len() < LINES => to_disk(&Self::append(&directory, about)?),
-            _ => write_durably(&path, &line(about)?),
+            Ok(present) if present.len() < LINES && appended => to_disk(&Self::append(&directory, about)?)?,
+            _ => write_durably(&path, &line(about)?)?,
         }
+        self.catalogue.put(about);
+        Ok(())
     }
 
     /// Keeps what may be lost in a power cut, because it would be found out again.
@@ -228,7 +273,9 @@ impl Shelf {
     /// The kernel's.
     pub fn note_about(&self, about: &About) -> io::Result<()> {
         let directory = self.recordings.join(about.recording.recording.to_string());
-        Self::append(&directory, about).map(drop)
+        Self::append(&directory, about)?;
+        self.catalogue.put(about);
+        Ok(())
     }
 
     /// What is known of a recording; nothing where there is none.
@@ -269,22 +316,95 @@ impl Shelf {
         Ok(file)
     }
 
-    /// Every recording that can be read, in no order; one that cannot is told in the journal.
+    /// The newest recordings first that began within these bounds, older than `after`, and of this call where one is
+    /// asked for; and whether there are more.
     ///
     /// # Errors
     /// The directory cannot be read.
-    pub fn all(&self) -> io::Result<Vec<About>> {
+    pub fn newest(
+        &self,
+        page: &Page,
+        after: Option<Place>,
+        call: Option<CallId>,
+    ) -> io::Result<(Vec<About>, bool)> {
+        self.compare()?;
+        let until = page.until.map(|until| (until, RecordingId(Uid([0; 16]))));
+        let mut before = match (until, after) {
+            (Some(until), Some(after)) => Some(until.min(after)),
+            (until, after) => until.or(after),
+        };
         let mut found = Vec::new();
-        for entry in fs::read_dir(&self.recordings)? {
-            let name = entry?.file_name();
-            let Some(recording) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
+        loop {
+            let wanted = page.rows() + 1 - found.len();
+            let places = self.catalogue.newest(page.from, before, call, wanted);
+            before = places.last().copied().or(before);
+            let last = places.len() < wanted;
+            found.extend(self.read(places));
+            // One that cannot be read leaves room for the next.
+            if last || found.len() > page.rows() {
+                let more = found.len() > page.rows();
+                found.truncate(page.rows());
+                return Ok((found, more));
+            }
+        }
+    }
+
+    /// Recordings that an earlier life did not bring to their end, or that may be due for deletion; among them some of
+    /// which nothing is to be done.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn unsettled(&self, now: Utc) -> io::Result<Vec<About>> {
+        self.compare()?;
+        Ok(self.read(self.catalogue.unsettled(now)))
+    }
+
+    /// Recordings that may be due for deletion.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn due(&self, now: Utc) -> io::Result<Vec<About>> {
+        self.compare()?;
+        Ok(self.read(self.catalogue.due(now)))
+    }
+
+    /// Reads what is known of these; one that cannot be read is told in the journal.
+    fn read(&self, places: Vec<Place>) -> Vec<About> {
+        let mut found = Vec::new();
+        for place @ (_, recording) in places {
             match self.about(recording) {
                 Ok(Some(about)) => found.push(about),
-                Ok(None) => tracing::warn!(%recording, "a recording's directory has no about.json"),
+                Ok(None) => {
+                    tracing::warn!(%recording, "a recording has no about.json");
+                    self.catalogue.forget(place);
+                }
                 Err(error) => tracing::error!(%recording, %error, "a recording cannot be read"),
             }
         }
-        Ok(found)
+        found
+    }
+
+    /// Adds to the catalogue what lies here and is not in it: a loss of power took its row, or somebody brought the
+    /// recordings back from elsewhere.
+    fn compare(&self) -> io::Result<()> {
+        let mut compared = locked(&self.compared);
+        if *compared || mutant("record-catalogue-believed") {
+            return Ok(());
+        }
+        let missing = self.catalogue.missing(folders(&self.recordings)?);
+        if !missing.is_empty() {
+            tracing::info!(recordings = missing.len(), "the catalogue lacks recordings: they are added");
+        }
+        for recording in missing {
+            match self.about(recording) {
+                Ok(Some(about)) => self.catalogue.put(&about),
+                // A kill came before it was begun.
+                Ok(None) => {}
+                Err(error) => tracing::error!(%recording, %error, "a recording cannot be read"),
+            }
+        }
+        *compared = true;
+        Ok(())
     }
 
     /// The sealed file of a segment.

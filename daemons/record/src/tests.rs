@@ -39,6 +39,8 @@ use tokio::{net::UnixListener, sync::watch};
 use types::{CallId, LegId, Name, Page, PersonId, RecordingId, Uid};
 
 mod keeping;
+mod listing;
+mod torn;
 
 const RECORDING: RecordingId = RecordingId(Uid([1; 16]));
 const CALLER: u8 = 0;
@@ -84,6 +86,7 @@ impl House {
             recording: RECORDING,
             call: CallId(Uid([2; 16])),
             tracks: vec![track(CALLER, Consent::Employed {})],
+            memo: "begun".to_owned(),
         };
         self.recorder.begin(begin).await.map_err(|refusal| refusal.kind)
     }
@@ -304,7 +307,8 @@ async fn what_is_fed_is_sealed_and_finishing_twice_answers_the_same() {
         say(&feed, CALLER, n);
         say(&feed, AGENT, 100 + n);
     }
-    let join = Join { recording: RECORDING, track: track(AGENT, Consent::Employed {}) };
+    let join =
+        Join { recording: RECORDING, track: track(AGENT, Consent::Employed {}), memo: "joined".to_owned() };
     tokio::time::sleep(Duration::from_millis(50)).await;
     house.recorder.join(join).await.unwrap();
     say(&feed, AGENT, 200);
@@ -381,7 +385,8 @@ async fn a_kill_under_a_live_feed_makes_a_second_segment_and_so_does_a_stop() {
 
     house.restart();
     house.begin().await.unwrap();
-    let join = Join { recording: RECORDING, track: track(AGENT, Consent::Employed {}) };
+    let join =
+        Join { recording: RECORDING, track: track(AGENT, Consent::Employed {}), memo: "joined".to_owned() };
     house.recorder.join(join).await.unwrap();
     // Media offers its feed again before the answer to the first offer has come.
     let (feed, _again) = tokio::join!(house.feed(), house.feed());

@@ -355,6 +355,7 @@ async fn what_became_of_a_recording_stands_in_the_call_record_and_not_under_its_
         digest: "d".to_owned(),
         lost: 3,
         masked: 0,
+        memo: String::new(),
     };
     let amend = async |outcome| house.desk.amend(Amend { outcome }).await.unwrap();
     // It may come before the record does.

@@ -1,7 +1,7 @@
 //! What record tells: how its disk is, for the core, and what became of recordings, for their call records.
 
 use crate::switch::Word;
-use record_api::{Attach, Noted, Notice, Outcome, Record};
+use record_api::{Attach, Noted, Notice, Outcome, Record, RecordingState};
 use report_api::{Amend, Report};
 use route_core::Input;
 use service::{Client, Error};
@@ -40,7 +40,7 @@ async fn attached(
                 let _ending = teller.send(Word::Input(Input::Disk(health))).await;
             }
             Notice::Outcome(outcome) => {
-                under_way.spawn(carry(record.clone(), report.clone(), outcome));
+                under_way.spawn(carry(record.clone(), report.clone(), teller.clone(), outcome));
                 while under_way.try_join_next().is_some() {}
             }
         }
@@ -49,13 +49,26 @@ async fn attached(
 }
 
 /// Brings an outcome into its call record, however long report is away, and tells record so.
-async fn carry(record: Client<Record>, report: Client<Report>, outcome: Outcome) {
+async fn carry(
+    record: Client<Record>,
+    report: Client<Report>,
+    teller: mpsc::Sender<Word>,
+    mut outcome: Outcome,
+) {
     let noted = Noted { recording: outcome.recording, number: outcome.number };
+    if !outcome.memo.is_empty() {
+        // The switch is gone only when the daemon ends.
+        let _ending = teller.send(Word::Input(Input::LeftBehind(Box::new(outcome.clone())))).await;
+        outcome.memo.clear();
+    }
+    let over = outcome.state != RecordingState::Recording;
     let amend = Amend { outcome };
     let mut pause = PAUSE;
     loop {
         let done = async {
-            report.call(amend.clone()).await?;
+            if over {
+                report.call(amend.clone()).await?;
+            }
             record.call(noted).await
         };
         match done.await {

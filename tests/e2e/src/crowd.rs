@@ -5,6 +5,7 @@ use crate::{House, PHONES, free_udp_port};
 use serde_json::Value;
 use std::{
     fs,
+    path::Path,
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU16, Ordering},
     thread,
@@ -30,7 +31,9 @@ pub fn number(variable: &str, otherwise: usize) -> usize {
 pub struct Crowd {
     /// The house.
     pub house: House,
-    phones: Child,
+    agents: usize,
+    talk: Duration,
+    phones: Phones,
     /// The first port of its callers' media.
     media: u16,
 }
@@ -44,23 +47,31 @@ impl Crowd {
         let house = House::start_in(folder, |settings| settings_for(&settings, agents, &ports, record));
         house.officers();
         house.person("wang", "supervisor");
-        let port = free_udp_port();
-        register(&house, port, agents);
-        let phones = answer(&house, port, talk);
-        thread::scope(|scope| {
-            for worker in 0..4 {
-                let house = &house;
-                scope.spawn(move || {
-                    for agent in (0..agents).filter(|agent| agent % 4 == worker) {
-                        let name = name(agent);
-                        house.person(&name, "agent");
-                        house.ym_as(&name, &["agents", "sign-in", &extension(agent)], "");
-                        house.ym_as(&name, &["agents", "ready"], "");
-                    }
-                });
-            }
+        let phones = Phones::start(&house, agents, talk);
+        shared(agents, |agent| {
+            house.person(&name(agent), "agent");
+            go_to_work(&house, agent);
         });
-        Self { house, phones, media: CALLERS + thousand }
+        Self { house, agents, talk, phones, media: CALLERS + thousand }
+    }
+
+    /// Ends every process of the house and all phones at once, as a loss of power does.
+    pub fn lose_power(&mut self) {
+        self.house.lose_power();
+        self.phones.vanish();
+    }
+
+    /// Starts the house again; phones register anew, and everybody logs in and goes back to work.
+    pub fn come_back(&mut self) {
+        self.house.up();
+        self.phones = Phones::start(&self.house, self.agents, self.talk);
+        for name in ["auditadmin", "wang"] {
+            self.house.log_in(name);
+        }
+        shared(self.agents, |agent| {
+            self.house.log_in(&name(agent));
+            go_to_work(&self.house, agent);
+        });
     }
 
     /// So many calls, so many a second; SIPp runs until all are over.
@@ -124,11 +135,47 @@ impl Crowd {
     }
 }
 
-impl Drop for Crowd {
-    fn drop(&mut self) {
+/// Does something for each agent, for some at a time.
+fn shared(agents: usize, act: impl Fn(usize) + Sync) {
+    const WORKERS: usize = 4;
+    thread::scope(|scope| {
+        for worker in 0..WORKERS {
+            let act = &act;
+            scope.spawn(move || (worker..agents).step_by(WORKERS).for_each(act));
+        }
+    });
+}
+
+fn go_to_work(house: &House, agent: usize) {
+    let name = name(agent);
+    house.ym_as(&name, &["agents", "sign-in", &extension(agent)], "");
+    house.ym_as(&name, &["agents", "ready"], "");
+}
+
+/// The phones of all agents, in one SIPp.
+struct Phones {
+    sipp: Child,
+    _folder: TempDir,
+}
+
+impl Phones {
+    fn start(house: &House, agents: usize, talk: Duration) -> Self {
+        let port = free_udp_port();
+        register(house, port, agents);
+        let folder = TempDir::new().unwrap();
+        Self { sipp: answer(folder.path(), port, talk), _folder: folder }
+    }
+
+    fn vanish(&mut self) {
         // It may have ended by itself.
-        self.phones.kill().ok();
-        self.phones.wait().ok();
+        self.sipp.kill().ok();
+        self.sipp.wait().ok();
+    }
+}
+
+impl Drop for Phones {
+    fn drop(&mut self) {
+        self.vanish();
     }
 }
 
@@ -213,14 +260,12 @@ fn register(house: &House, port: u16, agents: usize) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
-fn answer(house: &House, port: u16, talk: Duration) -> Child {
-    let folder = house.folder.path().join("phones");
-    fs::create_dir_all(&folder).unwrap();
+fn answer(folder: &Path, port: u16, talk: Duration) -> Child {
     let scenario = include_str!("../peers/phone.xml").replace("TALK", &talk.as_millis().to_string());
     fs::write(folder.join("phone.xml"), scenario).unwrap();
     let log = fs::File::create(folder.join("log")).unwrap();
     Command::new("sipp")
-        .current_dir(&folder)
+        .current_dir(folder)
         .args(["-sf", "phone.xml", "-i", "127.0.0.1", "-nostdin", "-rtp_echo", "-trace_err"])
         .args(["-p", &port.to_string(), "-mp", &(free_udp_port() & !1).to_string()])
         .stdin(Stdio::null())

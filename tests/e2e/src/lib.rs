@@ -16,6 +16,7 @@ pub mod gateway;
 pub mod keys;
 pub mod linphone;
 pub mod message;
+pub mod mount;
 pub mod network;
 pub mod peer;
 pub mod reader;
@@ -247,17 +248,17 @@ impl House {
 
     fn change_password(&self, name: &str, old: &str) {
         self.ym_as(name, &["password", name], &format!("{old}\nHarbour-lights-9\n"));
-        self.log_in(name, "Harbour-lights-9");
+        self.log_in(name);
     }
 
     /// Logs in with `ym`, as a person with an authenticator app would where one is wanted: what `ym` says of it
     /// is read, and its code typed.
-    pub fn log_in(&self, name: &str, password: &str) {
+    pub fn log_in(&self, name: &str) {
         let mut command = self.ym_of(name);
         command.args(["login", name]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut keys = child.stdin.take().unwrap();
-        writeln!(keys, "{password}").unwrap();
+        writeln!(keys, "Harbour-lights-9").unwrap();
         let mut told = String::new();
         let mut screen = BufReader::new(child.stderr.take().unwrap());
         while screen.read_line(&mut told).unwrap() > 0 {
@@ -324,6 +325,12 @@ impl House {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// `ym` as this person in this language (LC_ALL), whatever comes of it.
+    pub fn try_ym_in_language(&self, person: &str, language: &str, arguments: &[&str]) -> Output {
+        let mut command = self.ym_of(person);
+        command.args(arguments).env("LC_ALL", language).stdin(Stdio::null()).output().unwrap()
+    }
+
     fn ym_of(&self, person: &str) -> Command {
         let sessions = self.folder.path().join("people").join(person);
         fs::create_dir_all(&sessions).unwrap();
@@ -379,6 +386,16 @@ impl House {
         dek.bytes().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
+    /// Ends every process of the house at once, as a loss of power does.
+    pub fn lose_power(&mut self) {
+        let Some(mut supervisor) = self.supervisor.take() else { return };
+        supervisor.kill().ok();
+        supervisor.wait().unwrap();
+        // The supervisor's end ends every daemon (PR_SET_PDEATHSIG); none holds the home for longer.
+        let home = self.home();
+        self.until("every daemon is gone", Duration::from_secs(10), |_| !is_somebodys_home(&home));
+    }
+
     /// Ends the supervisor and with it the house.
     pub fn down(&mut self) {
         if let Some(mut supervisor) = self.supervisor.take() {
@@ -407,6 +424,14 @@ pub fn program(name: &str) -> PathBuf {
     let path = here.ancestors().nth(2).unwrap().join(name);
     assert!(path.is_file(), "{} is missing: cargo build --workspace", path.display());
     path
+}
+
+/// Whether a process works in this directory or below it.
+fn is_somebodys_home(home: &Path) -> bool {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    processes
+        .filter_map(|process| fs::read_link(process.path().join("cwd")).ok())
+        .any(|cwd| cwd.starts_with(home))
 }
 
 /// The repository.

@@ -1,5 +1,6 @@
 //! A disk whose power can be cut: ext4 in a file, mounted by a loop device.
 
+use nix::sys::statvfs::statvfs;
 use std::{
     fs::File,
     io,
@@ -14,6 +15,15 @@ use tempfile::TempDir;
 nix::ioctl_read!(
     /// `EXT4_IOC_SHUTDOWN` (Linux, fs/ext4/ext4.h): `_IOR('X', 125, __u32)`.
     ext4_shutdown, b'X', 125, u32
+);
+
+nix::ioctl_readwrite!(
+    /// `FIFREEZE` (Linux, linux/fs.h): `_IOWR('X', 119, int)`.
+    freeze, b'X', 119, i32
+);
+nix::ioctl_readwrite!(
+    /// `FITHAW` (Linux, linux/fs.h): `_IOWR('X', 120, int)`.
+    thaw, b'X', 120, i32
 );
 
 /// `EXT4_GOING_FLAGS_NOLOGFLUSH`: what the journal has not yet committed is lost, as when the power goes.
@@ -58,6 +68,45 @@ impl Disk {
         Ok(())
     }
 
+    /// Holds every write, sync and new file from now on, as a disk does that has stalled; reading goes on.
+    ///
+    /// # Errors
+    /// Those of the call.
+    pub fn freeze(&self) -> io::Result<()> {
+        let root = File::open(self.root())?;
+        // SAFETY: the descriptor is open for the length of the call; the kernel does not look at the pointer.
+        unsafe { freeze(root.as_raw_fd(), std::ptr::null_mut()) }?;
+        Ok(())
+    }
+
+    /// Lets go what was held.
+    ///
+    /// # Errors
+    /// Those of the call.
+    pub fn thaw(&self) -> io::Result<()> {
+        let root = File::open(self.root())?;
+        // SAFETY: as above.
+        unsafe { thaw(root.as_raw_fd(), std::ptr::null_mut()) }?;
+        Ok(())
+    }
+
+    /// Fills it up to so many free MiB, with a file that is to be removed again.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn fill(&self, left: u64) -> io::Result<PathBuf> {
+        let path = self.root().join("ballast");
+        let disk = statvfs(&self.root())?;
+        let free = disk.blocks_available() * disk.fragment_size();
+        let file = File::create(&path)?;
+        let length = i64::try_from(free.saturating_sub(left << 20)).unwrap_or(i64::MAX);
+        match nix::fcntl::posix_fallocate(&file, 0, length) {
+            // Others write too; then it is as full as it can be.
+            Ok(()) | Err(nix::errno::Errno::ENOSPC) => Ok(path),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Gives the power back: the journal is replayed and the file system mounted again. All files must be
     /// closed.
     ///
@@ -96,6 +145,8 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
+        // A frozen one cannot be unmounted; most are not.
+        let _not_frozen = self.thaw();
         if self.mounted && self.unmount().is_err() {
             // Detached now, freed by the kernel when the last file of it is closed.
             let _ = run(Command::new("umount").arg("--lazy").arg(self.root()));

@@ -294,6 +294,7 @@ mod tests {
             digest,
             lost: 0,
             masked: 0,
+            memo: String::new(),
         })
     }
 

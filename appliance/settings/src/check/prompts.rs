@@ -9,7 +9,9 @@ use std::collections::BTreeSet;
 
 /// A mistake for each prompt that no file is there for.
 pub(crate) fn missing(settings: &Settings, present: &BTreeSet<String>, findings: &mut Vec<Finding>) {
-    for (path, prompt) in named(&settings.route) {
+    let announcement = settings.record.announcement.iter();
+    let told = announcement.map(|prompt| (Path::new("record").key("announcement"), prompt.to_string()));
+    for (path, prompt) in named(&settings.route).into_iter().chain(told) {
         // A tone is made, not read from a file.
         let there = present.contains(&prompt) || prompt.starts_with(types::TONE);
         if !there && !mutant("settings-prompts-unchecked") {

@@ -19,7 +19,7 @@ pub use follow::{Settings, follow};
 pub use health::*;
 pub use versions::*;
 
-use audit_acts::{Act, Acts, Confirmed, Recorded};
+use audit_acts::{Act, Acts, Confirmed, Recorded, Unrecorded};
 
 service::interface! {
     /// The settings of the house.
@@ -44,5 +44,7 @@ service::interface! {
         stream Acts -> Act;
         /// An act of the stream is durable.
         call Recorded -> Confirmed;
+        /// The log does not take an act of the stream now.
+        call Unrecorded -> Confirmed;
     }
 }

@@ -63,10 +63,15 @@ pub struct Sections {
     pub sections: BTreeMap<String, Value>,
 }
 
-/// Asks for the current settings.
+/// Asks for the current settings. Whoever looks leaves an entry in the audit log, for they name people; a house whose
+/// audit is away is looked at all the same, and the entry follows.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Show {}
+pub struct Show {
+    /// Who asks, where somebody is logged in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assertion: Option<Assertion>,
+}
 
 /// The current settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -100,10 +105,13 @@ pub struct Checked {
     pub differences: Differences,
 }
 
-/// Asks what differs between two versions.
+/// Asks what differs between two versions; leaves an entry as [`Show`] does.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Diff {
+    /// Who asks, where somebody is logged in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assertion: Option<Assertion>,
     /// The older side; 0 are the built-in defaults.
     pub from: VersionNumber,
     /// The newer side.

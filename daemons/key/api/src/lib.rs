@@ -8,7 +8,7 @@ mod bytes;
 
 pub use bytes::Malformed;
 
-use audit_acts::{Act, Acts, Confirmed, Recorded};
+use audit_acts::{Act, Acts, Confirmed, Recorded, Unrecorded};
 use audit_event::Ticket;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,8 @@ service::interface! {
         stream Acts -> Act;
         /// An act of the stream is durable.
         call Recorded -> Confirmed;
+        /// The log does not take an act of the stream now.
+        call Unrecorded -> Confirmed;
     }
 }
 

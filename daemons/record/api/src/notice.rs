@@ -6,6 +6,9 @@
 //!        ◄─ outcome, disk ─ ─ ─   │      an outcome comes again on each stream until it is noted
 //!  route ── Noted(recording) ──►  │
 //! ```
+//!
+//! A recording that nobody had ended when record began anew is told with number 0: route ends it where its call is
+//! gone. With what an earlier life left comes the call's memo, for a call that no call record knows.
 
 use crate::RecordingState;
 use schemars::JsonSchema;
@@ -35,9 +38,9 @@ pub struct Outcome {
     pub call: CallId,
     /// Counts the outcomes of this recording: a later one supersedes it.
     pub number: u32,
-    /// When.
+    /// When; of one that nobody has ended, the moment of its last whole chunk.
     pub at: Utc,
-    /// Sealed, truncated or deleted.
+    /// Sealed, truncated or deleted; recording where nobody has ended it.
     pub state: RecordingState,
     /// SM3 of the sealed file, 64 hexadecimal digits.
     pub digest: String,
@@ -45,6 +48,9 @@ pub struct Outcome {
     pub lost: u64,
     /// Packets of parties without consent that were left out.
     pub masked: u64,
+    /// What route had written of the call when it last said Begin or Join: only of what an earlier life left.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub memo: String,
 }
 
 /// An outcome is in the call record.

@@ -13,7 +13,14 @@ pub struct Begin {
     pub call: CallId,
     /// The parties known now.
     pub tracks: Vec<Track>,
+    /// What route wants to be told of the call where nobody else knows it any more, after a loss of power; opaque,
+    /// at most [`MEMO`] bytes.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub memo: String,
 }
+
+/// The longest memo, in bytes; of a longer one nothing is kept.
+pub const MEMO: usize = 8192;
 
 /// Adds a party.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -22,6 +29,9 @@ pub struct Join {
     pub recording: RecordingId,
     /// The party.
     pub track: Track,
+    /// The call as it is now, in the place of the memo before.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub memo: String,
 }
 
 /// Ends a recording.

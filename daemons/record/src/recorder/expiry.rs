@@ -84,7 +84,7 @@ impl Recorder {
     /// Deletes what is due at `now`; how many recordings were deleted. What fails is tried again the next time.
     pub async fn expire(&self, now: Utc) -> usize {
         let shelf = self.shelf.clone();
-        let all = blocking(move || shelf.all()).await.unwrap_or_else(|error| {
+        let all = blocking(move || shelf.due(now)).await.unwrap_or_else(|error| {
             tracing::error!(%error, "the recordings cannot be read: none is deleted");
             Vec::new()
         });
@@ -163,6 +163,7 @@ impl Recorder {
                 self.known(noted.recording).await?.filter(|about| about.noted < noted.number)
             {
                 about.noted = noted.number.min(about.outcomes);
+                about.memo.clear();
                 // Lost in a power cut, it would be told again, and noted again.
                 let shelf = self.shelf.clone();
                 blocking(move || shelf.note_about(&about)).await?;

@@ -1,6 +1,6 @@
 //! What goes into the core and what comes out of it.
 
-use record_api::{Begin, DiskHealth, Finish, Join};
+use record_api::{Begin, DiskHealth, Finish, Join, Outcome};
 use report_api::CallRecord;
 use route_api::{
     AttachMedia, AttachSignalling, MediaCommand, MediaEvent, SignallingCommand, SignallingEvent,
@@ -40,6 +40,8 @@ pub enum Input {
     NotJoined(RecordingId, u8),
     /// record has ended the recording, or has none.
     Finished(RecordingId),
+    /// An earlier life of record left a recording whose call may be gone.
+    LeftBehind(Box<Outcome>),
     /// report has kept the call record.
     Saved(CallId),
     /// How the disk of recordings is from now on.

@@ -25,6 +25,9 @@ pub struct Leg {
     pub sound: Sound,
     pub track: Track,
     pub negotiation: Negotiation,
+    /// Whether a party outside has been told that it is recorded.
+    #[serde(default)]
+    pub told: Told,
     /// Its answer to our offer, until a later offer: a media edge that comes back may not have heard it.
     #[serde(skip)]
     pub answer: Option<SessionDescription>,
@@ -81,6 +84,18 @@ pub enum Track {
     Tapped { number: u8, consent: Consent },
 }
 
+/// Whether a party outside has been told that it is recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Told {
+    /// Not, or not yet.
+    #[default]
+    Nothing,
+    /// It hears the announcement, under this number.
+    Hearing { play: u32 },
+    /// The announcement is over, heard or not.
+    Over,
+}
+
 /// Whether the far side asked for another description.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Negotiation {
@@ -108,6 +123,7 @@ impl Leg {
             sound: Sound::Unopened,
             track: Track::Off,
             negotiation: Negotiation::Settled,
+            told: Told::Nothing,
             answer: None,
             ladder: Ladder::default(),
             early: None,

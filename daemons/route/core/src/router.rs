@@ -4,6 +4,7 @@ mod arriving;
 mod attaching;
 mod choosing;
 mod consent;
+mod cut_off;
 mod desk;
 mod disk;
 mod early;
@@ -35,10 +36,10 @@ use crate::{
     plan::Plan,
 };
 use queueing::Unserved;
-use record_api::DiskHealth;
+use record_api::{DiskHealth, Finish, Outcome};
 use route_api::{
-    Cause, Endpoint, LiveMedia, MediaCommand, MediaEvent, Reachability, SignallingCommand, SignallingEvent,
-    TrunkStanding,
+    Cause, Endpoint, Extent, LiveMedia, MediaCommand, MediaEvent, Reachability, SignallingCommand,
+    SignallingEvent, TrunkStanding,
 };
 use settings::{record::Record, route::Route};
 use settling::{Left, Settling};
@@ -106,6 +107,10 @@ pub struct Router {
     /// Ends that the edge said before it attached.
     left: BTreeMap<LegId, Left>,
     settling: BTreeMap<CallId, Settling>,
+    /// What record has of calls that may be gone, until the edge has said which ones live.
+    behind: BTreeMap<CallId, Outcome>,
+    /// Calls that a loss of power ended, until their call records are kept; with what record is told then.
+    cut_off: BTreeMap<CallId, Option<Finish>>,
     /// Legs that are over, of calls that are not: the edge has the ladder of each.
     held: BTreeMap<CallId, VecDeque<LegId>>,
     finished: VecDeque<CallId>,
@@ -177,6 +182,8 @@ impl Router {
             unclaimed: BTreeMap::new(),
             left: BTreeMap::new(),
             settling: BTreeMap::new(),
+            behind: BTreeMap::new(),
+            cut_off: BTreeMap::new(),
             held: BTreeMap::new(),
             finished: VecDeque::new(),
             unsaved: BTreeSet::new(),
@@ -213,6 +220,7 @@ impl Router {
                 self.follow_plan();
             }
             Input::Rule(rule) => self.plan.rule = *rule,
+            Input::LeftBehind(outcome) => self.left_behind(*outcome),
             Input::Tick => {}
         }
         self.dispatch();
@@ -337,11 +345,17 @@ impl Router {
                 self.with_leg(leg, |router, call, leg| {
                     if leg == call.caller.id {
                         router.played(call, play, &prompts, ended, extent);
+                    } else {
+                        let whole = prompts.into_iter().next().filter(|_| extent == Extent::Whole);
+                        router.outside_heard(call, leg, play, whole.map(|prompt| (prompt, ended)));
                     }
                 });
             }
             MediaEvent::NotPlayed { leg, play, detail, .. } => {
-                self.with_leg(leg, |router, call, _| router.not_played(call, play, &detail));
+                self.with_leg(leg, |router, call, leg| match leg == call.caller.id {
+                    true => router.not_played(call, play, &detail),
+                    false => router.outside_heard(call, leg, play, None),
+                });
             }
             MediaEvent::Held { leg } => {
                 self.with_leg(leg, |router, call, leg| router.held(call, leg, Hold::Held));

@@ -4,11 +4,13 @@
 
 mod support;
 
-use report_api::{Disposition, Recorded};
+use record_api::RecordingState;
+use report_api::{Disposition, NotRecorded, Recorded};
 use route_api::{AgentState, Cause, EndedBy, Endpoint, MediaEvent, MediaRefusal, SignallingEvent, Stage};
 use route_core::{Edge, Input};
 use std::time::Duration;
-use support::World;
+use support::{World, agent};
+use types::Pii;
 
 fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
@@ -397,4 +399,79 @@ fn who_calls_while_media_stays_away_is_refused_after_two_seconds() {
     world.attach_media();
     world.settle();
     assert!(world.sip.is_empty() && world.media.is_empty());
+}
+
+/// Mutant route-cut-off-forgotten.
+#[test]
+fn a_loss_of_power_leaves_a_call_record_of_each_call_that_was_recorded() {
+    for attached_first in [true, false] {
+        let mut world = World::new();
+        let caller = world.waiting_caller();
+        world.ready("alice", "8001");
+        let phone = world.answer();
+        let recording = world.media[&caller].tapped.unwrap().0;
+        world.pass(seconds(30));
+        world.lose_power();
+        let left = world.left_behind(recording, RecordingState::Recording);
+        if attached_first {
+            world.attach(true);
+            world.give(left.clone());
+        } else {
+            world.give(left.clone());
+            assert!(world.saved.is_empty(), "the edge may have it yet");
+            world.attach(true);
+        }
+        let [record] = &world.saved[..] else { panic!("{} call records", world.saved.len()) };
+        let Recorded::Yes { recording: named, consents } = &record.recording else {
+            panic!("{:?}", record.recording)
+        };
+        assert_eq!((*named, consents.len()), (recording, 2));
+        assert_eq!(record.from.number, Pii::new("13800138000".to_owned()));
+        assert_eq!(record.disposition, Disposition::Answered);
+        assert_eq!(
+            (record.legs.len(), record.legs[1].leg, record.legs[1].agent.clone()),
+            (2, phone, Some(agent("alice")))
+        );
+        assert!(record.legs.iter().all(|leg| (leg.ended, leg.by) == (record.ended, EndedBy::Failure)));
+        assert_eq!((record.ended, record.queued.len()), (world.now.utc, 1));
+        assert_eq!(record.decisions.last().unwrap().what, "call.cut-off");
+        assert_eq!(world.finished, [recording], "record may end it, for nobody else will");
+        world.give(left);
+        assert_eq!((world.saved.len(), world.finished.len()), (1, 1), "told again, nothing more");
+    }
+}
+
+#[test]
+fn what_record_left_of_a_call_that_lives_or_is_over_changes_nothing() {
+    let mut world = World::new();
+    let caller = world.waiting_caller();
+    world.ready("alice", "8001");
+    world.answer();
+    let recording = world.media[&caller].tapped.unwrap().0;
+    let left = world.left_behind(recording, RecordingState::Recording);
+    world.give(left.clone());
+    world.restart();
+    world.give(left.clone());
+    world.attach(true);
+    assert!(world.saved.is_empty() && world.finished.is_empty());
+    assert_eq!(world.router.live_calls().len(), 1);
+    world.hang_up(caller);
+    world.give(left);
+    assert_eq!((world.saved.len(), world.finished.len()), (1, 1));
+}
+
+#[test]
+fn a_caller_whom_nobody_had_answered_when_the_power_went_is_in_a_call_record() {
+    let mut world = World::new();
+    world.waiting_caller();
+    world.ready("alice", "8001");
+    let recording = *world.begun.keys().next().unwrap();
+    world.lose_power();
+    world.attach(true);
+    let left = world.left_behind(recording, RecordingState::Truncated);
+    world.give(left);
+    let [record] = &world.saved[..] else { panic!("{} call records", world.saved.len()) };
+    assert_eq!(record.disposition, Disposition::Failed);
+    assert_eq!(record.recording, Recorded::No { reason: NotRecorded::NoConversation });
+    assert!(world.finished.is_empty(), "record has ended it already");
 }

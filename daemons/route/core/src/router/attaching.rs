@@ -86,6 +86,7 @@ impl Router {
             self.signal(SignallingCommand::HangUp { leg, cause: Cause::TemporaryFailure });
         }
         self.close_unclaimed();
+        self.judge_what_was_left();
     }
 
     pub(super) fn media_attached(&mut self, attach: AttachMedia) {

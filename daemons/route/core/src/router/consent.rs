@@ -1,15 +1,18 @@
 //! Why a party that joins a call may be recorded, and what record is told of it. The consent of a caller from outside
 //! is the announcement, heard to its end (`flowing`).
 
+use super::Router;
 use crate::{
-    call::Call,
-    leg::{Leg, Track},
+    call::{Call, Stage},
+    input::Output,
+    leg::{Leg, Told, Track},
+    memo,
 };
 use mutant::mutant;
 use record_api::{Consent, Join, PartyRole, Track as RecordTrack};
-use route_api::Endpoint;
+use route_api::{Endpoint, MediaCommand, PlayedPrompt, Times};
 use settings::record::Outside;
-use types::RecordingId;
+use types::{LegId, RecordingId, Utc};
 
 /// Whoever sits at a phone of the house knows by contract; whoever is reached over a trunk has heard nothing, and the
 /// settings say what that means. record leaves out what a party without consent says.
@@ -18,7 +21,60 @@ pub(super) fn of_joining(over: &Endpoint, outside: Outside) -> Consent {
         (Endpoint::Phone(_), _) => Consent::Employed {},
         (Endpoint::Trunk(_), Outside::Recorded) => Consent::Ruled {},
         (Endpoint::Trunk(_), Outside::LeftOut) if mutant("route-outside-recorded") => Consent::Ruled {},
-        (Endpoint::Trunk(_), Outside::LeftOut) => Consent::Refused {},
+        (Endpoint::Trunk(_), Outside::Announced) if mutant("route-outside-recorded-untold") => {
+            Consent::Ruled {}
+        }
+        // Until it has heard the announcement.
+        (Endpoint::Trunk(_), Outside::LeftOut | Outside::Announced) => Consent::Refused {},
+    }
+}
+
+/// The party outside that is to hear the announcement now: it talks, and its track is written without its words.
+pub(super) fn to_be_told(call: &Call) -> Option<LegId> {
+    let Stage::Talking(talk) = &call.stage else { return None };
+    let leg = call.agents.iter().find(|leg| leg.id == talk.leg)?;
+    let masked = matches!(&leg.track, Track::Tapped { consent, .. } if *consent == Consent::Refused {});
+    (masked && leg.told == Told::Nothing && matches!(leg.over, Endpoint::Trunk(_))).then_some(leg.id)
+}
+
+impl Router {
+    /// Plays the announcement to a party outside, in the place of what it hears: the other side hears it on.
+    pub(super) fn tell_outside(&mut self, call: &mut Call, id: LegId) {
+        let prompt = self.plan.rule.announcement.clone();
+        let wanted = self.plan.rule.outside == Outside::Announced;
+        // Whoever is to help in an emergency is not kept from hearing what is wrong.
+        let helps = matches!(call.caller.over, Endpoint::Phone(_)) && self.plan.is_emergency(&call.dialled);
+        let Some(prompt) = prompt.filter(|_| wanted && !helps) else { return };
+        call.plays = call.plays.wrapping_add(1);
+        let play = call.plays;
+        let Some(leg) = call.leg(id) else { return };
+        leg.told = Told::Hearing { play };
+        self.sound(MediaCommand::Play { leg: id, play, prompts: vec![prompt], times: Times::Once });
+    }
+
+    /// The announcement to a party outside is over: heard to its end it is the ground to record.
+    pub(super) fn outside_heard(
+        &mut self,
+        call: &mut Call,
+        id: LegId,
+        play: u32,
+        heard: Option<(PlayedPrompt, Utc)>,
+    ) {
+        let now = self.now.utc;
+        let Some(leg) = call.leg(id).filter(|leg| leg.told == Told::Hearing { play }) else { return };
+        leg.told = Told::Over;
+        let Some((PlayedPrompt { prompt, digest }, at)) = heard else {
+            return call.decide(now, "consent.missing", format!("leg {id} did not hear the announcement"));
+        };
+        if let Track::Tapped { number, .. } = leg.track {
+            let consent = Consent::Announced { prompt: prompt.clone(), digest, at };
+            leg.track = Track::Asked { number, consent };
+        }
+        call.decide(now, "consent.announced", format!("leg {id} heard {prompt} to its end"));
+        if let Some(recording) = call.recording() {
+            let joins = joins(recording, call, |leg| leg.id == id);
+            self.output.extend(joins.map(Output::RecordJoin));
+        }
     }
 }
 
@@ -31,14 +87,23 @@ pub(super) fn of_caller(call: &Call, consent: Consent) -> RecordTrack {
     RecordTrack { track: 0, leg: call.caller.id, party, consent }
 }
 
-/// What record is to be asked for this leg, while it has not answered.
-pub(super) fn join(recording: RecordingId, leg: &Leg) -> Option<Join> {
+/// What record is to be asked for these legs, of those that it has not answered.
+pub(super) fn joins(
+    recording: RecordingId,
+    call: &Call,
+    of: impl Fn(&Leg) -> bool,
+) -> impl Iterator<Item = Join> {
+    let tracks = call.agents.iter().filter(move |leg| of(leg)).filter_map(track);
+    tracks.map(move |track| Join { recording, track, memo: memo::of_call(call).0 })
+}
+
+fn track(leg: &Leg) -> Option<RecordTrack> {
     let Track::Asked { number: track, consent } = leg.track.clone() else { return None };
     let party = match leg.over {
         Endpoint::Phone(_) => PartyRole::Agent,
         Endpoint::Trunk(_) => PartyRole::Outside,
     };
-    Some(Join { recording, track: RecordTrack { track, leg: leg.id, party, consent } })
+    Some(RecordTrack { track, leg: leg.id, party, consent })
 }
 
 #[cfg(test)]
@@ -54,7 +119,7 @@ mod tests {
         let asked = |over: &Endpoint, outside| {
             let mut leg = Leg::ours(LegId(Uid([1; 16])), over.clone(), None, Utc(0));
             leg.track = Track::Asked { number: 2, consent: of_joining(over, outside) };
-            let track = join(RecordingId(Uid([2; 16])), &leg).unwrap().track;
+            let track = track(&leg).unwrap();
             (track.party, track.consent)
         };
         for outside in [Outside::LeftOut, Outside::Recorded] {

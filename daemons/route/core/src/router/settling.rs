@@ -169,6 +169,7 @@ impl Router {
     /// report has kept the call record.
     pub(super) fn saved(&mut self, call: CallId) {
         self.unsaved.remove(&call);
+        self.cut_off_kept(call);
         self.settle(call);
     }
 
@@ -189,6 +190,11 @@ impl Router {
         for leg in self.settling.remove(&call).into_iter().flat_map(|settling| settling.legs) {
             self.signal(SignallingCommand::Forget { leg });
         }
+        self.is_finished(call);
+    }
+
+    /// A late memo must not bring this call back.
+    pub(super) fn is_finished(&mut self, call: CallId) {
         if self.finished.len() >= FINISHED {
             self.finished.pop_front();
         }
@@ -197,6 +203,6 @@ impl Router {
 
     /// Whether this call is over and has its call record.
     pub(super) fn is_over(&self, call: CallId) -> bool {
-        self.settling.contains_key(&call) || self.finished.contains(&call)
+        self.settling.contains_key(&call) || self.cut_off.contains_key(&call) || self.finished.contains(&call)
     }
 }

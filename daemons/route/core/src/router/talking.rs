@@ -14,10 +14,11 @@ use crate::{
     call::{Call, Hold, NotRecordedFor, OfferStep, Reach, Recording, Stage, Talk},
     ids::recording_of,
     input::{NotBegun, Output},
-    leg::{Leg, Line, Sound, Track},
+    leg::{Leg, Line, Sound, Told, Track},
+    memo,
 };
 use mutant::mutant;
-use record_api::Begin;
+use record_api::{Begin, Consent};
 use report_api::{Disposition, OfferOutcome, OfferRecord};
 use route_api::{Cause, MediaCommand, SessionDescription};
 use settings::record::{OnDiskFull, When};
@@ -98,8 +99,7 @@ impl Router {
         call.recording = Recording::Asked(recording);
         call.caller.track = Track::Asked { number: 0, consent: consent.clone() };
         self.recordings.insert(recording, call.id);
-        let track = consent::of_caller(call, consent);
-        self.output.push_back(Output::RecordBegin(Begin { recording, call: call.id, tracks: vec![track] }));
+        self.output.push_back(Output::RecordBegin(begin(recording, call, consent)));
     }
 
     pub(super) fn join_recording(&mut self, call: &mut Call, id: LegId) {
@@ -109,7 +109,8 @@ impl Router {
         let outside = self.plan.rule.outside;
         if let Some(leg) = call.leg(id) {
             leg.track = Track::Asked { number, consent: consent::of_joining(&leg.over, outside) };
-            self.output.extend(consent::join(recording, leg).map(Output::RecordJoin));
+            let joins = consent::joins(recording, call, |leg| leg.id == id);
+            self.output.extend(joins.map(Output::RecordJoin));
         }
     }
 
@@ -122,15 +123,9 @@ impl Router {
             return;
         }
         if let (Recording::Asked(_), Some(consent)) = (call.recording, call.consent.clone()) {
-            let track = consent::of_caller(call, consent);
-            self.output.push_back(Output::RecordBegin(Begin {
-                recording,
-                call: call.id,
-                tracks: vec![track],
-            }));
+            self.output.push_back(Output::RecordBegin(begin(recording, call, consent)));
         }
-        let joins = call.agents.iter().filter_map(|leg| consent::join(recording, leg));
-        self.output.extend(joins.map(Output::RecordJoin));
+        self.output.extend(consent::joins(recording, call, |_| true).map(Output::RecordJoin));
     }
 
     pub(super) fn begun(&mut self, recording: RecordingId) {
@@ -199,6 +194,9 @@ impl Router {
                 self.sound(MediaCommand::Tap { leg: leg.id, recording, track: number });
             }
         }
+        if let Some(outside) = consent::to_be_told(call) {
+            self.tell_outside(call, outside);
+        }
     }
 
     /// Sets bridge and taps again after media was away; what still stands is not disturbed.
@@ -213,6 +211,10 @@ impl Router {
             if let (Track::Tapped { number, .. }, Sound::Open) = (&leg.track, &leg.sound) {
                 self.sound(MediaCommand::Tap { leg: leg.id, recording, track: *number });
             }
+        }
+        // What media was playing is not known any more.
+        for leg in call.agents.iter_mut().filter(|leg| matches!(leg.told, Told::Hearing { .. })) {
+            leg.told = Told::Nothing;
         }
         self.tap(call);
     }
@@ -279,6 +281,12 @@ impl Router {
             }
         }
     }
+}
+
+/// What record is to be told of a call whose caller has heard the announcement.
+fn begin(recording: RecordingId, call: &Call, consent: Consent) -> Begin {
+    let track = consent::of_caller(call, consent);
+    Begin { recording, call: call.id, tracks: vec![track], memo: memo::of_call(call).0 }
 }
 
 /// record is ready for the track of this number.

@@ -6,7 +6,7 @@
 #![allow(dead_code, reason = "each test uses its part")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
 
-use record_api::{Begin, Join};
+use record_api::{Begin, Join, Outcome, RecordingState, Track};
 use report_api::CallRecord;
 use route_api::{
     AgentEntry, AgentState, AttachMedia, AttachSignalling, Cause, EndedBy, Endpoint, Extent, Ladder,
@@ -19,7 +19,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     time::Duration,
 };
-use types::{AgentId, Extension, LegId, Monotonic, Pii, RecordingId, Uid, Utc};
+use types::{AgentId, CallId, Extension, LegId, Monotonic, Pii, RecordingId, Uid, Utc};
 
 pub const SETTINGS: &str = r#"
 [[sip.phones]]
@@ -98,6 +98,12 @@ pub struct World {
     pub begins: VecDeque<Begin>,
     pub joins: VecDeque<Join>,
     pub finished: Vec<RecordingId>,
+    /// The last memo that record was given of each recording.
+    pub memos: BTreeMap<RecordingId, String>,
+    /// Every track of which record was told, in order.
+    pub consents: Vec<Track>,
+    /// The call of each recording that was asked for.
+    pub begun: BTreeMap<RecordingId, CallId>,
     pub saved: Vec<CallRecord>,
     /// While report is away: what route wants kept.
     pub unsaved: Option<Vec<CallRecord>>,
@@ -155,6 +161,9 @@ impl World {
             begins: VecDeque::new(),
             joins: VecDeque::new(),
             finished: Vec::new(),
+            memos: BTreeMap::new(),
+            begun: BTreeMap::new(),
+            consents: Vec::new(),
             saved: Vec::new(),
             unsaved: None,
             dialled: Vec::new(),
@@ -187,10 +196,15 @@ impl World {
                 Output::Media(command) => self.obey_media(command),
                 Output::RecordBegin(begin) => {
                     self.parties.extend(begin.tracks.iter().map(|track| format!("{:?}", track.party)));
+                    self.memos.insert(begin.recording, begin.memo.clone());
+                    self.begun.insert(begin.recording, begin.call);
+                    self.consents.extend(begin.tracks.iter().cloned());
                     self.begins.push_back(begin);
                 }
                 Output::RecordJoin(join) => {
                     self.parties.push(format!("{:?}", join.track.party));
+                    self.memos.insert(join.recording, join.memo.clone());
+                    self.consents.push(join.track.clone());
                     self.joins.push_back(join);
                 }
                 Output::RecordFinish(finish) => {
@@ -415,6 +429,36 @@ impl World {
         self.from_media.clear();
         self.begins.clear();
         self.joins.clear();
+    }
+
+    /// The power goes and comes back: nobody is at the edges, and route has nothing of its own.
+    pub fn lose_power(&mut self) {
+        self.restart();
+        (self.sip, self.media) = (BTreeMap::new(), BTreeMap::new());
+        (self.ended, self.unheard) = (BTreeMap::new(), BTreeMap::new());
+        self.router = Router::new(
+            self.now,
+            [self.seeds; 16],
+            self.plan.clone(),
+            Record::default(),
+            Roster::default(),
+            Flows::default(),
+        );
+    }
+
+    /// What record tells of a recording that an earlier life left.
+    pub fn left_behind(&self, recording: RecordingId, state: RecordingState) -> Input {
+        Input::LeftBehind(Box::new(Outcome {
+            recording,
+            call: self.begun[&recording],
+            number: u32::from(state != RecordingState::Recording),
+            at: self.now.utc,
+            state,
+            digest: String::new(),
+            lost: 0,
+            masked: 0,
+            memo: self.memos[&recording].clone(),
+        }))
     }
 
     /// A caller dials.
