@@ -252,13 +252,16 @@ impl House {
     }
 
     /// Logs in with `ym`, as a person with an authenticator app would where one is wanted: what `ym` says of it
-    /// is read, and its code typed.
+    /// is read, and its code typed. A code counts once: whoever comes again types the one that the app shows next.
     pub fn log_in(&self, name: &str) {
         let mut command = self.ym_of(name);
         command.args(["login", name]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut keys = child.stdin.take().unwrap();
         writeln!(keys, "Harbour-lights-9").unwrap();
+        if self.secret(name).is_some() {
+            writeln!(keys, "{}", self.code(name, 1)).unwrap();
+        }
         let mut told = String::new();
         let mut screen = BufReader::new(child.stderr.take().unwrap());
         while screen.read_line(&mut told).unwrap() > 0 {

@@ -70,6 +70,8 @@ pub struct Judged {
     mistakes: Vec<Mistake>,
     /// What a sound draft would change now.
     differences: Differences,
+    /// What is allowed and rarely meant, such as keys that travel in the clear.
+    advice: Vec<Mistake>,
 }
 
 /// One mistake, with its remedy in the language of the browser.
@@ -105,8 +107,8 @@ pub enum Outcome {
     },
 }
 
-pub async fn show(State(desk): State<Desk>) -> Result<Json<Shown>, Problem> {
-    Ok(Json(desk.host().call(Show {}).await?))
+pub async fn show(State(desk): State<Desk>, person: Person) -> Result<Json<Shown>, Problem> {
+    Ok(Json(desk.host().call(Show { assertion: Some(person.assertion()) }).await?))
 }
 
 pub async fn check(
@@ -114,8 +116,9 @@ pub async fn check(
     headers: HeaderMap,
     Body(draft): Body<Draft>,
 ) -> Result<Json<Judged>, Problem> {
-    let Checked { problems, differences } = desk.host().call(Check { text: draft.into_text()? }).await?;
-    Ok(Json(Judged { mistakes: told(problems, &headers), differences }))
+    let Checked { problems, differences, advice } =
+        desk.host().call(Check { text: draft.into_text()? }).await?;
+    Ok(Json(Judged { mistakes: told(problems, &headers), differences, advice: told(advice, &headers) }))
 }
 
 pub async fn apply(
@@ -148,9 +151,11 @@ pub async fn versions(State(desk): State<Desk>) -> Result<Json<VersionList>, Pro
 
 pub async fn diff(
     State(desk): State<Desk>,
+    person: Person,
     Asked(between): Asked<Between>,
 ) -> Result<Json<Differences>, Problem> {
-    Ok(Json(desk.host().call(Diff { from: between.from, to: between.to }).await?))
+    let diff = Diff { assertion: Some(person.assertion()), from: between.from, to: between.to };
+    Ok(Json(desk.host().call(diff).await?))
 }
 
 impl Draft {
