@@ -7,7 +7,7 @@ mod support;
 use media_core::{
     Error, Event, Input,
     g711::Law,
-    session::{Core, Record, Track},
+    session::{Core, Port, Record, Track},
 };
 use std::time::Duration;
 use support::*;
@@ -170,6 +170,51 @@ fn only_the_locked_source_is_heard() {
     assert_eq!(house.core.quality(A).unwrap().foreign, 10);
     house.pass(Duration::from_millis(200));
     assert_eq!(track(&house, 0).len(), 2);
+}
+
+/// What STUN, DTLS, ZRTP and TURN begin with is told apart on the port of RTP (RFC 7983), and is neither heard nor
+/// recorded nor taken for a broken packet.
+#[test]
+fn packets_of_another_protocol_are_counted_apart() {
+    let (mut house, mut a, _) = talking("8 101", "8 101");
+    house.hear(A, a.address, &a.speak());
+    house.take_rtp(B);
+    let kinds: [u8; 5] = [0, 16, 22, 64, 127];
+    for first in kinds {
+        let mut datagram = a.speak();
+        datagram[0] = first;
+        house.hear(A, a.address, &datagram);
+    }
+    assert!(house.take_rtp(B).is_empty());
+    house.hear(A, a.address, &a.speak());
+    assert_eq!(house.take_rtp(B).len(), 1, "speech goes on");
+    let dropped = house.core.quality(A).unwrap().dropped;
+    assert_eq!((dropped.other_class, dropped.malformed), (kinds.len() as u64, 0));
+    house.pass(Duration::from_millis(200));
+    assert_eq!(track(&house, 0).len(), 2);
+}
+
+/// A report from elsewhere than the party would tell of a line that nobody has.
+#[test]
+fn a_report_of_a_stranger_is_not_believed() {
+    let (mut house, mut a, mut b) = talking("8 101", "8 101");
+    house.hear(A, a.address, &a.speak());
+    house.hear(B, b.address, &b.speak());
+    let ours = house.take_rtp(A)[0].packet().ssrc.0;
+    // RFC 3550 §6.4.2: a quarter of what we sent is lost, 7 packets in all.
+    let mut report = vec![0x81, 201, 0, 7];
+    report.extend(a.ssrc.to_be_bytes());
+    report.extend(ours.to_be_bytes());
+    report.extend([64, 0, 0, 7]);
+    report.extend([0; 16]);
+    let stranger = ([203, 0, 113, 9], 4001).into();
+    house.handle(Input::Datagram { leg: A, port: Port::Rtcp, source: stranger, bytes: &report }).unwrap();
+    let quality = house.core.quality(A).unwrap();
+    assert_eq!((quality.far, quality.dropped.foreign_rtcp), (None, 1));
+    let theirs = address(4001);
+    house.handle(Input::Datagram { leg: A, port: Port::Rtcp, source: theirs, bytes: &report }).unwrap();
+    let quality = house.core.quality(A).unwrap();
+    assert_eq!((quality.far.map(|far| far.lost), quality.dropped.foreign_rtcp), (Some(7), 1));
 }
 
 #[test]
