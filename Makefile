@@ -5,6 +5,7 @@
 #   make test       everything a change must pass (what .ci/run does)
 #   make lint       the part of it that runs nothing
 #   make fuzz       the fuzz targets; ten minutes shared out among them, FUZZ_SECONDS=60 for less
+#   make differential  our readers of SIP and SDP beside those of two other stacks; no part of the gate
 #   make mutants    every deliberate fault must turn its test red; MUTANTS="name name" chooses
 #   make bench      what the house can bear, a table a subject, each figure beside its reference of the same
 #                   run; BENCH="store media" chooses
@@ -13,7 +14,7 @@
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 FUZZ_SECONDS ?= 600
 
-.PHONY: run test bench lint fuzz mutants packaging
+.PHONY: run test bench lint fuzz differential mutants packaging
 run:
 	@sh appliance/xtask/ready.sh run
 	@cargo xtask run
@@ -26,6 +27,9 @@ lint:
 fuzz:
 	@sh appliance/xtask/ready.sh test
 	@cargo xtask fuzz --seconds $(FUZZ_SECONDS)
+differential:
+	@sh appliance/xtask/ready.sh run
+	@cargo xtask differential
 mutants:
 	@sh appliance/xtask/ready.sh test
 	@cargo xtask mutants $(MUTANTS)

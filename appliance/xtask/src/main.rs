@@ -6,6 +6,7 @@
 mod bench;
 mod cores;
 mod demo;
+mod differential;
 mod failure;
 mod fuzz;
 mod gate;
@@ -47,6 +48,16 @@ enum Command {
         seconds: u64,
         names: Vec<String>,
     },
+    /// Holds our readers of SIP and SDP against those of two other stacks; each disagreement has a row in
+    /// docs/differential.md. No part of `test`: it builds other people's stacks.
+    Differential {
+        /// How many mutants of each corpus are read.
+        #[arg(long, default_value_t = 40_000)]
+        mutants: u64,
+        /// Where their chance comes from.
+        #[arg(long, default_value_t = 4_475)]
+        seed: u64,
+    },
     /// Switches deliberate faults on, those named or all: each must turn its test red.
     Mutants { names: Vec<String> },
     /// Makes the files of packaging/ anew from configs/house.toml.
@@ -75,6 +86,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Lint => gate::lint(&repository),
         Command::Fuzz { seconds, names } => fuzz::run(&repository, &names, Duration::from_secs(seconds))
             .map(|told| shell::say(&told.to_string())),
+        Command::Differential { mutants, seed } => differential::run(&repository, mutants, seed),
         Command::Mutants { names } => mutants::run(&repository, &names),
         Command::Packaging => packaging::write(&repository),
         Command::Bench { names } => bench::run(&repository, &names),

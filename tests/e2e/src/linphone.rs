@@ -12,6 +12,8 @@ use std::{
 pub struct Linphone {
     child: Child,
     folder: PathBuf,
+    /// From where it speaks, at the least.
+    pub media: u16,
 }
 
 impl Linphone {
@@ -43,7 +45,7 @@ impl Linphone {
         command.args(["-a", "-c", "rc", "-d", "5", "-l", "trace"]).current_dir(&folder).env("HOME", &folder);
         command.stdin(Stdio::piped()).stdout(log.try_clone().unwrap()).stderr(log);
         let child = command.spawn().expect("linphonec: apt-get install linphone-cli");
-        let mut linphone = Self { child, folder };
+        let mut linphone = Self { child, folder, media: rtp };
         linphone.key("soundcard use files");
         linphone.key(&format!("play {}", speech.display()));
         linphone.key(&format!("record {}", linphone.heard().display()));
@@ -53,6 +55,26 @@ impl Linphone {
     /// What it has heard: a WAV.
     pub fn heard(&self) -> PathBuf {
         self.folder.join("heard.wav")
+    }
+
+    /// Puts the call on hold.
+    pub fn hold(&mut self) {
+        self.key("pause");
+    }
+
+    /// Calls a number; a talk that it has is on hold.
+    pub fn call(&mut self, house: &House, number: &str) {
+        self.key(&format!("call sip:{number}@127.0.0.1:{}", house.sip));
+    }
+
+    /// Hands its first call on (REFER).
+    pub fn transfer(&mut self, house: &House, number: &str) {
+        self.key(&format!("transfer 1 sip:{number}@127.0.0.1:{}", house.sip));
+    }
+
+    /// Hands its first call on to the other side of its second (REFER with Replaces).
+    pub fn join_calls(&mut self) {
+        self.key("transfer 1 --to-call 2");
     }
 
     /// Hangs up.

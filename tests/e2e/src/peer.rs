@@ -267,6 +267,21 @@ impl Drop for Caller {
     }
 }
 
+/// A long WAV of a third voice.
+pub fn third_voice(folder: &Path) -> PathBuf {
+    let at = |name: &str| folder.join(name).display().to_string();
+    let words = "这里是专家坐席，您的情况我已经了解，现在为您处理。";
+    let spoken = Command::new("espeak-ng")
+        .args(["-v", "cmn", "-p", "20", "-w", &at("third-voice.wav"), words])
+        .status();
+    assert!(spoken.expect("espeak-ng: apt-get install espeak-ng").success());
+    let long = Command::new("sox")
+        .args([&at("third-voice.wav"), "-r", "8000", "-c", "1", "-b", "16", &at("third.wav"), "repeat", "20"])
+        .status();
+    assert!(long.expect("sox: apt-get install sox").success());
+    folder.join("third.wav")
+}
+
 /// The caller's speech as raw A-law and the phone's as a long WAV of another voice.
 pub fn speech(folder: &Path) -> (PathBuf, PathBuf) {
     let run = |program: &str, arguments: &[&str]| {

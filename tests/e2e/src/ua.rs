@@ -107,7 +107,7 @@ impl Line {
     pub fn dial_proved(&self, number: &str, password: &str, headers: &str, sdp: &str) -> Dialog {
         let target = format!("sip:{number}@{}", self.house);
         let mut dialog = self.dialog(format!("<sip:{number}@{}>", self.house), target.clone());
-        dialog.ask("INVITE", sdp);
+        dialog.ask_with("INVITE", headers, sdp);
         let challenged = dialog.last("INVITE");
         assert_eq!(challenged.status, Some(401), "{challenged:?}");
         dialog.ack_refusal(&challenged);
@@ -190,6 +190,12 @@ impl Line {
 }
 
 impl Dialog {
+    /// The header by which another device asks for the place of this dialog (RFC 3891), as it is written for the house.
+    pub fn replaces(&self) -> String {
+        let tag = |address: &str| address.rsplit_once(";tag=").expect("a tag").1.to_owned();
+        format!("Replaces: {};to-tag={};from-tag={}", self.call_id, tag(&self.remote), tag(&self.local))
+    }
+
     /// Sends a request with the next number; gives that.
     pub fn ask(&mut self, method: &str, sdp: &str) -> u32 {
         self.ask_with(method, "", sdp)

@@ -1,24 +1,28 @@
 //! What was really on the wire: RTP packets out of a capture of loopback, which is whole or says that it is not.
 
-use crate::network::Place;
+use crate::{House, network::Place};
 use g711::Law;
 use std::{
     fs,
+    io::Read,
     net::UdpSocket,
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     process::{self, Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
-/// What is kept of a packet: more than any of ours has. The kernel lays its buffer out in slots of this size, so that
-/// of the longest packet that loopback can carry (64 KiB) it has room for 256 alone: a tenth of a second of the
-/// machine's attention, when several tests have packets there.
+/// What is kept of a packet: more than any of ours has. The kernel lays its buffer out in slots of this size: of the
+/// longest packets that loopback can carry (64 KiB) 16 MiB hold 256, which one call fills in half a second of
+/// inattention, and what comes then is lost.
 const SNAPLEN: &str = "2048";
-/// KiB for packets that tcpdump has not read: 32,768 slots.
-const BUFFER: &str = "65536";
+/// KiB for packets that tcpdump has not read: 16,384 slots.
+const BUFFER: &str = "32768";
+/// To where the last datagram of a capture goes: nobody listens (RFC 863).
+const DISCARD: u16 = 9;
 
-/// A running capture of UDP on loopback.
+/// A running capture of what comes to the RTP ports of a house, and goes from there.
 pub struct Capture {
     tcpdump: Child,
     file: PathBuf,
@@ -46,13 +50,14 @@ pub struct Rtp {
 }
 
 impl Capture {
-    /// Begins; returns once tcpdump listens.
-    pub fn begin(folder: &Path) -> Self {
-        Self::begin_at(&Place::here(), folder)
+    /// Begins where the line comes in; returns once tcpdump listens.
+    pub fn begin(house: &House) -> Self {
+        Self::of(&house.place, house.folder.path(), &house.media)
     }
 
-    /// Begins where the line comes in.
-    pub fn begin_at(place: &Place, folder: &Path) -> Self {
+    /// What others have on loopback at the same time is none of ours, and may be much.
+    fn of(place: &Place, folder: &Path, ports: &RangeInclusive<u16>) -> Self {
+        let ours = format!("udp and (portrange {}-{} or dst port {DISCARD})", ports.start(), ports.end());
         let file = folder.join("wire.pcap");
         let log = folder.join("tcpdump.log");
         let tcpdump = place
@@ -60,7 +65,7 @@ impl Capture {
             .args(["-i", &place.interface, "--immediate-mode", "-U", "-n"])
             .args(["-B", BUFFER, "-s", SNAPLEN, "-w"])
             .arg(&file)
-            .args(["-Q", if place.namespace.is_some() { "in" } else { "inout" }, "udp"])
+            .args(["-Q", if place.namespace.is_some() { "in" } else { "inout" }, &ours])
             .stdin(Stdio::null())
             .stderr(fs::File::create(&log).unwrap())
             .spawn()
@@ -96,14 +101,15 @@ impl Capture {
     fn reach_the_end(&self) {
         let last = format!("the end of the capture of {}, {:?}", process::id(), Instant::now());
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        // To itself: nobody else is bothered.
-        socket.send_to(last.as_bytes(), socket.local_addr().unwrap()).unwrap();
-        let deadline = Instant::now() + Duration::from_secs(10);
-        let holds = |file: &[u8]| {
-            let from = file.len().saturating_sub(1 << 20);
-            file[from..].windows(last.len()).any(|part| part == last.as_bytes())
-        };
-        while !holds(&fs::read(&self.file).unwrap()) {
+        socket.send_to(last.as_bytes(), ("127.0.0.1", DISCARD)).unwrap();
+        let (mut file, mut read) = (fs::File::open(&self.file).unwrap(), Vec::new());
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            file.read_to_end(&mut read).unwrap();
+            if read.windows(last.len()).any(|part| part == last.as_bytes()) {
+                return;
+            }
+            read.drain(..read.len().saturating_sub(last.len()));
             assert!(Instant::now() < deadline, "what was sent last is not captured");
             thread::sleep(Duration::from_millis(20));
         }
@@ -240,9 +246,9 @@ mod tests {
     #[test]
     fn what_came_while_nobody_read_is_captured() {
         let folder = tempfile::tempdir().unwrap();
-        let capture = Capture::begin(folder.path());
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let port = socket.local_addr().unwrap().port();
+        let capture = Capture::of(&Place::here(), folder.path(), &(port..=port));
         capture.signal("-STOP");
         for number in 0_u16..2_000 {
             let mut packet = [0; 172];

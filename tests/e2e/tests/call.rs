@@ -19,7 +19,7 @@ fn a_call_is_announced_bridged_recorded_sealed_audited_listed_and_exported() {
     let _phone = Phone::register(&house, &phone_speech);
     house.agent_ready();
 
-    let capture = Capture::begin(house.folder.path());
+    let capture = Capture::begin(&house);
     let mut caller = Caller::call(&house, &caller_speech, HangUp::Caller { after: 16_000 });
     house.until_stage("talking");
     house.until("the caller has hung up", Duration::from_secs(40), |_| caller.ended().is_some());

@@ -20,7 +20,7 @@ fn a_supervisor_captures_a_call_without_what_is_said() {
     let out = house.folder.path().join("call.pcap");
     let path = out.display().to_string();
 
-    let wire = Capture::begin(house.folder.path());
+    let wire = Capture::begin(&house);
     let mut caller = Caller::call(&house, &caller_speech, HangUp::Caller { after: 14_000 });
     house.until_stage("announcing");
     let live = house.ask_as("wang", &["calls", "live"])["calls"][0].clone();

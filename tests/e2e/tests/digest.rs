@@ -51,7 +51,7 @@ fn linphone_proves_its_password_by_sha_256_and_talks() {
     let endpoints = house.ask_as("wang", &["trunks"])["endpoints"].to_string();
     assert!(endpoints.contains(r#"[{"phone":"8002"},"unreachable"]"#), "{endpoints}");
 
-    let capture = Capture::begin(house.folder.path());
+    let capture = Capture::begin(&house);
     let mut caller = Caller::call(&house, &caller_speech, HangUp::Callee);
     house.until_stage("talking");
     std::thread::sleep(Duration::from_secs(6));

@@ -25,7 +25,7 @@ fn a_lossy_line_costs_what_it_lost_and_no_more() {
     let _phone = Phone::register(&house, &phone_speech);
     house.agent_ready();
 
-    let capture = Capture::begin_at(&house.place, house.folder.path());
+    let capture = Capture::begin(&house);
     let mut caller = Caller::call(&house, &caller_speech, HangUp::Caller { after: 27_000 });
     house.until_stage("talking");
     house.until("the caller has hung up", Duration::from_secs(90), |_| caller.ended().is_some());

@@ -36,7 +36,7 @@ fn a_law_in_the_clear_and_g722_in_srtp_hear_each_other() {
     let _phone = Phone::register_speaking(&house, &phone_speech, speaking);
     house.agent_ready();
 
-    let capture = Capture::begin(folder);
+    let capture = Capture::begin(&house);
     let mut caller = Caller::call(&house, &caller_speech, HangUp::Caller { after: 16_000 });
     house.until_stage("talking");
     house.until("the caller has hung up", Duration::from_secs(40), |_| caller.ended().is_some());

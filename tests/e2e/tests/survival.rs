@@ -57,7 +57,7 @@ fn every_daemon_dies_at_every_state_of_a_call_and_keeps_what_is_promised() {
     assert_eq!(named, all, "the table of docs/survival.md names each daemon that dies here");
 
     let mut desk = Desk::open();
-    let capture = Capture::begin(desk.house.folder.path());
+    let capture = Capture::begin(&desk.house);
     let pulse = Pulse::begin();
     let (mut deaths, mut fates) = (Vec::new(), BTreeMap::new());
     for round in ROUNDS {

@@ -48,7 +48,7 @@ fn held_and_handed_on(route: Route) {
         house.ask_as("wang", &["trunks"])["endpoints"].to_string().contains(&reachable)
     });
 
-    let capture = Capture::begin(house.folder.path());
+    let capture = Capture::begin(&house);
     let mut caller = Caller::call(&house, &caller_speech, HangUp::Caller { after: 28_000 });
     house.until_stage("talking");
     thread::sleep(Duration::from_secs(2));

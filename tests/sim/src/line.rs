@@ -130,6 +130,8 @@ pub struct Line {
     pub transferred: Option<u16>,
     /// re-INVITEs that the house accepted.
     pub changes: u32,
+    /// Whose place it wants, where it wants one.
+    pub wants: Option<u32>,
 }
 
 /// Whose description comes first.
@@ -141,6 +143,14 @@ pub enum Offering {
     Late,
     /// Ours, and nobody can meet it.
     Unmeetable,
+}
+
+/// How a phone asks for the place of another.
+pub struct Replacing {
+    /// Only while that rings.
+    pub early: bool,
+    /// The answer to a challenge.
+    pub proof: Option<String>,
 }
 
 /// Who a new party is.
@@ -192,6 +202,7 @@ impl Line {
             holds: false,
             transferred: None,
             changes: 0,
+            wants: None,
         }
     }
 
@@ -208,6 +219,33 @@ impl Line {
         let invite = line.request("INVITE", 1, "i", &body);
         line.repeat(now, Kind::Invite, invite);
         line
+    }
+
+    /// A phone wants the place of another line (INVITE with Replaces, RFC 3891): a device beside it, or a colleague.
+    pub fn replace(now: Monotonic, birth: Birth, extension: &str, of: &Self, how: &Replacing) -> Self {
+        let number = birth.number;
+        let mut line = Self::new(birth, format!("device-{number}@phone"));
+        line.local = format!("<sip:{extension}@{}>;tag=d{number}", line.sip.ip());
+        line.remote = format!("<sip:{extension}@{}>", line.house.ip());
+        line.target = Self::own_uri(extension, line.house);
+        line.state = State::Inviting;
+        line.wants = Some(of.number);
+        let tag =
+            |address: &str| address.rsplit_once(";tag=").map(|(_, tag)| tag.to_owned()).unwrap_or_default();
+        let (ours, theirs) = (tag(&of.remote), tag(&of.local));
+        let early = if how.early { ";early-only" } else { "" };
+        let proof = how.proof.as_ref().map(|proof| format!("Authorization: {proof}\r\n")).unwrap_or_default();
+        let headers =
+            format!("\r\nReplaces: {};to-tag={ours};from-tag={theirs}{early}\r\n{proof}Contact:", of.call_id);
+        let invite = line.request("INVITE", 1, "i", &line.description());
+        let invite = text(&invite).replacen("\r\nContact:", &headers, 1);
+        line.repeat(now, Kind::Invite, invite.into_bytes());
+        line
+    }
+
+    /// What a phone dials for its own place.
+    pub fn own_uri(extension: &str, house: SocketAddr) -> String {
+        format!("sip:{extension}@{house}")
     }
 
     /// A phone is called.

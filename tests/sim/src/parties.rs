@@ -1,7 +1,7 @@
 //! What people do: call, ring, answer, talk, give up, vanish.
 
 use crate::{
-    line::{Birth, Line, Offering, Side, State, stray},
+    line::{Birth, Line, Offering, Replacing, Side, State, stray},
     rest::amiss,
     scenario::{Agents, Menus, Network, Phones},
     world::{CARRIER, Event, World},
@@ -31,6 +31,8 @@ pub(crate) enum Act {
     Hold(bool),
     /// REFER.
     Transfer(&'static str),
+    /// A phone wants its place: INVITE with Replaces, proved where it was challenged.
+    Replace(usize),
     /// CANCEL, BYE or 603.
     HangUp,
     /// Falls silent for ever.
@@ -116,6 +118,7 @@ impl World {
             Act::Transfer(to) => line.transfer(now, to),
             Act::HangUp => line.hang_up(now),
             Act::Vanish => line.vanish(),
+            Act::Replace(by) => return self.replace(number, by),
             Act::Speak(more) => return self.speak(number, more),
             Act::Press(key) => return self.press(number, key),
         }
@@ -126,6 +129,34 @@ impl World {
             self.unplug(phone);
         }
         self.settle(number, before);
+    }
+
+    /// A phone wants the place of a line.
+    fn replace(&mut self, of: u32, by: usize) {
+        let (now, house) = (self.now, Self::house());
+        let state = self.lines[&of].state;
+        if self.phones[by].gone_until > now || !matches!(state, State::Talking | State::Ringing) {
+            return;
+        }
+        let (sip, extension) = (self.phones[by].address, self.phones[by].account.extension.to_string());
+        let proof = self.phones[by].prove(&Line::own_uri(&extension, house));
+        let early = state == State::Ringing && self.fingers.percent(50);
+        let birth = self.birth(Side::Phone(by), sip, [203, 0, 113, 100]);
+        let number = birth.number;
+        self.trace.note(now, format_args!("line {number} of phone {by} wants the place of line {of}"));
+        let line = Line::replace(now, birth, &extension, &self.lines[&of], &Replacing { early, proof });
+        self.insert(line);
+        self.after(Duration::from_secs(100), Event::Line(number, Act::HangUp));
+        self.settle(number, State::Over);
+    }
+
+    /// What an agent who talks does with devices: goes on at another one, or is not let by a colleague.
+    fn plan_device(&mut self, number: u32, phone: usize) {
+        if self.fingers.percent(60) {
+            let at = self.fingers.millis(0, 9_000);
+            let by = if self.fingers.percent(80) { phone } else { self.fingers.below(3) as usize };
+            self.after(at, Event::Line(number, Act::Replace(by)));
+        }
     }
 
     /// The phone is out of the network for a while, and forgets its calls.
@@ -230,6 +261,9 @@ impl World {
             if let (Side::Phone(_), Agents::HandOn) = (side, self.scenario.agents) {
                 self.plan_transfer(number);
             }
+            if let (Side::Phone(phone), Agents::Roam) = (side, self.scenario.agents) {
+                self.plan_device(number, phone);
+            }
             for _ in 0..self.chance.below(3) {
                 let pause = self.chance.millis(0, 15_000);
                 self.after(pause, Event::Line(number, Act::Change));
@@ -286,6 +320,13 @@ impl World {
                 let (before, now) = (self.lines[&number].state, self.now);
                 self.lines.get_mut(&number).unwrap().response(now, &response);
                 self.settle(number, before);
+                let (side, wants) = (self.lines[&number].side, self.lines[&number].wants);
+                if let (Side::Phone(phone), Some(of), 401, State::Inviting) =
+                    (side, wants, response.status.0, before)
+                {
+                    self.phones[phone].challenged(&response);
+                    self.after(VOICE, Event::Line(of, Act::Replace(phone)));
+                }
             }
             (Message::Response(_), None, None) => {}
         }
@@ -314,6 +355,10 @@ impl World {
                 self.after(rings, Event::Line(number, Act::Ring));
                 self.after(then, Event::Line(number, Act::Answer));
             }
+        }
+        if self.scenario.agents == Agents::Roam && self.fingers.percent(50) {
+            let (at, by) = (self.fingers.millis(0, 5_000), self.fingers.below(3) as usize);
+            self.after(rings + at, Event::Line(number, Act::Replace(by)));
         }
         self.maybe_vanish(number);
         if self.scenario.vanish > 0 {

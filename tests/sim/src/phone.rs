@@ -19,6 +19,8 @@ pub struct Phone {
     number: u32,
     /// The answer to the last challenge.
     proof: Option<String>,
+    /// The last challenge to a call of this phone.
+    challenge: Option<Challenge>,
     pub registered: bool,
 }
 
@@ -26,7 +28,21 @@ impl Phone {
     /// A phone that has not registered.
     pub fn new(account: Account, address: SocketAddr) -> Self {
         let gone_until = Monotonic(0);
-        Self { account, address, gone_until, number: 0, proof: None, registered: false }
+        Self { account, address, gone_until, number: 0, proof: None, challenge: None, registered: false }
+    }
+
+    /// A call of this phone was challenged.
+    pub fn challenged(&mut self, response: &Response) {
+        let challenges = response.head.headers.all(&Name::WwwAuthenticate).filter_map(Challenge::parse);
+        self.challenge = Challenge::strongest(challenges);
+    }
+
+    /// The answer to that, once.
+    pub fn prove(&mut self, uri: &str) -> Option<String> {
+        let protected = Protected { method: b"INVITE", body: b"" };
+        let credentials = self.account.credentials();
+        let answer = self.challenge.take()?.answer(&credentials, uri.into(), b"cnonce".to_vec(), protected);
+        String::from_utf8(answer.to_bytes()).ok()
     }
 
     /// A REGISTER (RFC 3261 §10.2), with an answer to the last challenge where there is one.

@@ -64,6 +64,13 @@ impl World {
         (count("transfer.done"), count("transfer.failed"))
     }
 
+    /// Places that were taken by another device or a colleague, and those that were asked for and not had.
+    pub fn places(&self) -> (usize, usize) {
+        let decisions = self.ledger.records.values().flat_map(|record| &record.decisions);
+        let count = |what: &str| decisions.clone().filter(|decision| decision.what == what).count();
+        (count("place.taken"), count("place.refused") + count("place.kept"))
+    }
+
     /// What happened, in figures.
     pub fn summary(&self) -> String {
         let mut dispositions: BTreeMap<String, u32> = BTreeMap::new();

@@ -32,6 +32,8 @@ pub enum Agents {
     Talk,
     /// They hold them, and hand them on.
     HandOn,
+    /// They go on at another device, and pick up what rings for each other.
+    Roam,
 }
 
 /// What phones say before they answer.
@@ -135,6 +137,12 @@ impl Scenario {
     #[must_use]
     pub fn speaking_early(self) -> Self {
         Self { phones: Phones::Reliable, ..self }
+    }
+
+    /// The same, with agents who change their devices and pick up for each other.
+    #[must_use]
+    pub fn roaming(self) -> Self {
+        Self { agents: Agents::Roam, ..self }
     }
 
     /// The same, with kills of these daemons.

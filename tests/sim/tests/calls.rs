@@ -131,6 +131,20 @@ fn phones_that_speak_before_they_answer() {
     }
 }
 
+/// Agents go on at another device in the midst of a talk, and pick up what rings for each other (RFC 3891).
+#[test]
+fn agents_who_change_their_devices() {
+    let calm = holds(Scenario::calls(29, 120, Network::calm()).roaming());
+    let rough = holds(Scenario::calls(30, 120, Network::rough(8)).vanishing(5).roaming());
+    let all = [Daemon::Sip, Daemon::Media, Daemon::Route];
+    for (seed, of) in [(35, &all[2..]), (36, &all[..1]), (37, &all[1..2]), (38, &all[..])] {
+        holds(Scenario::calls(seed, 50, Network::rough(3)).roaming().killing_often(of));
+    }
+    for (taken, not) in [calm.places(), rough.places()] {
+        assert!(taken > 20 && not > 2, "{taken} places taken, {not} not");
+    }
+}
+
 #[test]
 fn the_same_seed_gives_the_same_trace() {
     let all = [Daemon::Sip, Daemon::Media, Daemon::Route];

@@ -77,6 +77,8 @@ pub enum OfferOutcome {
     Failed,
     /// The caller gave up while it rang.
     Abandoned,
+    /// A colleague took it while it rang.
+    Taken,
 }
 
 /// One leg.

@@ -84,6 +84,26 @@ pub enum SignallingEvent {
         /// The protocol's own name of the dialog (SIP Call-ID), for traces.
         reference: String,
     },
+    /// Someone calls who wants the place of a leg that is alive (INVITE with Replaces, RFC 3891); the edge made the
+    /// new leg's id, and has found out that the other may be replaced as far as its protocol goes. Whoever may not
+    /// is hung up.
+    Replacing {
+        /// The new leg.
+        leg: LegId,
+        /// When it came.
+        at: Monotonic,
+        /// Where it came in.
+        over: Endpoint,
+        /// The leg whose place it wants.
+        replaces: LegId,
+        /// Whether it still wants it once that leg is answered.
+        wanted: Wanted,
+        /// Its offer; `None` where it wants ours.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        description: Option<SessionDescription>,
+        /// The protocol's own name of the dialog (SIP Call-ID), for traces.
+        reference: String,
+    },
     /// The called side rings; with a description where it sends early media. Said again with each further one:
     /// of another device that rings, or of the same where its sound comes from elsewhere now.
     Ringing {
@@ -179,6 +199,16 @@ pub enum Reachability {
     Unknown,
     /// It is not in the settings any more, and is to be forgotten.
     Removed,
+}
+
+/// Until when the place of a leg is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Wanted {
+    /// As long as it is alive.
+    Always,
+    /// As long as it rings (`early-only`, RFC 3891 §7.1): who has answered meanwhile keeps the call.
+    Ringing,
 }
 
 /// Who ended a leg.

@@ -3,7 +3,7 @@
 use crate::{agent::Next, digits::Digits, flows::Position, leg::Leg, outside::Ways};
 use record_api::{Consent, Finish};
 use report_api::{Decision, Disposition, NotRecorded, OfferRecord, Queued};
-use route_api::{Party, SessionDescription};
+use route_api::{Party, SessionDescription, Wanted};
 use serde::{Deserialize, Serialize};
 use types::{AgentId, CallId, Extension, LegId, Monotonic, Name, QueueId, RecordingId, Utc};
 
@@ -26,6 +26,12 @@ pub struct Call {
     /// Every leg that was made for an agent, in order.
     pub agents: Vec<Leg>,
     pub stage: Stage,
+    /// A new leg that wants the place of one of these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replacing: Option<Replacing>,
+    /// Until when the phone that asked for a transfer which failed is taken to hang up for that reason alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub back_until: Option<Monotonic>,
     /// The proof that the caller heard the announcement; none, no recording.
     pub consent: Option<Consent>,
     pub recording: Recording,
@@ -219,6 +225,19 @@ pub struct Reach {
     pub ways: Option<Ways>,
 }
 
+/// A leg that is being taken in the place of another (RFC 3891).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Replacing {
+    pub leg: LegId,
+    /// Whose place it wants, and until when.
+    pub of: LegId,
+    pub wanted: Wanted,
+    pub until: Monotonic,
+    /// Its offer; nothing where it wants ours, and in another life of route.
+    #[serde(skip)]
+    pub offer: Option<SessionDescription>,
+}
+
 /// A conversation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Talk {
@@ -304,6 +323,11 @@ impl Call {
 
     /// When something has to be done though nothing happens.
     pub fn deadline(&self, now: Monotonic) -> Option<Monotonic> {
+        let replacing = self.replacing.as_ref().map(|replacing| replacing.until);
+        self.stage_deadline(now).into_iter().chain(replacing).min()
+    }
+
+    fn stage_deadline(&self, now: Monotonic) -> Option<Monotonic> {
         Some(match &self.stage {
             Stage::Arriving(
                 Arrival::Opening { until, .. }

@@ -22,7 +22,10 @@ impl Call {
     /// The call record, at the end. `utc` is the calendar's word for a moment.
     pub fn record(self, now: Utc, disposition: Disposition, utc: impl Fn(Monotonic) -> Utc) -> CallRecord {
         let recording = self.recorded(disposition);
-        let legs: Vec<_> = self.legs().filter(|leg| leg.known()).map(|leg| leg.record(now, &utc)).collect();
+        let mut legs: Vec<_> =
+            self.legs().filter(|leg| leg.known()).map(|leg| leg.record(now, &utc)).collect();
+        // Who called first stays the first, whatever took its place.
+        legs.sort_by_key(|leg| leg.began);
         let ended = legs.iter().map(|leg| leg.ended).max().unwrap_or(now);
         CallRecord {
             call: self.id,

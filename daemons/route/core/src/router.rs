@@ -17,6 +17,7 @@ mod offering;
 mod planning;
 mod queueing;
 mod reaching;
+mod replacing;
 mod settling;
 mod staffing;
 mod talking;
@@ -37,6 +38,7 @@ use crate::{
 };
 use queueing::Unserved;
 use record_api::{DiskHealth, Finish, Outcome};
+use replacing::Newcomer;
 use route_api::{
     Cause, Endpoint, Extent, LiveMedia, MediaCommand, MediaEvent, Reachability, SignallingCommand,
     SignallingEvent, TrunkStanding,
@@ -284,6 +286,9 @@ impl Router {
         match event {
             SignallingEvent::Offered { leg, at, over, from, dialled, description, reference } => {
                 self.offered(leg, at, over, from, dialled, description, reference);
+            }
+            SignallingEvent::Replacing { leg, at, over, replaces, wanted, description, reference } => {
+                self.replacing(Newcomer { leg, at, over, replaces, wanted, description, reference });
             }
             SignallingEvent::Ringing { leg, description } => {
                 self.with_leg(leg, |router, call, leg| router.rings(call, leg, description));

@@ -8,7 +8,7 @@ mod support;
 use proptest::prelude::*;
 use route_api::{
     AgentState, Cause, Endpoint, Extent, LegState, MediaEvent, MediaRefusal, Quality, Reachability,
-    SignallingEvent, Stage,
+    SignallingEvent, Stage, Wanted,
 };
 use route_core::{Edge, Input, NotBegun};
 use std::{
@@ -35,6 +35,7 @@ enum Act {
     Change(u8),
     Transfer(u8, u8),
     Consult(u8, u8),
+    Replace(u8, u8, bool),
     RepeatSip,
     RepeatMedia,
     State(bool, u8),
@@ -70,6 +71,7 @@ fn act(restarts: bool) -> impl Strategy<Value = Act> {
         2 => any8.prop_map(Act::Change),
         6 => (any8, any8).prop_map(|(leg, to)| Act::Transfer(leg, to)),
         4 => (any8, any8).prop_map(|(phone, to)| Act::Consult(phone, to)),
+        6 => (any8, any8, any::<bool>()).prop_map(|(phone, of, early)| Act::Replace(phone, of, early)),
         3 => Just(Act::RepeatSip),
         3 => Just(Act::RepeatMedia),
         8 => (any::<bool>(), any8).prop_map(|(who, state)| Act::State(who, state)),
@@ -253,6 +255,14 @@ impl Life {
                 self.offered.insert(world.call_from(Endpoint::Phone(phone.parse().unwrap()), to));
             }
             Act::Consult(..) => {}
+            Act::Replace(phone, of, early) if world.sip_attached => {
+                let Some(of) = pick(world.sip.keys().copied(), of) else { return };
+                let wanted = if early { Wanted::Ringing } else { Wanted::Always };
+                let description = (phone % 4 > 0).then(|| sdp("theirs"));
+                let phone = ["8001", "8002", "8009"][usize::from(phone) % 3];
+                world.come_for(phone, of, wanted, description);
+            }
+            Act::Replace(..) => {}
             Act::RepeatSip => {
                 if let (true, Some(event)) = (world.sip_attached, self.last_sip.clone()) {
                     if let SignallingEvent::Offered { leg, .. } = &event {

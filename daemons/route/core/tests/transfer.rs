@@ -128,6 +128,34 @@ fn a_transfer_that_fails_brings_the_caller_back() {
     }
 }
 
+/// Some phones hang up as they are told of the failure, and their user has wanted none of it. Guarded by the mutant
+/// `route-reflex-loses-caller`.
+#[test]
+fn a_phone_that_hangs_up_as_its_transfer_fails_does_not_lose_the_caller() {
+    for (after, waits) in [(5, true), (800, false)] {
+        let (mut world, caller, alice, recording) = talking();
+        world.transfer(alice, "8002", None);
+        world.ended(*world.dialled.last().unwrap(), Cause::UserBusy);
+        world.settle();
+        assert_eq!(world.media[&caller].bridged, Some(alice));
+        world.pass(Duration::from_millis(after));
+        world.hang_up(alice);
+        assert_eq!(world.sip.contains_key(&caller), waits, "{after} ms later");
+        if waits {
+            assert_eq!(world.router.live_calls()[0].stage, Stage::Waiting);
+            assert_eq!(world.state("alice"), AgentState::WrapUp);
+            assert_eq!(world.media[&caller].tapped, Some((recording, 0)), "the recording goes on");
+            world.set("bob", AgentState::Ready);
+            world.settle();
+            let bob = world.answer();
+            assert_eq!(world.media[&caller].bridged, Some(bob));
+            world.hang_up(bob);
+        }
+        assert!(world.sip.is_empty() && world.media.is_empty());
+        assert_eq!(world.saved.len(), 1);
+    }
+}
+
 /// Guarded by the mutant `route-transfer-loses-caller`.
 #[test]
 fn a_caller_whose_agent_left_during_the_transfer_waits_again() {

@@ -575,7 +575,10 @@ impl Core {
     }
 
     fn dispatch(&mut self, now: Monotonic, id: TransactionId, source: Flow, request: Request) {
-        if request.method == Method::Cancel {
+        if request.method != Method::Invite && request.head.headers.first(&Name::Replaces).is_some() {
+            // RFC 3891 §3.
+            self.answer(now, id, &request, 400);
+        } else if request.method == Method::Cancel {
             self.cancelled(now, id, &request);
         } else if request.head.to.tag().is_some() {
             self.within(now, id, source, request);

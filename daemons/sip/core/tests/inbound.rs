@@ -6,7 +6,7 @@ mod house;
 
 use house::*;
 use route_api::{Cause, EndedBy, Party, SignallingCommand, SignallingEvent};
-use sip_core::message::{Message, Method, Name};
+use sip_core::message::{Message, Method, Name, Status};
 use std::time::Duration;
 use types::Pii;
 
@@ -206,6 +206,58 @@ fn a_gbk_caller_name_is_offered_in_chinese() {
     house.datagram(CARRIER, &invite);
     let Some(SignallingEvent::Offered { from, .. }) = house.events().pop() else { panic!("not offered") };
     assert_eq!(from.display.unwrap().reveal(), "张誠");
+}
+
+/// RFC 3261 §8.1.1.8 wants a Contact of who calls, RFC 2543 did not, and neither §8.2 nor §12.1.1 has a call refused
+/// for the lack of one: RFC 4475 §3.4.1 wants the caller served. It is called back by its From, over the path by which it
+/// came. A Contact that is there and of no use is another matter: 400.
+#[test]
+fn a_caller_of_rfc_2543_without_contact_is_served() {
+    let mut house = House::new();
+    let old = format!(
+        "INVITE sip:400@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 198.51.100.7\r\nFrom: <sip:13800138000@gw.example.com>\r\n\
+         To: sip:400@192.0.2.1\r\nCall-ID: old\r\nCSeq: 56 INVITE\r\nContent-Type: application/sdp\r\n\r\n{OFFER}"
+    );
+    house.datagram(CARRIER, old.as_bytes());
+    house.sent();
+    let Some(SignallingEvent::Offered { leg, .. }) = house.events().pop() else { panic!("not offered") };
+    house.command(answer(leg));
+    let success = house.response();
+    let tag = tag_of(&success);
+    let ack = format!(
+        "ACK sip:192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP 198.51.100.7\r\nFrom: <sip:13800138000@gw.example.com>\r\n\
+         To: <sip:400@192.0.2.1>;tag={tag}\r\nCall-ID: old\r\nCSeq: 56 ACK\r\n\r\n"
+    );
+    house.datagram(CARRIER, ack.as_bytes());
+    assert_eq!(house.events(), [SignallingEvent::Confirmed { leg, description: None }], "no tag is a tag");
+    house.command(SignallingCommand::HangUp { leg, cause: Cause::NormalClearing });
+    let sent = house.sent_to();
+    let [(to, Message::Request(bye))] = &sent[..] else { panic!("{sent:?}") };
+    assert_eq!(to.to_string(), CARRIER);
+    assert_eq!(bye.uri.to_bytes(), b"sip:13800138000@gw.example.com");
+    for useless in ["Contact: *\r\n", "Contact: <mailto:a@h>, <\r\n"] {
+        let invite = request("INVITE", "sip:400@192.0.2.1", "u", "c9", "", 1, useless);
+        let mut house = House::new();
+        house.datagram(CARRIER, &invite);
+        assert_eq!(house.statuses(), [400], "{useless}");
+    }
+}
+
+/// A phone that answers without a Contact is off the hook all the same: it is talked with, and let go.
+#[test]
+fn a_phone_that_answers_without_contact_is_not_left_off_the_hook() {
+    let mut house = House::new();
+    house.register(1, PASSWORD);
+    house.events();
+    let (_, invite) = house.dial(leg(9));
+    let mut ok = invite.respond(Status(200)).tagged(b"phone").with(Name::ContentType, "application/sdp");
+    ok.body = OFFER.as_bytes().to_vec();
+    house.datagram(PHONE, &ok.to_bytes());
+    assert_eq!(house.request().method, Method::Ack);
+    assert!(matches!(house.events()[..], [SignallingEvent::Answered { .. }]));
+    house.command(SignallingCommand::HangUp { leg: leg(9), cause: Cause::NormalClearing });
+    let bye = house.request();
+    assert_eq!((bye.method.clone(), bye.uri.to_bytes()), (Method::Bye, invite.uri.to_bytes()));
 }
 
 #[test]

@@ -50,6 +50,7 @@ fn answer(house: &mut House, request: &Request, status: u16, expires: &str) {
     house.datagram(CARRIER, &response.to_bytes());
 }
 
+const BRIEF: &str = "Session-Expires: 10\r\n";
 const OVER: (Cause, EndedBy) = (Cause::RecoveryOnTimerExpiry, EndedBy::Failure);
 
 fn ended(house: &mut House) -> (Cause, EndedBy) {
@@ -88,9 +89,15 @@ fn an_interval_too_small_is_refused_with_the_least() {
     assert_eq!((refused.status.0, header(&refused.head.headers, &Name::MinSe).as_str()), (422, "90"));
     let mut house = House::new();
     let (_, tag, _) = established(&mut house, "");
-    let update = request("UPDATE", "sip:192.0.2.1", "u", "c1", &tag, 2, "Session-Expires: 10\r\n");
+    let update =
+        request("UPDATE", "sip:192.0.2.1", "u", "c1", &tag, 2, &format!("Supported: timer\r\n{BRIEF}"));
     house.datagram(CARRIER, &update);
     assert_eq!(house.statuses(), [422]);
+    // A proxy asked for it, on the way of a peer that would not understand 422 (RFC 4028 §8.1).
+    let update = request("UPDATE", "sip:192.0.2.1", "p", "c1", &tag, 3, BRIEF);
+    house.datagram(CARRIER, &update);
+    let taken = house.response();
+    assert_eq!(header(&taken.head.headers, &Name::SessionExpires), "90;refresher=uas");
 }
 
 /// Guarded by the mutant `sip-dead-session-lives`.
@@ -174,6 +181,48 @@ fn a_peer_that_is_gone_is_found_out() {
         assert_eq!(ended(&mut house), OVER, "{status}");
         assert!(house.core.attach().legs.is_empty());
     }
+}
+
+/// Guarded by the mutant `sip-brief-session-repeated`.
+#[test]
+fn a_peer_that_finds_the_session_too_brief_gets_a_longer_one() {
+    // Asked for by the call itself.
+    let mut house = House::new();
+    house.register(1, PASSWORD);
+    house.events();
+    let (_, mut invite) = house.dial(leg(9));
+    for least in ["3600", "7200"] {
+        let refused = invite.respond(Status(422)).tagged(b"phone").with(Name::MinSe, least);
+        house.datagram(PHONE, &refused.to_bytes());
+        let Some(Message::Request(again)) = house.sent().pop() else { panic!("not asked again") };
+        assert_eq!(again.head.cseq.number, invite.head.cseq.number + 1);
+        for name in [Name::SessionExpires, Name::MinSe] {
+            assert_eq!(header(&again.head.headers, &name), least);
+        }
+        assert_eq!((&again.head.call_id, &again.body), (&invite.head.call_id, &invite.body));
+        invite = again;
+    }
+    // One that wants no more than it was offered cannot be helped.
+    let refused = invite.respond(Status(422)).tagged(b"phone").with(Name::MinSe, "7200");
+    house.datagram(PHONE, &refused.to_bytes());
+    assert_eq!(house.ends(), [(leg(9), Cause::Interworking, EndedBy::Peer)]);
+
+    // Asked for by a refresh.
+    let mut house = House::new();
+    established(&mut house, "Allow: UPDATE\r\nSession-Expires: 600\r\n");
+    house.pass(seconds(300));
+    let update = refresh(&mut house, Method::Update);
+    let refused = update.respond(Status(422)).with(Name::MinSe, "3600");
+    house.datagram(CARRIER, &refused.to_bytes());
+    house.sent();
+    while house.sent.is_empty() {
+        house.pass(Duration::from_millis(100));
+    }
+    let again = refresh(&mut house, Method::Update);
+    assert_eq!(header(&again.head.headers, &Name::SessionExpires), "3600;refresher=uac");
+    answer(&mut house, &again, 200, "3600;refresher=uac");
+    house.pass(seconds(1_700));
+    assert!(house.sent().is_empty() && house.events().is_empty(), "as long as it wanted");
 }
 
 #[test]

@@ -145,6 +145,31 @@ fn a_gbk_caller_name_harms_nothing() {
     assert_eq!(request.head.headers.expires(), Some(7));
 }
 
+/// A line ends in CR and LF, and neither stands alone (RFC 3261 §7): what a peer echoes of a From with a line feed in it
+/// would hold a field that nobody has read. Found beside rsipstack and ezk, which end lines at a bare LF. Guarded by the
+/// mutant `sip-bare-line-feed`.
+#[test]
+fn no_field_hides_behind_a_bare_line_end() {
+    let with = |from: &str, start: &str| {
+        format!(
+            "OPTIONS sip:a@h SIP/2.0{start}\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:b@h>;tag=1{from}\r\n\
+             To: <sip:a@h>\r\nCall-ID: c\r\nCSeq: 1 OPTIONS\r\n\r\n"
+        )
+    };
+    assert!(parse(with("", "").as_bytes()).is_ok());
+    for hidden in
+        ["\nContact: <sip:evil@h>", "\rContact: <sip:evil@h>", "\x0c\nContact: <sip:evil@h>", "\n x"]
+    {
+        let malformed = parse(with(hidden, "").as_bytes()).map(|_| ()).unwrap_err();
+        assert_eq!((malformed.fault, malformed.answer.is_none()), (Fault::Line, true), "{hidden:?}");
+    }
+    // Nor does a control character stand in a tag, which is a token (§25.1).
+    let malformed = parse(with("\x1128", "").as_bytes()).map(|_| ()).unwrap_err();
+    assert_eq!(malformed.fault, Fault::Parameter);
+    let malformed = parse(with("", "\nContact: <sip:evil@h>").as_bytes()).map(|_| ()).unwrap_err();
+    assert_eq!((malformed.fault, malformed.answer.is_none()), (Fault::StartLine, true));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(20_000))]
 

@@ -7,7 +7,7 @@ mod house;
 use house::*;
 use route_api::{
     Cause, EndedBy, Party, Reachability, RegistrationStanding, SignallingCommand, SignallingEvent,
-    TargetHealth, Trouble,
+    TargetHealth, TransferProgress, Trouble,
 };
 use sip_core::{
     Account, Check, Core, Flow, Input, Listener, Network, Prefix, Protocol, Seed, Settings, Trunk,
@@ -448,6 +448,49 @@ fn a_carrier_that_wants_a_proof_of_each_request_gets_it() {
     assert!(proves(&again) && again.head.cseq.number == bye.head.cseq.number + 1);
     answer(&mut house, &again, 401, &[(Name::WwwAuthenticate, "Digest realm=\"r\", nonce=\"b\"")]);
     assert!(house.sent().is_empty(), "a proof that was refused is not repeated");
+}
+
+/// Guarded by the mutant `sip-proof-number-forgotten`.
+#[test]
+fn every_request_of_a_dialog_has_a_number_of_its_own_however_often_it_is_proved() {
+    let mut house = house(|trunk| trunk.account = Some(Account { register: None, ..account() }));
+    dial(&mut house, 1);
+    let invite = of(&mut house, &Method::Invite);
+    house.datagram(FIRST, &answered(&invite).to_bytes());
+    house.sent();
+    house.events();
+    let tag = String::from_utf8(invite.head.from.tag().unwrap().to_vec()).unwrap();
+    let call = String::from_utf8(invite.head.call_id.clone()).unwrap();
+    let refer = format!(
+        "REFER sip:192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP {FIRST};branch=z9hG4bKr\r\nFrom: <sip:b@{FIRST}>;tag=far\r\n\
+         To: <sip:a@192.0.2.1>;tag={tag}\r\nCall-ID: {call}\r\nCSeq: 1 REFER\r\nRefer-To: <sip:8002@h>\r\n\r\n"
+    );
+    house.datagram(FIRST, refer.as_bytes());
+    assert!(matches!(house.events()[..], [SignallingEvent::Transferring { .. }]));
+    let goes = |house: &mut House, progress| {
+        house.command(SignallingCommand::Transfer { leg: leg(1), progress });
+        of(house, &Method::Notify)
+    };
+    // Two words are under way before either is challenged, and each is proved once.
+    let words = [goes(&mut house, TransferProgress::Accepted), goes(&mut house, TransferProgress::Ringing)];
+    assert_eq!([2, 3], [&words[0], &words[1]].map(|notify| notify.head.cseq.number));
+    let mut numbers = vec![2, 3];
+    let challenge = (Name::ProxyAuthenticate, "Digest realm=\"r\", nonce=\"n\"");
+    for notify in &words {
+        answer(&mut house, notify, 407, std::slice::from_ref(&challenge));
+        let again = of(&mut house, &Method::Notify);
+        assert_eq!(again.body, notify.body);
+        assert!(again.head.headers.first(&Name::ProxyAuthorization).is_some());
+        numbers.push(again.head.cseq.number);
+        answer(&mut house, &again, 200, &[]);
+    }
+    numbers.push(goes(&mut house, TransferProgress::Done).head.cseq.number);
+    house.command(SignallingCommand::HangUp { leg: leg(1), cause: Cause::NormalClearing });
+    let bye = of(&mut house, &Method::Bye);
+    answer(&mut house, &bye, 407, &[challenge]);
+    let again = of(&mut house, &Method::Bye);
+    numbers.extend([bye.head.cseq.number, again.head.cseq.number]);
+    assert_eq!(numbers, [2, 3, 4, 5, 6, 7, 8], "one after the other");
 }
 
 #[test]

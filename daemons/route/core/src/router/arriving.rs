@@ -60,6 +60,8 @@ impl Router {
             secrets: flow.as_ref().map_or(Secrets::None, |(_, flow)| secrets(flow)),
             caller: Leg::offered(leg, over, at, cut(&reference)),
             agents: Vec::new(),
+            replacing: None,
+            back_until: None,
             stage: Stage::Arriving(Arrival::Opening {
                 offerer: if description.is_some() { Offerer::Caller } else { Offerer::House },
                 offer: description.clone(),
@@ -143,6 +145,9 @@ impl Router {
             self.answer(call, description);
             return;
         }
+        if self.place_opened(call, id, &description) {
+            return;
+        }
         if self.offer_opened(call, id, &description) || self.reach_opened(call, id, &description) {
             return;
         }
@@ -167,6 +172,7 @@ impl Router {
 
     pub(super) fn confirmed(&mut self, call: &mut Call, id: LegId, answer: Option<SessionDescription>) {
         if id != call.caller.id {
+            self.place_confirmed(call, id, answer);
             return;
         }
         if matches!(call.stage, Stage::Talking(_)) && call.caller.line == Line::Ringing {
@@ -192,7 +198,7 @@ impl Router {
     pub(super) fn accepted(&mut self, call: &mut Call, id: LegId) {
         if id == call.caller.id && matches!(call.stage, Stage::Arriving(Arrival::Accepting { .. })) {
             self.begin_flow(call);
-        } else {
+        } else if !self.place_accepted(call, id) {
             self.connected(call, id);
         }
     }
@@ -231,6 +237,9 @@ impl Router {
             MediaRefusal::Malformed => Cause::Interworking,
             MediaRefusal::NoPort => Cause::NoCircuitAvailable,
         };
+        if self.place_lost(call, id, cause) {
+            return;
+        }
         let why = format!("media refused: {detail}");
         if id == call.caller.id {
             let disposition =
@@ -250,6 +259,7 @@ impl Router {
     /// A deadline passed.
     pub(super) fn expire(&mut self, call: &mut Call) {
         let now = self.now.monotonic;
+        self.place_overdue(call);
         if call.deadline(now).is_none_or(|due| due > now) {
             return;
         }
@@ -292,6 +302,6 @@ fn secrets(flow: &Flow) -> Secrets {
     if flow.steps.iter().any(asks) { Secrets::Asked } else { Secrets::None }
 }
 
-fn cut(text: &str) -> String {
+pub(super) fn cut(text: &str) -> String {
     text.chars().take(LONGEST).collect()
 }

@@ -137,6 +137,7 @@ impl Router {
             | Stage::Ending { .. } => {}
         }
         self.reclaim_agents(&mut call);
+        self.give_up_place(&mut call, Cause::TemporaryFailure, "route began anew");
         if !matches!(call.recording, Recording::None | Recording::Failed(_)) {
             self.ask_record_again(&call);
         }
@@ -239,6 +240,9 @@ impl Router {
     }
 
     fn reconcile_ringing(&mut self, call: &mut Call, id: LegId, state: LegState) {
+        if self.place_found(call, id, state) {
+            return;
+        }
         match (&call.stage, state) {
             (Stage::Arriving(Arrival::Answering { description, .. }), LegState::Ringing)
                 if id == call.caller.id =>
@@ -317,7 +321,7 @@ impl Router {
                 return;
             }
             Stage::Arriving(Arrival::Opening { offer, .. }) if id == call.caller.id => offer.clone(),
-            _ => None,
+            _ => Self::place_offer(call, id),
         };
         if self.media == Link::Attached {
             if let Stage::Arriving(Arrival::Opening { until, .. }) = &mut call.stage {

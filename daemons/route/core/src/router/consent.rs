@@ -93,7 +93,9 @@ pub(super) fn joins(
     call: &Call,
     of: impl Fn(&Leg) -> bool,
 ) -> impl Iterator<Item = Join> {
-    let tracks = call.agents.iter().filter(move |leg| of(leg)).filter_map(track);
+    // The track of who called first is none that joins, but that of another device of the caller is.
+    let joins = |leg: &&Leg| !matches!(leg.track, Track::Asked { number: 0, .. });
+    let tracks = call.legs().filter(joins).filter(move |leg| of(leg)).filter_map(track);
     tracks.map(move |track| Join { recording, track, memo: memo::of_call(call).0 })
 }
 

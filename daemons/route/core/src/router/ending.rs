@@ -39,7 +39,7 @@ impl Router {
 
     /// What the end of a leg means for its call.
     fn leg_lost(&mut self, call: &mut Call, id: LegId, cause: Cause, by: EndedBy) {
-        if matches!(call.stage, Stage::Ending { .. }) {
+        if matches!(call.stage, Stage::Ending { .. }) || self.place_lost(call, id, cause) {
             return;
         }
         if id == call.caller.id {
@@ -57,6 +57,10 @@ impl Router {
             }
             Stage::Reaching(reach) if reach.instead.as_ref().is_some_and(|talk| talk.leg == id) => {
                 self.transferor_gone(call);
+            }
+            Stage::Talking(talk) if talk.leg == id && by == EndedBy::Peer && self.is_reflex(call) => {
+                let talk = talk.clone();
+                self.wait_again(call, talk);
             }
             Stage::Talking(talk) if talk.leg == id => {
                 self.end(call, Disposition::Answered, Cause::NormalClearing);
@@ -84,6 +88,7 @@ impl Router {
 
     /// Ends a call: place, offer, agent and legs are given up; what is left is to hear that they are over.
     pub(super) fn end(&mut self, call: &mut Call, disposition: Disposition, cause: Cause) {
+        self.give_up_place(call, Cause::NormalClearing, "the call is over");
         match call.stage.clone() {
             Stage::Ending { .. } => return,
             Stage::Waiting(wait) => self.leave(call, wait),

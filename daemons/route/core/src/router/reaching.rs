@@ -31,6 +31,10 @@ use types::{AgentId, Extension, LegId, Name, QueueId};
 /// How long the other may let it ring.
 const PATIENCE: Duration = Duration::from_secs(45);
 
+/// How soon a phone hangs up by itself as it is told that its transfer has failed: some do (baresip 1.0), and no hand is
+/// as quick.
+const REFLEX: Duration = Duration::from_millis(700);
+
 /// Where a number leads that somebody of the house has dialled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Target {
@@ -226,8 +230,19 @@ impl Router {
         let reach = reach.clone();
         let what = if reach.instead.is_some() { "transfer.done" } else { "call.answered" };
         call.decide(self.now.utc, what, format!("{} answered", reach.to));
-        let queue = reach.instead.as_ref().and_then(|talk| talk.queue.clone());
-        self.talk_instead(call, id, (reach.agent, reach.next), queue, reach.instead);
+        self.reached(call, id, (reach.agent, reach.next), reach.instead);
+    }
+
+    /// Who was called, or who takes the call for them, talks with the caller, who is answered now.
+    pub(super) fn reached(
+        &mut self,
+        call: &mut Call,
+        leg: LegId,
+        seat: (Option<AgentId>, Next),
+        instead: Option<Talk>,
+    ) {
+        let queue = instead.as_ref().and_then(|talk| talk.queue.clone());
+        self.talk_instead(call, leg, seat, queue, instead);
         if call.caller.line == Line::Ringing
             && let Some(description) = call.caller.early.clone()
         {
@@ -290,6 +305,7 @@ impl Router {
         if call.leg(talk.leg).is_some_and(|leg| stays(leg)) && !mutant::mutant("route-transfer-loses-caller")
         {
             call.stage = Stage::Talking(talk);
+            call.back_until = Some(self.now.monotonic.plus(REFLEX));
             return self.rejoin(call);
         }
         match talk.queue.clone().filter(|_| !mutant::mutant("route-transfer-loses-caller")) {
@@ -346,7 +362,7 @@ impl Router {
 }
 
 /// What an agent who can be called does afterwards; `None` for one who is on a call.
-fn free(agent: &Agent) -> Option<Next> {
+pub(super) fn free(agent: &Agent) -> Option<Next> {
     match &agent.state {
         State::Offered { .. } | State::Talking { .. } => None,
         State::Aux { reason } => Some(Next::Aux { reason: reason.clone() }),

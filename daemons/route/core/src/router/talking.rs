@@ -165,7 +165,7 @@ impl Router {
     pub(super) fn joined(&mut self, recording: RecordingId, track: u8) {
         let Some(call) = self.recordings.get(&recording).copied() else { return };
         self.with_call(call, |router, call| {
-            call.agents.iter_mut().for_each(|leg| ready(leg, track));
+            call.legs_mut().for_each(|leg| ready(leg, track));
             router.tap(call);
         });
     }
@@ -173,7 +173,7 @@ impl Router {
     pub(super) fn not_joined(&mut self, recording: RecordingId, track: u8) {
         let Some(call) = self.recordings.get(&recording).copied() else { return };
         self.with_call(call, |router, call| {
-            for leg in &mut call.agents {
+            for leg in call.legs_mut() {
                 if matches!(leg.track, Track::Asked { number, .. } if number == track) {
                     leg.track = Track::Off;
                 }

@@ -173,11 +173,29 @@ impl Router {
         to.agents.push(leg);
     }
 
-    fn next_of(&self, agent: Option<&AgentId>) -> Next {
+    pub(super) fn next_of(&self, agent: Option<&AgentId>) -> Next {
         match agent.and_then(|agent| self.roster.0.get(agent)) {
             Some(Agent { state: State::Talking { next, .. }, .. }) => next.clone(),
             _ => Next::WrapUp { lasting: None },
         }
+    }
+
+    /// Whether a phone hangs up as it is told that its transfer has failed.
+    pub(super) fn is_reflex(&self, call: &Call) -> bool {
+        let soon = call.back_until.is_some_and(|until| self.now.monotonic < until);
+        soon && !mutant::mutant("route-reflex-loses-caller")
+    }
+
+    /// The phone that hands a caller on has gone, and nobody has taken the caller: who came by a queue waits there again.
+    pub(super) fn wait_again(&mut self, call: &mut Call, talk: Talk) {
+        call.back_until = None;
+        let Some(queue) = talk.queue.clone() else {
+            return self.end(call, Disposition::Answered, Cause::NormalClearing);
+        };
+        call.decide(self.now.utc, "transfer.hung-up", "its phone hung up as it was told of the failure");
+        self.after_talk(&talk);
+        call.stage = Stage::Talking(Talk { agent: None, ..talk });
+        self.send_to_queue(call, &queue);
     }
 
     /// Lets the caller wait in a queue, by a step of a flow that does so; where there is none the call ends.

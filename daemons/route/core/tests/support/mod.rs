@@ -11,12 +11,13 @@ use report_api::CallRecord;
 use route_api::{
     AgentEntry, AgentState, AttachMedia, AttachSignalling, Cause, EndedBy, Endpoint, Extent, Ladder,
     LegState, LiveLeg, LiveMedia, MediaCommand, MediaEvent, Memo, Party, Path, PlayedPrompt, Quality,
-    Reachability, SessionDescription, SignallingCommand, SignallingEvent, Step, TransferProgress, Way,
+    Reachability, SessionDescription, SignallingCommand, SignallingEvent, Step, TransferProgress, Wanted,
+    Way,
 };
 use route_core::{Edge, Flows, Input, MEMO_MOST, Moment, Output, Roster, Router};
 use settings::{Settings, record::Record, route::Route};
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 use types::{AgentId, CallId, Extension, LegId, Monotonic, Pii, RecordingId, Uid, Utc};
@@ -121,6 +122,8 @@ pub struct World {
     /// Answers to changes.
     pub changed: Vec<(LegId, Option<SessionDescription>)>,
     pub commands: Vec<String>,
+    /// Legs that came for the place of another.
+    pub newcomers: BTreeSet<LegId>,
     /// Whether what was kept of flows is gone when route begins anew.
     pub flows_are_lost: bool,
     legs: u128,
@@ -175,6 +178,7 @@ impl World {
             rung: Vec::new(),
             changed: Vec::new(),
             commands: Vec::new(),
+            newcomers: BTreeSet::new(),
             flows_are_lost: false,
             legs: 0,
             seeds: 1,
@@ -261,9 +265,10 @@ impl World {
             }
             SignallingCommand::Forget { leg } => {
                 assert!(!self.sip.contains_key(&leg), "{leg} is alive and forgotten");
-                let recorded = self.saved.iter().any(|record| record.legs[0].leg == leg);
+                let of_record = |record: &CallRecord| record.legs.iter().any(|side| side.leg == leg);
+                let recorded = self.saved.iter().any(of_record);
                 assert!(
-                    recorded || self.dialled.contains(&leg),
+                    recorded || self.dialled.contains(&leg) || self.newcomers.contains(&leg),
                     "{leg} is forgotten before its call is kept"
                 );
                 self.ended.remove(&leg);
@@ -488,6 +493,39 @@ impl World {
             self.unheard.insert(leg, offered.clone());
             self.give(Input::Signalling(offered));
         }
+        leg
+    }
+
+    /// A phone wants the place of a leg.
+    pub fn replace(&mut self, phone: &str, replaces: LegId, wanted: Wanted) -> LegId {
+        let leg = self.come_for(phone, replaces, wanted, Some(sdp("theirs")));
+        self.settle();
+        leg
+    }
+
+    /// The same, and nothing of what follows has happened.
+    pub fn come_for(
+        &mut self,
+        phone: &str,
+        replaces: LegId,
+        wanted: Wanted,
+        description: Option<SessionDescription>,
+    ) -> LegId {
+        self.legs += 1;
+        let leg = LegId(Uid(self.legs.to_be_bytes()));
+        let over = Endpoint::Phone(phone.parse().unwrap());
+        let (at, reference) = (self.now.monotonic, format!("dialog-{leg}"));
+        let side = SipLeg {
+            state: LegState::Ringing,
+            memo: Memo::default(),
+            dialled_by_us: false,
+            answered_by_us: false,
+        };
+        self.sip.insert(leg, side);
+        self.newcomers.insert(leg);
+        let event = SignallingEvent::Replacing { leg, at, over, replaces, wanted, description, reference };
+        self.unheard.insert(leg, event.clone());
+        self.give(Input::Signalling(event));
         leg
     }
 

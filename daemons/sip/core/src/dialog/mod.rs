@@ -46,7 +46,9 @@ impl Dialog {
     /// The dialog that our 2xx to an INVITE makes (§12.1.1).
     ///
     /// # Errors
-    /// [`Fault::Address`] where the INVITE has no usable Contact.
+    /// [`Fault::Address`] where the INVITE has a Contact that is of no use. One without any (§8.1.1.8 forbids it,
+    /// RFC 2543 did not) is taken at its From: RFC 4475 §3.4.1 wants such a caller served, and nothing in §8.2 or
+    /// §12.1.1 has it refused.
     pub fn uas(invite: &Request, local_tag: &[u8], flow: Flow, reach: Reach) -> Result<Self, Fault> {
         Ok(Self {
             call_id: invite.head.call_id.clone(),
@@ -54,7 +56,7 @@ impl Dialog {
             remote: invite.head.from.clone(),
             local_number: 0,
             remote_number: Some(invite.head.cseq.number),
-            target: contact(&invite.head.headers)?,
+            target: contact(&invite.head.headers)?.unwrap_or_else(|| invite.head.from.uri.clone()),
             routes: invite.head.headers.addresses(&Name::RecordRoute)?,
             flow,
             reach,
@@ -64,7 +66,8 @@ impl Dialog {
     /// The dialog that a peer's 2xx to our INVITE makes (§12.1.2).
     ///
     /// # Errors
-    /// [`Fault::Address`] where the response has no usable Contact, [`Fault::Missing`] where it has no tag.
+    /// [`Fault::Address`] where the response has a Contact that is of no use, [`Fault::Missing`] where it has no tag.
+    /// One without any Contact is taken at where the INVITE went: its side is off the hook already.
     pub fn uac(invite: &Request, success: &Response, flow: Flow, reach: Reach) -> Result<Self, Fault> {
         if success.head.to.tag().is_none() {
             return Err(Fault::Missing);
@@ -77,7 +80,7 @@ impl Dialog {
             remote: success.head.to.clone(),
             local_number: invite.head.cseq.number,
             remote_number: None,
-            target: contact(&success.head.headers)?,
+            target: contact(&success.head.headers)?.unwrap_or_else(|| invite.uri.clone()),
             routes,
             flow,
             reach,
@@ -113,9 +116,15 @@ impl Dialog {
             && head.from.tag() == self.remote.tag()
     }
 
-    /// Whether a peer names this dialog (RFC 3891 §3): our tag is how it was found.
+    /// Its name: Call-ID, our tag, the peer's where it has one (RFC 3261 §12).
+    pub fn name(&self) -> (&[u8], &[u8], Option<&[u8]>) {
+        (&self.call_id, self.local_tag(), self.remote.tag())
+    }
+
+    /// Whether a peer names this dialog (RFC 3891 §3): our tag is how it was found. A peer without a tag is named `0`
+    /// (§6.1).
     pub fn is_named(&self, call_id: &[u8], remote_tag: &[u8]) -> bool {
-        self.call_id == call_id && self.remote.tag() == Some(remote_tag)
+        self.call_id == call_id && self.remote.tag().unwrap_or(b"0") == remote_tag
     }
 
     /// Whether a 2xx to our INVITE is of this dialog and not of a fork.
@@ -135,20 +144,26 @@ impl Dialog {
 
     /// Takes the Contact of an accepted re-INVITE or UPDATE as the new target (§12.2.2).
     pub fn refresh(&mut self, request: &Request) {
-        if let Ok(target) = contact(&request.head.headers) {
+        if let Ok(Some(target)) = contact(&request.head.headers) {
             self.target = target;
         }
     }
 
     /// The next request of ours (§12.2.1.1).
     pub fn request(&mut self, method: Method, via: Via) -> Request {
-        self.local_number = self.local_number.saturating_add(1);
-        self.build(method, self.local_number, via)
+        let number = self.next_number();
+        self.build(method, number, via)
     }
 
     /// A request of ours went out with that number, other than by [`Self::request`]: later ones have higher ones.
     pub fn sent(&mut self, number: u32) {
         self.local_number = self.local_number.max(number);
+    }
+
+    /// The number of the next request of ours, which no other has: for one that is not made by [`Self::request`].
+    pub fn next_number(&mut self) -> u32 {
+        self.local_number = self.local_number.saturating_add(1);
+        self.local_number
     }
 
     /// The ACK of a 2xx to the INVITE of that number (§13.2.2.4): a request of its own, along the route set.
@@ -224,10 +239,14 @@ impl Dialog {
     }
 }
 
-fn contact(headers: &Headers) -> Result<Uri, Fault> {
+/// The one that is given first; `None` where there is none.
+fn contact(headers: &Headers) -> Result<Option<Uri>, Fault> {
+    if headers.first(&Name::Contact).is_none() {
+        return Ok(None);
+    }
     match headers.contacts()? {
         Contacts::Listed(contacts) => {
-            contacts.into_iter().next().map(|contact| contact.uri).ok_or(Fault::Address)
+            contacts.into_iter().next().map(|contact| Some(contact.uri)).ok_or(Fault::Address)
         }
         Contacts::Star => Err(Fault::Address),
     }

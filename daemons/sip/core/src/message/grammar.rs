@@ -122,6 +122,11 @@ impl Params {
             if name.is_empty() || name.iter().any(|b| b.is_ascii_whitespace() || b"\"<>,@".contains(b)) {
                 return Err(Fault::Parameter);
             }
+            // Control characters stand in quoted strings alone (RFC 3261 §25.1); a tag goes back as it came.
+            let bare = value.as_deref().filter(|value| !value.starts_with(b"\""));
+            if bare.is_some_and(|value| value.iter().any(|b| b.is_ascii_control() && *b != b'\t')) {
+                return Err(Fault::Parameter);
+            }
             params.push((name.to_vec(), value));
         }
         Ok(Self(params))

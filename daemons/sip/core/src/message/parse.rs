@@ -97,6 +97,9 @@ pub fn parse(datagram: &[u8]) -> Result<Message, Malformed> {
     }
     let start = datagram.iter().position(|b| !b"\r\n".contains(b)).ok_or(silent(Fault::Empty))?;
     let (line, rest) = cut_line(&datagram[start..]).ok_or(silent(Fault::Line))?;
+    if is_broken(line) {
+        return Err(silent(Fault::StartLine));
+    }
     let is_request = !line.get(..4).is_some_and(|head| head.eq_ignore_ascii_case(b"SIP/"));
     let (headers, body) = fields(rest).map_err(silent)?;
     let message = match is_request {
@@ -262,14 +265,19 @@ fn fields(mut rest: &[u8]) -> Result<(Headers, &[u8]), Fault> {
 impl Headers {
     fn extend_checked(&mut self, field: Option<(Name, Vec<u8>)>) -> Result<(), Fault> {
         if let Some((name, value)) = field {
-            // A bare CR would end a line for a peer that is less strict.
-            if value.contains(&b'\r') {
+            // A bare CR or LF (§7: a line ends in both) would end a line for a peer that is less strict, and what we send
+            // back of it would hold fields that nobody has read.
+            if is_broken(&value) && !mutant::mutant("sip-bare-line-feed") {
                 return Err(Fault::Line);
             }
             self.keep(name, value.trim_ascii().to_vec());
         }
         Ok(())
     }
+}
+
+fn is_broken(line: &[u8]) -> bool {
+    line.iter().any(|b| b"\r\n".contains(b))
 }
 
 /// The bytes before the next CRLF and those after it.

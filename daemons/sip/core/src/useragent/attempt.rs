@@ -2,15 +2,17 @@
 //!
 //! ```text
 //!   first way ──no answer within 6 s (the last one: as long as route says), no connection, 408, 503, 504──► next way … ──► over
-//!      │ 401, 407: once more with a proof
+//!      │ 401, 407: once more with a proof; 422: once more for a longer session
 //!      │ larger than a datagram should be: by TCP; where that fails, the same target by UDP (RFC 3261 §18.1.1)
 //! ```
 
 use super::cause;
 use super::leg::{Leg, State};
 use super::outbound::Call;
+use super::session_timer;
 use crate::{
     Core, Flow,
+    dialog::Dialog,
     digest::{Challenge, Protected},
     flow::Protocol,
     message::{Method, Name, NameAddr, Request, Response, Uri},
@@ -18,6 +20,7 @@ use crate::{
     settings::Trunk,
     transaction::TransactionId,
 };
+use mutant::mutant;
 use route_api::{Cause, EndedBy, Endpoint, Trouble};
 use serde::{Deserialize, Serialize};
 use std::{collections::VecDeque, net::SocketAddr, time::Duration};
@@ -27,8 +30,9 @@ use types::{LegId, Monotonic};
 const PATIENCE: Duration = Duration::from_secs(6);
 /// Larger requests go by a stream (RFC 3261 §18.1.1: 200 bytes below the smallest usual MTU).
 const DATAGRAM: usize = 1_300;
-/// How often one call is proved: a carrier may call a nonce stale once.
-const PROOFS: u32 = 2;
+/// How often one call is asked for again where its far side wants to be asked otherwise: it may call a nonce stale
+/// once, and a session too brief once before and once after that.
+const REPEATS: u32 = 4;
 
 /// One way to a party.
 #[derive(Clone, Serialize, Deserialize)]
@@ -53,7 +57,7 @@ pub(super) struct Attempt {
     pub(super) rest: VecDeque<Way>,
     /// Until when the present way may be silent; `None` once it has answered, and for the last one.
     pub(super) patience: Option<Monotonic>,
-    proofs: u32,
+    repeats: u32,
     /// How long the last one may be silent, where route has yet another trunk.
     silence: Option<Duration>,
     /// Where we were sent so far.
@@ -62,14 +66,14 @@ pub(super) struct Attempt {
 
 impl Attempt {
     pub(super) fn begin(now: Monotonic, rest: VecDeque<Way>, silence: Option<Duration>) -> Self {
-        let mut attempt = Self { rest, patience: None, proofs: 0, silence, redirections: Vec::new() };
+        let mut attempt = Self { rest, patience: None, repeats: 0, silence, redirections: Vec::new() };
         attempt.patience = attempt.until(now);
         attempt
     }
 
     /// Until when the way that is tried from now on may be silent.
     fn until(&self, now: Monotonic) -> Option<Monotonic> {
-        let last = self.silence.filter(|_| !mutant::mutant("sip-silence-endless"));
+        let last = self.silence.filter(|_| !mutant("sip-silence-endless"));
         let patience = if self.rest.is_empty() { last } else { Some(PATIENCE) };
         patience.map(|patience| now.plus(patience))
     }
@@ -186,14 +190,18 @@ impl Core {
         let status = response.status;
         let home =
             self.transactions.sent(transaction).is_none_or(|(_, flow)| self.is_place_of(&leg.over, flow));
-        if matches!(status.0, 401 | 407)
-            && let State::Dialing(dialing) = &mut leg.state
-            && (home || dialing.attempt.redirections.is_empty())
-            && dialing.attempt.proofs < PROOFS
-            && let Some(again) = self.proved_again(now, transaction, Some(id), response)
+        if let State::Dialing(dialing) = &mut leg.state
+            && dialing.attempt.repeats < REPEATS
+            && let Some(again) = match status.0 {
+                401 | 407 if home || dialing.attempt.redirections.is_empty() => {
+                    self.proved_again(now, transaction, Some(id), response, None)
+                }
+                422 => self.asked_longer(now, transaction, id, response),
+                _ => None,
+            }
         {
             dialing.transaction = again;
-            dialing.attempt.proofs += 1;
+            dialing.attempt.repeats += 1;
             self.forget_early(now, &mut dialing.early);
             return self.legs.put(id, leg);
         }
@@ -236,13 +244,15 @@ impl Core {
     }
 
     /// The same request once more, with the proof that the response asks for (RFC 3261 §22.2); `None` where we
-    /// have none, or it was given already.
+    /// have none, or it was given already. Within a dialog it is one of its requests, and takes the next number of
+    /// that: one that went out meanwhile may have the next but one (§12.2.1.1).
     pub(super) fn proved_again(
         &mut self,
         now: Monotonic,
         transaction: TransactionId,
         leg: Option<LegId>,
         response: &Response,
+        dialog: Option<&mut Dialog>,
     ) -> Option<TransactionId> {
         let (mut request, flow) = self.transactions.sent(transaction)?;
         // A dialog may lead to another address of the carrier than the call did: its domain stands in From.
@@ -261,9 +271,51 @@ impl Core {
         let answer = challenge.answer(&credentials, uri, self.random.word(), protected).to_bytes();
         request.head.headers.remove(&told);
         request.head.headers.push(told, answer);
-        request.head.cseq.number = request.head.cseq.number.saturating_add(1);
+        request.head.cseq.number = match dialog.filter(|_| !mutant("sip-proof-number-forgotten")) {
+            Some(dialog) => dialog.next_number(),
+            None => request.head.cseq.number.saturating_add(1),
+        };
         request.head.vias = vec![self.via(flow)];
         self.transactions.request(now, request, flow, leg)
+    }
+
+    /// The same INVITE once more, for a session as long as the far side wants (RFC 4028 §7.4); `None` where it wants none
+    /// longer than was asked for.
+    fn asked_longer(
+        &mut self,
+        now: Monotonic,
+        transaction: TransactionId,
+        leg: LegId,
+        response: &Response,
+    ) -> Option<TransactionId> {
+        let (mut request, flow) = self.transactions.sent(transaction)?;
+        if mutant("sip-brief-session-repeated")
+            || !session_timer::ask_longer(&mut request.head.headers, response)
+        {
+            return None;
+        }
+        request.head.cseq.number = request.head.cseq.number.saturating_add(1);
+        request.head.vias = vec![self.via(flow)];
+        self.transactions.request(now, request, flow, Some(leg))
+    }
+
+    /// Proves a request of a leg that nothing hangs on (NOTIFY, BYE): a carrier may want a proof with each, and
+    /// a BYE without one would leave its side talking.
+    pub(super) fn prove_within(&mut self, now: Monotonic, transaction: TransactionId, response: &Response) {
+        let tag = response.head.from.tag().unwrap_or_default();
+        let taken = self.legs.tagged(tag).and_then(|id| Some((id, self.legs.take(id)?)));
+        let Some((id, mut leg)) = taken else {
+            // Its leg is over, and nothing more is asked in its dialog.
+            self.proved_again(now, transaction, None, response, None);
+            return;
+        };
+        let dialog = match &mut leg.state {
+            State::Established(established) => Some(&mut established.dialog),
+            _ => None,
+        };
+        let dialog = dialog.filter(|dialog| dialog.name().0 == response.head.call_id);
+        self.proved_again(now, transaction, None, response, dialog);
+        self.legs.put(id, leg);
     }
 
     /// An INVITE that nobody waits for rings after all.
@@ -279,7 +331,7 @@ impl Core {
     /// Tries the next way; gives the leg back where there is none.
     pub(super) fn next_way(&mut self, now: Monotonic, id: LegId, mut leg: Leg) -> Option<Leg> {
         let State::Dialing(dialing) = &mut leg.state else { return Some(leg) };
-        if mutant::mutant("sip-no-fail-over") {
+        if mutant("sip-no-fail-over") {
             return Some(leg);
         }
         let Some(way) = dialing.attempt.rest.pop_front() else { return Some(leg) };

@@ -227,8 +227,7 @@ impl Core {
         early.prack = None;
         if matches!(response.status.0, 401 | 407) {
             // A carrier may want a proof with each request (RFC 3261 §22.2).
-            early.prack = self.proved_again(now, id, Some(leg), response);
-            early.dialog.sent(response.head.cseq.number.saturating_add(u32::from(early.prack.is_some())));
+            early.prack = self.proved_again(now, id, Some(leg), response, Some(&mut early.dialog));
         }
         true
     }

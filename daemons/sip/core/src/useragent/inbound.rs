@@ -3,7 +3,7 @@
 use super::cause;
 use super::leg::{Established, Kept, Leg, Offer, Offered, RING_LIMIT, State, Success};
 use super::reliable::Reliable;
-use super::{ALLOW, SDP, identity, session_timer};
+use super::{ALLOW, SDP, SUPPORTED, identity, session_timer};
 use crate::{
     Core, Flow, Presence,
     dialog::{Dialog, Reach},
@@ -30,6 +30,10 @@ impl Core {
             },
         };
         let Some(description) = self.examine(now, id, &request) else { return };
+        let place = match self.wanted_place(&request.head.headers, &over) {
+            Ok(place) => place,
+            Err(status) => return self.answer(now, id, &request, status),
+        };
         if session_timer::agree(now, &request, None).is_err() {
             return self.too_small(now, id, &request);
         }
@@ -66,6 +70,7 @@ impl Core {
             dialled,
             description,
             reference: decode(&request.head.call_id),
+            place,
         };
         self.event(offer.event(leg));
         let kept = Kept { memo: Memo::default(), offer: Some(Box::new(offer)) };
@@ -189,7 +194,8 @@ impl Core {
         for route in offered.invite.head.headers.all(&Name::RecordRoute) {
             response = response.with(Name::RecordRoute, route);
         }
-        response.with(Name::Contact, self.contact(offered.flow)).with(Name::Allow, ALLOW)
+        let response = response.with(Name::Contact, self.contact(offered.flow)).with(Name::Allow, ALLOW);
+        response.with(Name::Supported, SUPPORTED)
     }
 }
 

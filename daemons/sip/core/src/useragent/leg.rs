@@ -18,13 +18,14 @@ use super::{
     attempt::Attempt,
     early::{EarlyDialogs, Forks},
     reliable::Reliable,
+    replaces::{Named, Place},
     session_timer::SessionTimer,
     transfer::Transfer,
 };
 use crate::{
     Flow,
     dialog::Dialog,
-    message::Request,
+    message::{Request, Response},
     transaction::{Retransmit, TransactionId},
 };
 use route_api::{Endpoint, LegState, Memo, Party, SessionDescription, SignallingEvent};
@@ -37,6 +38,9 @@ use types::{LegId, Monotonic, Pii};
 pub(super) const RING_LIMIT: Duration = Duration::from_secs(181);
 /// How long route and media may take over a new offer within the call before we refuse it.
 pub(super) const CHANGE_LIMIT: Duration = Duration::from_secs(8);
+
+/// How many early dialogs of one call are known.
+const BRANCHES: usize = 8;
 
 /// A leg.
 #[derive(Clone, Serialize, Deserialize)]
@@ -65,6 +69,7 @@ pub(crate) struct Offer {
     pub(super) dialled: String,
     pub(super) description: Option<SessionDescription>,
     pub(super) reference: String,
+    pub(super) place: Option<Place>,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -100,11 +105,21 @@ pub(super) struct Dialing {
     pub(super) transaction: TransactionId,
     pub(super) description: SessionDescription,
     pub(super) rung: bool,
+    /// The dialogs that provisional responses made (RFC 3261 §12.1.2), by name.
+    pub(super) named: Vec<Early>,
     pub(super) until: Monotonic,
     /// Of everybody who has said something.
     pub(super) early: EarlyDialogs,
     /// What to try where this way fails.
     pub(super) attempt: Attempt,
+}
+
+/// The name of a dialog that rings.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Early {
+    pub(super) call_id: Vec<u8>,
+    pub(super) ours: Vec<u8>,
+    pub(super) theirs: Vec<u8>,
 }
 
 /// Both sides agreed.
@@ -147,6 +162,18 @@ pub(super) struct Change {
     pub(super) until: Monotonic,
 }
 
+impl Dialing {
+    /// A provisional response with a tag makes an early dialog: of a fork, one of several.
+    pub(super) fn note_early(&mut self, response: &Response) {
+        let head = &response.head;
+        let (Some(ours), Some(theirs)) = (head.from.tag(), head.to.tag()) else { return };
+        let early = Early { call_id: head.call_id.clone(), ours: ours.to_vec(), theirs: theirs.to_vec() };
+        if !self.named.contains(&early) && self.named.len() < BRANCHES {
+            self.named.push(early);
+        }
+    }
+}
+
 impl Established {
     /// Where nothing is open.
     pub(super) fn new(dialog: Dialog, description: SessionDescription) -> Self {
@@ -164,6 +191,17 @@ impl Kept {
 
 impl Offer {
     pub(crate) fn event(&self, leg: LegId) -> SignallingEvent {
+        if let Some(Place { leg: replaces, wanted }) = self.place {
+            return SignallingEvent::Replacing {
+                leg,
+                at: self.at,
+                over: self.over.clone(),
+                replaces,
+                wanted,
+                description: self.description.clone(),
+                reference: self.reference.clone(),
+            };
+        }
         SignallingEvent::Offered {
             leg,
             at: self.at,
@@ -197,6 +235,22 @@ impl Leg {
             State::Offered(_) | State::Dialing(_) => Some(LegState::Ringing),
             State::Established(_) => Some(LegState::Established),
             State::Cancelling { .. } | State::Leaving { .. } => None,
+        }
+    }
+
+    /// Whether this is the dialog that a peer names.
+    pub(super) fn is_named(&self, named: &Named) -> bool {
+        match &self.state {
+            State::Offered(offered) => {
+                let head = &offered.invite.head;
+                head.call_id == named.call_id && head.from.tag().is_some_and(|tag| tag == named.theirs)
+            }
+            State::Established(established) => established.dialog.is_named(&named.call_id, &named.theirs),
+            State::Leaving { dialog, .. } => dialog.is_named(&named.call_id, &named.theirs),
+            State::Dialing(dialing) => dialing.named.iter().any(|early| {
+                early.call_id == named.call_id && early.ours == named.ours && early.theirs == named.theirs
+            }),
+            State::Cancelling { .. } => false,
         }
     }
 

@@ -1,9 +1,20 @@
 //! The table of legs: by id, by our tag, by what is due.
 
-use super::leg::{Leg, State};
+use super::{
+    leg::{Leg, State},
+    replaces::{Found, Named},
+};
 use crate::{agenda::Agenda, message::Request};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    hash::{DefaultHasher, Hash, Hasher},
+};
 use types::{LegId, Monotonic};
+
+/// How a peer without a tag is named (RFC 3891 §6.1).
+const NO_TAG: &[u8] = b"0";
+/// Dialogs that are over and still known to have been.
+const DEPARTED: usize = 1_024;
 
 /// Every leg.
 #[derive(Default)]
@@ -12,6 +23,9 @@ pub(crate) struct Legs {
     by_tag: HashMap<Vec<u8>, LegId>,
     agenda: Agenda<LegId>,
     touched: BTreeSet<LegId>,
+    /// Dialogs that were taken out and not put back, by the hash of their names: for saying of one that is named
+    /// that it is over (RFC 3891 §3). Not kept over a kill: then nothing is known of it.
+    departed: VecDeque<(LegId, u64)>,
 }
 
 impl Legs {
@@ -33,6 +47,7 @@ impl Legs {
         if let Some(tag) = leg.local_tag() {
             self.by_tag.remove(tag);
         }
+        self.depart(id, &leg);
         self.agenda.set(id, None);
         if !mutant::mutant("sip-leg-not-written") {
             self.touched.insert(id);
@@ -42,6 +57,11 @@ impl Legs {
 
     /// Puts a leg in or back.
     pub(crate) fn put(&mut self, id: LegId, leg: Leg) {
+        if leg.state().is_some() {
+            while self.departed.back().is_some_and(|(departed, _)| *departed == id) {
+                self.departed.pop_back();
+            }
+        }
         if let Some(tag) = leg.local_tag() {
             self.by_tag.insert(tag.to_vec(), id);
         }
@@ -68,10 +88,46 @@ impl Legs {
         same.then_some(id)
     }
 
-    /// The leg whose dialog a peer names by Call-ID, our tag and its tag (RFC 3891 §3).
-    pub(crate) fn named(&self, call_id: &[u8], ours: &[u8], theirs: &[u8]) -> Option<LegId> {
-        let id = *self.by_tag.get(ours)?;
-        self.live.get(&id)?.is_named(call_id, theirs).then_some(id)
+    /// What there is of the dialog that a peer names by Call-ID, our tag and its tag (RFC 3891 §3).
+    pub(crate) fn find(&self, named: &Named) -> Found {
+        let by_tag = self.by_tag.get(&named.ours).and_then(|id| Some((*id, self.live.get(id)?)));
+        let alive = by_tag.filter(|(_, leg)| leg.is_named(named)).map(|(id, leg)| match &leg.state {
+            State::Offered(_) => Found::Offered,
+            State::Established(_) => Found::Answered(id),
+            State::Dialing(_) => Found::Rings(id),
+            State::Cancelling { .. } | State::Leaving { .. } => Found::Over,
+        });
+        // What we call is found by no tag of a request.
+        let is_rung = |leg: &Leg| matches!(leg.state, State::Dialing(_)) && leg.is_named(named);
+        let rings = || self.live.iter().find(|(_, leg)| is_rung(leg)).map(|(id, _)| Found::Rings(*id));
+        let mark = mark(&named.call_id, &named.ours, Some(&named.theirs));
+        let over = || self.departed.iter().any(|(_, known)| *known == mark).then_some(Found::Over);
+        alive.or_else(rings).or_else(over).unwrap_or(Found::Nothing)
+    }
+
+    fn depart(&mut self, id: LegId, leg: &Leg) {
+        match &leg.state {
+            State::Established(established) => {
+                let (call_id, ours, theirs) = established.dialog.name();
+                self.departed.push_back((id, mark(call_id, ours, theirs)));
+            }
+            State::Dialing(dialing) => {
+                let marks = dialing
+                    .named
+                    .iter()
+                    .map(|early| (id, mark(&early.call_id, &early.ours, Some(&early.theirs))));
+                self.departed.extend(marks);
+            }
+            State::Offered(_) | State::Cancelling { .. } | State::Leaving { .. } => {}
+        }
+        while self.departed.len() > DEPARTED {
+            self.departed.pop_front();
+        }
+    }
+
+    /// The leg of that tag of ours.
+    pub(crate) fn tagged(&self, ours: &[u8]) -> Option<LegId> {
+        self.by_tag.get(ours).copied()
     }
 
     /// Whether an INVITE is one of ours come by another way (RFC 3261 §8.2.2.2).
@@ -99,4 +155,10 @@ impl Legs {
         let touched = std::mem::take(&mut self.touched);
         touched.into_iter().map(|id| (id, self.live.get(&id)))
     }
+}
+
+fn mark(call_id: &[u8], ours: &[u8], theirs: Option<&[u8]>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (call_id, ours, theirs.unwrap_or(NO_TAG)).hash(&mut hasher);
+    hasher.finish()
 }

@@ -19,6 +19,7 @@ mod phones;
 mod prove;
 mod redirect;
 mod reliable;
+mod replaces;
 mod session_timer;
 mod transfer;
 mod within;
@@ -45,6 +46,8 @@ use types::{LegId, Monotonic};
 const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE, PRACK, REFER, REGISTER";
 /// The option tag of reliable provisional responses (RFC 3262 §8).
 const RELIABLE: &[u8] = b"100rel";
+/// The extensions that we know (§20.37), but for those that depend on the request.
+const SUPPORTED: &str = "timer, replaces";
 /// The media type of a session description.
 const SDP: &str = "application/sdp";
 
@@ -316,7 +319,7 @@ impl Core {
     ) -> Option<Option<SessionDescription>> {
         let mut required = request.head.headers.tokens(&Name::Require);
         required.retain(|option| match request.method {
-            Method::Invite => option != b"timer" && option != RELIABLE,
+            Method::Invite => option != b"timer" && option != b"replaces" && option != RELIABLE,
             Method::Update => option != b"timer",
             _ => true,
         });

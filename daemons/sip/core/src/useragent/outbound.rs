@@ -52,7 +52,8 @@ impl Core {
         let attempt = Attempt::begin(now, ways, call.silence);
         let description = call.description;
         let early = EarlyDialogs::default();
-        let state = State::Dialing(Dialing { transaction, description, rung: false, until, early, attempt });
+        let (rung, named) = (false, Vec::new());
+        let state = State::Dialing(Dialing { transaction, description, rung, named, until, early, attempt });
         self.legs.put(id, Leg { over: call.over, kept, state });
     }
 
@@ -142,9 +143,8 @@ impl Core {
                 }
                 self.legs.put(leg_id, leg);
             }
-            // A carrier may want a proof with each request: a BYE without one would leave its side talking.
             if matches!(response.status.0, 401 | 407) {
-                self.proved_again(now, id, None, &response);
+                self.prove_within(now, id, &response);
             }
             return;
         }
@@ -201,6 +201,7 @@ impl Core {
         self.met(now, &leg, None);
         if let State::Dialing(dialing) = &mut leg.state {
             dialing.attempt.patience = None;
+            dialing.note_early(response);
             if let Heard::News(description) = self.hear_early(now, id, &leg.over, dialing, response) {
                 let first = response.status.0 == 180 && !dialing.rung;
                 if first || description.is_some() {

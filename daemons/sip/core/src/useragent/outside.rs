@@ -1,6 +1,6 @@
 //! Requests outside of any dialog: REGISTER, OPTIONS, a new INVITE, and what we do not do.
 
-use super::{ALLOW, SDP};
+use super::{ALLOW, SDP, SUPPORTED};
 use crate::{
     Core, Flow,
     message::{Method, Name, Request, Status, Uri, decode},
@@ -37,7 +37,7 @@ impl Core {
     pub(super) fn options(&mut self, now: Monotonic, id: TransactionId, request: &Request) {
         if self.examine(now, id, request).is_some() {
             let response = request.respond(Status(200)).with(Name::Allow, ALLOW).with(Name::Accept, SDP);
-            let response = self.tagged(response);
+            let response = self.tagged(response.with(Name::Supported, SUPPORTED));
             self.respond(now, id, &response);
         }
     }

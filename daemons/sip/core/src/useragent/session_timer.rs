@@ -4,6 +4,7 @@
 //! ```text
 //!   who refreshes    at half the interval: UPDATE, or a re-INVITE where the peer knows no UPDATE
 //!                    401, 407: again at once, with a proof
+//!                    too brief (422): again soon, for as long as the peer wants
 //!                    refused for the moment (491, 500): again soon        481, 408, silence: the end
 //!   the other        a third of the interval, at most 32 s, before it is over: BYE
 //! ```
@@ -12,7 +13,7 @@
 //! it is we who refresh (§9).
 
 use super::leg::{Established, Leg, State};
-use super::{SDP, cause};
+use super::{SDP, SUPPORTED, cause};
 use crate::{
     Core,
     message::{self, Headers, Method, Name, Params, Request, Response, Status},
@@ -81,9 +82,21 @@ impl SessionTimer {
 
 /// The fields of an INVITE of ours.
 pub(super) fn ask(headers: &mut Headers) {
-    headers.push(Name::Supported, "timer");
+    headers.push(Name::Supported, SUPPORTED);
     headers.push(Name::SessionExpires, INTERVAL.to_string());
     headers.push(Name::MinSe, MIN_SE.to_string());
+}
+
+/// A peer found the session too brief (422, §7.4): asks it for one as long as it wants, where that is longer than what
+/// was asked; whether it is.
+pub(super) fn ask_longer(headers: &mut Headers, refusal: &Response) -> bool {
+    let asked = wish(headers).map_or(0, |wish| wish.interval);
+    let Some(least) = least(&refusal.head.headers).filter(|least| *least > asked) else { return false };
+    headers.remove(&Name::SessionExpires);
+    headers.remove(&Name::MinSe);
+    headers.push(Name::SessionExpires, least.to_string());
+    headers.push(Name::MinSe, least.to_string());
+    true
 }
 
 /// The timer that a request of the peer (INVITE, UPDATE) leads to, and the fields of our 2xx that say so.
@@ -95,15 +108,16 @@ pub(super) fn agree(
 ) -> Result<(Option<SessionTimer>, Headers), TooSmall> {
     let headers = &request.head.headers;
     let wish = wish(headers);
-    if wish.as_ref().is_some_and(|wish| wish.interval < MIN_SE) {
+    let knows = headers.tokens(&Name::Supported).iter().any(|option| option == b"timer");
+    // A peer that knows no timer did not ask for one, a proxy on the way did: 422 would mean nothing to it (§8.1).
+    if knows && wish.as_ref().is_some_and(|wish| wish.interval < MIN_SE) {
         return Err(TooSmall);
     }
     if wish.is_none() && request.method != Method::Invite {
         // §10: an UPDATE that says nothing of the timer changes nothing.
         return Ok((present.cloned(), Headers::default()));
     }
-    let knows = headers.tokens(&Name::Supported).iter().any(|option| option == b"timer");
-    let least = headers.first(&Name::MinSe).and_then(seconds).unwrap_or(MIN_SE);
+    let least = least(headers).unwrap_or(MIN_SE).max(MIN_SE);
     let interval = wish.as_ref().map_or(INTERVAL, |wish| wish.interval).max(least);
     // Who asked is the client of this transaction. One that knows no timer leaves the refreshing to us.
     let refresher = match wish.and_then(|wish| wish.refresher).as_deref() {
@@ -145,6 +159,10 @@ fn wish(headers: &Headers) -> Option<Wish> {
     let params = value.get(end + 1..).and_then(Params::read).unwrap_or_default();
     let refresher = params.value("refresher").map(|value| value.trim_ascii().to_ascii_lowercase());
     Some(Wish { interval: seconds(value)?, refresher })
+}
+
+fn least(headers: &Headers) -> Option<u32> {
+    headers.first(&Name::MinSe).and_then(seconds)
 }
 
 /// What stands before the parameters. Beyond a day is as good as a day.
@@ -238,11 +256,11 @@ impl Core {
         }
         if matches!(status, Status(401 | 407))
             && !mutant("sip-refresh-unproved")
-            && let Some(again) = self.proved_again(now, transaction, Some(id), response)
+            && let Some(again) =
+                self.proved_again(now, transaction, Some(id), response, Some(&mut established.dialog))
         {
             // A carrier may want a proof with each request (RFC 3261 §22.2).
             timer.pending = Some(again);
-            established.dialog.sent(response.head.cseq.number.saturating_add(1));
             self.legs.put(id, leg);
             return None;
         }
@@ -257,7 +275,11 @@ impl Core {
         } else if matches!(status, Status(408 | 481)) {
             return self.session_over(now, id, leg);
         } else {
-            // Glare, or a moment's weakness of the peer: again soon, and never beyond the end.
+            if status == Status(422) && !mutant("sip-brief-session-repeated") {
+                let wanted = least(&response.head.headers).map(u64::from).map(Duration::from_secs);
+                timer.interval = timer.interval.max(wanted.unwrap_or_default());
+            }
+            // Too brief, glare, or a moment's weakness of the peer: again soon, and never beyond the end.
             let jitter = Duration::from_millis(u64::from(self.random.bytes()[0]) * 7);
             timer.at = now.plus(GLARE + jitter).min(end);
         }

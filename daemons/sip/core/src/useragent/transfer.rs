@@ -11,7 +11,7 @@ use super::cause;
 use super::leg::{CHANGE_LIMIT, Established, Leg, State};
 use crate::{
     Core, Presence,
-    message::{Method, Name, NameAddr, Params, Request, Status, decode},
+    message::{Method, Name, NameAddr, Request, Status, decode},
     transaction::TransactionId,
 };
 use mutant::mutant;
@@ -103,15 +103,6 @@ impl Core {
         let asked = Some(Box::new((id, request)));
         self.event(SignallingEvent::Transferring { leg, to: to.clone(), replaces });
         established.transfer = Some(Transfer { asked, to, replaces, number, told, until });
-    }
-
-    /// The leg of ours whose dialog a Replaces names (RFC 3891 §6.1), which is written for whom it is sent to:
-    /// to-tag is ours.
-    pub(super) fn named(&self, value: &[u8]) -> Option<LegId> {
-        let end = value.iter().position(|b| *b == b';')?;
-        let params = Params::read(&value[end + 1..])?;
-        let (ours, theirs) = (params.value("to-tag")?, params.value("from-tag")?);
-        self.legs.named(value[..end].trim_ascii(), ours, theirs)
     }
 
     /// What route has not answered it may not have heard: it is said again when it attaches.
@@ -213,16 +204,6 @@ impl Core {
         match transfer.asked.take().map(|asked| *asked) {
             Some((id, request)) => self.not_now(now, id, &request, 500),
             None => self.notify(now, established, &transfer, Status(408), Word::Last),
-        }
-    }
-}
-
-impl Leg {
-    /// Whether this is the dialog that a peer names.
-    pub(super) fn is_named(&self, call_id: &[u8], theirs: &[u8]) -> bool {
-        match &self.state {
-            State::Established(established) => established.dialog.is_named(call_id, theirs),
-            _ => false,
         }
     }
 }
