@@ -92,9 +92,8 @@ fn operation(
     if let Some(takes) = door.takes {
         let body = reference(generator, takes, &format!("{}Body", door.id), named);
         let content = ContentBuilder::new().schema(Some(body)).build();
-        let body = RequestBodyBuilder::new()
-            .content("application/json", content)
-            .required(Some(Required::True.into()));
+        let body =
+            RequestBodyBuilder::new().content("application/json", content).required(Some(Required::True));
         operation = operation.request_body(Some(body.build()));
     }
     for (status, response) in answers(door, generator, named) {
@@ -206,7 +205,7 @@ fn parameters(
                 .name(name)
                 .parameter_in(place.clone())
                 .description(about)
-                .required(required.into())
+                .required(required)
                 .schema(Some(plain(field)))
                 .build()
         })

@@ -68,6 +68,8 @@ pub struct Between {
 pub struct Judged {
     /// Every mistake; none of a sound draft.
     mistakes: Vec<Mistake>,
+    /// What is no mistake, and is to be known.
+    advice: Vec<Mistake>,
     /// What a sound draft would change now.
     differences: Differences,
 }
@@ -114,8 +116,9 @@ pub async fn check(
     headers: HeaderMap,
     Body(draft): Body<Draft>,
 ) -> Result<Json<Judged>, Problem> {
-    let Checked { problems, differences } = desk.host().call(Check { text: draft.into_text()? }).await?;
-    Ok(Json(Judged { mistakes: told(problems, &headers), differences }))
+    let Checked { problems, differences, advice } =
+        desk.host().call(Check { text: draft.into_text()? }).await?;
+    Ok(Json(Judged { mistakes: told(problems, &headers), advice: told(advice, &headers), differences }))
 }
 
 pub async fn apply(
