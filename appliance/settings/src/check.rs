@@ -31,7 +31,7 @@ pub(crate) struct Finding {
 /// All mistakes that the checks find; `sound` tells whether a section was read whole.
 pub(crate) fn check(settings: &Settings, sound: &dyn Fn(Section) -> bool) -> Vec<Finding> {
     type Check = fn(&Settings, &mut Vec<Finding>);
-    let checks: [(Check, &[Section]); 20] = [
+    let checks: [(Check, &[Section]); 21] = [
         (sip::addresses, &[Section::Sip]),
         (sip::names, &[Section::Sip]),
         (sip::trunks, &[Section::Sip]),

@@ -107,8 +107,8 @@ pub enum Outcome {
     },
 }
 
-pub async fn show(State(desk): State<Desk>) -> Result<Json<Shown>, Problem> {
-    Ok(Json(desk.host().call(Show {}).await?))
+pub async fn show(State(desk): State<Desk>, person: Person) -> Result<Json<Shown>, Problem> {
+    Ok(Json(desk.host().call(Show { assertion: Some(person.assertion()) }).await?))
 }
 
 pub async fn check(
@@ -151,9 +151,14 @@ pub async fn versions(State(desk): State<Desk>) -> Result<Json<VersionList>, Pro
 
 pub async fn diff(
     State(desk): State<Desk>,
+    person: Person,
     Asked(between): Asked<Between>,
 ) -> Result<Json<Differences>, Problem> {
-    Ok(Json(desk.host().call(Diff { from: between.from, to: between.to }).await?))
+    Ok(Json(
+        desk.host()
+            .call(Diff { from: between.from, to: between.to, assertion: Some(person.assertion()) })
+            .await?,
+    ))
 }
 
 impl Draft {
