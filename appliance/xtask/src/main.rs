@@ -64,6 +64,8 @@ enum Command {
     Packaging,
     /// What the house can bear, in release builds: the subjects named, or all.
     Bench { names: Vec<String> },
+    /// Requests of the console's own OpenAPI document, allowed and forbidden, before the real daemons: some minutes.
+    Api,
     /// The whole house in the foreground with the demonstration's settings; its home is .home.
     Run,
 }
@@ -90,6 +92,12 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Mutants { names } => mutants::run(&repository, &names),
         Command::Packaging => packaging::write(&repository),
         Command::Bench { names } => bench::run(&repository, &names),
+        Command::Api => {
+            shell::watched(&repository.cargo(["build", "--workspace", "--bins"])).and_then(|()| {
+                let test = ["test", "--package", "e2e", "--test", "rooms", "--", "--ignored", "--nocapture"];
+                shell::watched(&repository.cargo(test))
+            })
+        }
         Command::Run => demo::run(&repository),
     }
 }

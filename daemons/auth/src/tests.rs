@@ -349,7 +349,7 @@ async fn a_second_factor_is_enrolled_once_and_lies_sealed() {
     let text = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte},")).collect::<String>();
     let raw = <[u8; 20]>::from(secret);
     let mut seen = false;
-    for file in std::fs::read_dir(house.directory.path()).unwrap().map(|file| file.unwrap().path()) {
+    for file in files(house.directory.path()) {
         let Ok(bytes) = std::fs::read(&file) else { continue };
         seen |= String::from_utf8_lossy(&bytes).contains(r#""person":"sys""#);
         let shown = String::from_utf8_lossy(&bytes);
@@ -390,6 +390,12 @@ async fn a_lost_set_up_password_is_made_anew_and_the_old_one_is_void() {
     assert_eq!(house.set_up().await.unwrap_err().code, "auth.credentials");
     std::fs::write(&file, &new).unwrap();
     house.set_up().await.unwrap();
+}
+
+/// Every file below.
+fn files(directory: &Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
 async fn open(directory: &Path, boot: &str) -> Arc<Shared> {

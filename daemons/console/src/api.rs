@@ -36,6 +36,7 @@ use record_api::Record;
 use report_api::Report;
 use route_api::Route;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use service::Client;
 use std::sync::{
     Arc,
@@ -148,11 +149,21 @@ pub fn router(desk: Desk) -> Router {
     let api = doors()
         .into_iter()
         .fold(Router::new(), |router, door| door.open(router, &desk))
-        .fallback(async || Problem::NoSuchPath)
-        .method_not_allowed_fallback(async || Problem::NoSuchMethod)
+        .fallback(nowhere)
+        .method_not_allowed_fallback(no_method)
         .layer(middleware::from_fn_with_state(desk.clone(), guard::own_page))
         .with_state(desk);
-    Router::new().nest("/api/v1", api).fallback(async || Problem::NoSuchPath)
+    Router::new().nest("/api/v1", api).fallback(nowhere)
+}
+
+async fn nowhere(request: Request) -> Problem {
+    guard::drain(request).await;
+    Problem::NoSuchPath
+}
+
+async fn no_method(request: Request) -> Problem {
+    guard::drain(request).await;
+    Problem::NoSuchMethod
 }
 
 /// A body of JSON; whatever is wrong with it is told without repeating any of it.
@@ -162,11 +173,26 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        match Json::from_request(request, state).await {
-            Ok(Json(body)) => Ok(Self(body)),
+        match Json::<Value>::from_request(request, state).await {
+            Ok(Json(body)) => T::deserialize(whole(body)).map(Self).map_err(|_wrong| Problem::Malformed),
             Err(wrong) if wrong.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(Problem::TooLarge),
             Err(_wrong) => Err(Problem::Malformed),
         }
+    }
+}
+
+/// The value with `7.0` as `7`: to JSON Schema both are the same integer (2020-12, Core §4.2.2).
+fn whole(value: Value) -> Value {
+    /// Up to here each integer has one form as a float.
+    const MOST: f64 = 9_007_199_254_740_991.0;
+    match value {
+        Value::Number(number) => match number.as_f64().filter(|_| number.is_f64()) {
+            Some(float) if float.fract() == 0.0 && float.abs() <= MOST => Value::from(float as i64),
+            _ => Value::Number(number),
+        },
+        Value::Array(items) => items.into_iter().map(whole).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(name, field)| (name, whole(field))).collect(),
+        other => other,
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
     problem::{Problem, language},
 };
 use axum::{
+    body::{Body, HttpBody},
     extract::{Request, State},
     http::{
         HeaderMap, HeaderName, HeaderValue, Method,
@@ -22,7 +23,7 @@ use axum::{
     response::Response,
 };
 use mutant::mutant;
-use std::time::Duration;
+use std::{future::poll_fn, pin::Pin, time::Duration};
 
 /// Carries the session's token with an unsafe request.
 pub const TOKEN: &str = "x-csrf-token";
@@ -30,6 +31,9 @@ pub const TOKEN: &str = "x-csrf-token";
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The longest body, in bytes.
 pub const LONGEST_BODY: usize = 16 * 1024;
+
+/// The most of a refused body that is read, in bytes.
+const LONGEST_DISCARDED: usize = 1 << 20;
 
 /// Nothing from elsewhere, nothing inline, no frame around us.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
@@ -71,20 +75,47 @@ pub async fn every(request: Request, next: Next) -> Response {
 /// Lets an unsafe request pass that comes from our own page and, where somebody is logged in, carries the
 /// session's token.
 pub async fn own_page(State(desk): State<Desk>, request: Request, next: Next) -> Result<Response, Problem> {
-    let safe = matches!(*request.method(), Method::GET | Method::HEAD);
-    if !safe && !mutant("console-no-csrf") {
-        let headers = request.headers();
-        if !is_own(headers) {
-            return Err(Problem::ForeignOrigin);
-        }
-        let token = headers.get(TOKEN).and_then(|token| token.to_str().ok()).unwrap_or_default();
-        // A log-in replaces whatever session there is: it is no act of that session.
-        let enters = request.method() == Method::POST && request.uri().path().ends_with("/session");
-        if !enters && desk.sessions().of(headers).is_some_and(|session| !session.has_csrf(token)) {
-            return Err(Problem::NoToken);
-        }
+    if let Err(foreign) = of_own_page(&desk, &request) {
+        drain(request).await;
+        return Err(foreign);
     }
     Ok(next.run(request).await)
+}
+
+/// Reads a request that is refused to its end, and keeps nothing of it: what is left unread would cut the connection off
+/// under the next request.
+pub async fn drain(request: Request) {
+    discard(request.into_body()).await;
+}
+
+/// Reads a body to its end, within a bound, and keeps nothing of it.
+pub async fn discard(mut body: Body) {
+    let mut left = LONGEST_DISCARDED;
+    // Too long, or gone: then the connection may as well be.
+    while let Some(Ok(frame)) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+        match left.checked_sub(frame.data_ref().map_or(0, |bytes| bytes.len())) {
+            Some(less) => left = less,
+            None => return,
+        }
+    }
+}
+
+fn of_own_page(desk: &Desk, request: &Request) -> Result<(), Problem> {
+    let safe = matches!(*request.method(), Method::GET | Method::HEAD);
+    if safe || mutant("console-no-csrf") {
+        return Ok(());
+    }
+    let headers = request.headers();
+    if !is_own(headers) {
+        return Err(Problem::ForeignOrigin);
+    }
+    let token = headers.get(TOKEN).and_then(|token| token.to_str().ok()).unwrap_or_default();
+    // A log-in replaces whatever session there is: it is no act of that session.
+    let enters = request.method() == Method::POST && request.uri().path().ends_with("/session");
+    if !enters && desk.sessions().of(headers).is_some_and(|session| !session.has_csrf(token)) {
+        return Err(Problem::NoToken);
+    }
+    Ok(())
 }
 
 /// Whether `Origin` is `https://` and the very host that was asked (RFC 6454 §7.3).

@@ -221,6 +221,28 @@ async fn what_is_not_of_the_agreed_form_is_refused_without_an_echo() {
 }
 
 #[tokio::test]
+async fn an_integer_is_one_however_it_is_written() {
+    let house = House::new();
+    let (ours, csrf) = (format!("https://{HOST}"), house.log_in().await);
+    for (seconds, status) in
+        [("7", 200), ("7.0", 200), ("7.5", 400), ("1e400", 400), ("-1.0", 400), ("99999999999999999999", 400)]
+    {
+        let body: serde_json::Value = match serde_json::from_str(&format!("{{\"seconds\":{seconds}}}")) {
+            Ok(body) => body,
+            Err(_no_number) => continue,
+        };
+        house.script(
+            "route",
+            "WrapUp",
+            json!({ "parameters": { "agent": "li", "state": "ready", "since": 1, "queues": [] } }),
+        );
+        let answer =
+            house.send(Method::POST, "/agents/li/wrap-up", Some(&ours), Some(&csrf), Some(body)).await;
+        assert_eq!(answer.status.as_u16(), status, "{seconds}: {}", answer.body);
+    }
+}
+
+#[tokio::test]
 async fn a_daemon_that_is_away_is_said_to_be() {
     let house = House::new();
     house.log_in().await;

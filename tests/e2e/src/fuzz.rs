@@ -24,23 +24,28 @@ pub fn schemathesis() -> Option<PathBuf> {
     ready.then_some(found)
 }
 
-/// Asks as the person of this session.
+/// Asks as the person of this session; its last line.
 ///
 /// # Panics
 /// It found something.
-pub fn run(house: &House, schemathesis: &Path, session: &Value) {
+pub fn run(house: &House, schemathesis: &Path, session: &Value) -> String {
     let text = |name: &str| session[name].as_str().unwrap().to_owned();
     let address = format!("https://{}", house.console());
-    let header = |name: &str, value: &str| [String::from("--header"), format!("{name}: {value}")];
     let mut command = Command::new(schemathesis);
     command.current_dir(house.folder.path());
     command.arg("--config-file").arg(repository().join("tests/e2e/peers/schemathesis.toml"));
     command.arg("run").arg(format!("{address}/api/v1/openapi.json")).args(["--url", &address]);
-    command.args(header("Cookie", &text("cookie"))).args(header("X-CSRF-Token", &text("csrf")));
-    command.args(header("Origin", &address));
-    let output = command.output().unwrap();
+    command.args(["--header", &format!("Origin: {address}")]);
+    let cookie = text("cookie");
+    let secret = cookie.split_once('=').unwrap().1;
+    let output = command.env("SESSION", secret).env("TOKEN", text("csrf")).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    let tested = said.lines().find(|line| line.trim_start().starts_with("Tested:"));
+    assert!(tested.is_some(), "it asked nothing: {said}{}", String::from_utf8_lossy(&output.stderr));
+    // Its own mishaps (a parser of its language that gives up) are no findings; a connection that breaks is.
+    let found = said.contains("Failures:") || said.contains("Network Error");
+    assert!(!found, "{said}");
     let alive = house.try_ym_as("wang", &["status"], "");
     assert!(alive.status.success(), "a daemon fell over");
+    said.lines().rfind(|line| !line.is_empty()).unwrap_or_default().to_owned()
 }

@@ -76,7 +76,9 @@ fn a_change_is_seen_within_a_second_and_a_recording_is_heard_to_its_end() {
     println!("{said}{}", browse(&house, "live", &[]));
 }
 
+/// Some minutes: `cargo xtask api`.
 #[test]
+#[ignore = "minutes: cargo xtask api"]
 fn no_request_that_its_own_document_allows_or_forbids_finds_a_fault() {
     let house = House::start();
     house.people();
@@ -86,6 +88,6 @@ fn no_request_that_its_own_document_allows_or_forbids_finds_a_fault() {
     };
     for person in ["wang", "sysadmin", "auditadmin"] {
         let session: Value = serde_json::from_str(&browse(&house, "session", &[person])).unwrap();
-        fuzz::run(&house, &schemathesis, &session);
+        println!("{person}: {}", fuzz::run(&house, &schemathesis, &session));
     }
 }

@@ -1,6 +1,10 @@
 //! The centre as it is: live calls, queues, agents, trunks and phones.
 
-use super::{At, Body, Desk, fields::Because, person::Person};
+use super::{
+    At, Body, Desk,
+    fields::{AuxReason, Because},
+    person::Person,
+};
 use crate::{live, problem::Problem};
 use axum::{Json, extract::State, http::StatusCode};
 use route_api::{
@@ -41,8 +45,30 @@ pub struct Seat {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Wanted {
-    /// `ready`, `signed_out`, or `aux` with a reason.
-    state: AgentState,
+    /// Which state.
+    state: WantedState,
+}
+
+/// A state that may be wanted: the others come of calls.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WantedState {
+    /// Waits for a contact.
+    Ready,
+    /// Auxiliary work, for this reason.
+    Aux(AuxReason),
+    /// Not signed in.
+    SignedOut,
+}
+
+impl From<WantedState> for AgentState {
+    fn from(wanted: WantedState) -> Self {
+        match wanted {
+            WantedState::Ready => Self::Ready,
+            WantedState::Aux(reason) => Self::Aux(reason.into_text()),
+            WantedState::SignedOut => Self::SignedOut,
+        }
+    }
 }
 
 /// How long after-call work lasts.
@@ -104,7 +130,7 @@ pub async fn own_state(
     person: Person,
     Body(wanted): Body<Wanted>,
 ) -> Result<Json<AgentEntry>, Problem> {
-    let set = SetState { assertion: person.assertion(), agent: None, state: wanted.state };
+    let set = SetState { assertion: person.assertion(), agent: None, state: wanted.state.into() };
     Ok(Json(desk.route().call(set).await?))
 }
 
@@ -114,7 +140,7 @@ pub async fn state(
     person: Person,
     Body(wanted): Body<Wanted>,
 ) -> Result<Json<AgentEntry>, Problem> {
-    let set = SetState { assertion: person.assertion(), agent: Some(of.agent), state: wanted.state };
+    let set = SetState { assertion: person.assertion(), agent: Some(of.agent), state: wanted.state.into() };
     Ok(Json(desk.route().call(set).await?))
 }
 

@@ -8,12 +8,14 @@
 //! ```
 
 use super::{Desk, person::Person};
-use crate::problem::Problem;
+use crate::{guard, problem::Problem};
 use auth_api::Role;
 use axum::{
     Router,
+    body::to_bytes,
     extract::{DefaultBodyLimit, Request},
     handler::Handler,
+    http::request::Parts,
     middleware::{self, Next},
     response::Response,
     routing::{self, MethodRouter},
@@ -69,6 +71,8 @@ pub struct Door {
     pub takes: Option<SchemaOf>,
     /// The answer.
     pub gives: Gives,
+    /// The longest body, in bytes.
+    most: usize,
     handler: MethodRouter<Desk>,
 }
 
@@ -108,8 +112,8 @@ impl Door {
         summary: &'static str,
         handler: MethodRouter<Desk>,
     ) -> Self {
-        let (at, asks, takes, gives) = (None, None, None, Gives::Nothing);
-        Self { verb, path, id, summary, who, at, asks, takes, gives, handler }
+        let (at, asks, takes, gives, most) = (None, None, None, Gives::Nothing, guard::LONGEST_BODY);
+        Self { verb, path, id, summary, who, at, asks, takes, gives, most, handler }
     }
 
     /// What varies in the path.
@@ -144,17 +148,18 @@ impl Door {
 
     /// Takes a body of so many bytes.
     pub fn of_size(self, most: usize) -> Self {
-        Self { handler: self.handler.layer(DefaultBodyLimit::max(most)), ..self }
+        Self { most, ..self }
     }
 
     /// Adds it to a router, with the look at who comes before everything else.
     pub fn open(self, router: Router<Desk>, desk: &Desk) -> Router<Desk> {
-        let (desk, who) = (desk.clone(), self.who);
+        let (desk, who, most) = (desk.clone(), self.who, self.most);
         let gate = middleware::from_fn(move |request: Request, next: Next| {
             let desk = desk.clone();
-            async move { pass(&desk, who, request, next).await }
+            async move { pass(&desk, who, most, request, next).await }
         });
-        router.route(self.path, self.handler.layer(gate))
+        // The gate has bounded the body already.
+        router.route(self.path, self.handler.layer(DefaultBodyLimit::disable()).layer(gate))
     }
 }
 
@@ -169,15 +174,26 @@ impl Who {
 }
 
 /// Lets those through who may. The daemon below decides again, by the person's own assertion.
-async fn pass(desk: &Desk, who: Who, request: Request, next: Next) -> Result<Response, Problem> {
-    if who == Who::Anyone {
-        return Ok(next.run(request).await);
-    }
+///
+/// The body is read to its end in any case: what is left unread would cut the connection off under the next request.
+async fn pass(desk: &Desk, who: Who, most: usize, request: Request, next: Next) -> Result<Response, Problem> {
     let (mut parts, body) = request.into_parts();
-    let person = Person::of(&parts, desk).await?;
+    if let Err(refused) = admit(desk, who, &mut parts).await {
+        guard::discard(body).await;
+        return Err(refused);
+    }
+    let body = to_bytes(body, most).await.map_err(|_too_long_or_gone| Problem::TooLarge)?;
+    Ok(next.run(Request::from_parts(parts, body.into())).await)
+}
+
+async fn admit(desk: &Desk, who: Who, parts: &mut Parts) -> Result<(), Problem> {
+    if who == Who::Anyone {
+        return Ok(());
+    }
+    let person = Person::of(parts, desk).await?;
     if !who.admits(&person.standing.claims.roles) && !mutant("console-any-role") {
         return Err(Problem::NotPermitted);
     }
     parts.extensions.insert(person);
-    Ok(next.run(Request::from_parts(parts, body)).await)
+    Ok(())
 }

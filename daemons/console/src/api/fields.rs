@@ -77,6 +77,41 @@ impl JsonSchema for Reason {
     }
 }
 
+/// Why an agent takes no contact: 1 to 64 characters.
+#[derive(Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub struct AuxReason(String);
+
+impl AuxReason {
+    const MOST: usize = 64;
+
+    /// For a daemon.
+    pub fn into_text(self) -> String {
+        self.0
+    }
+}
+
+impl TryFrom<String> for AuxReason {
+    type Error = OutOfBounds;
+
+    fn try_from(text: String) -> Result<Self, OutOfBounds> {
+        let sound = !text.trim().is_empty() && text.chars().count() <= Self::MOST;
+        if sound { Ok(Self(text)) } else { Err(OutOfBounds) }
+    }
+}
+
+impl JsonSchema for AuxReason {
+    fn schema_name() -> Cow<'static, str> {
+        "AuxReason".into()
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "minLength": 1, "maxLength": Self::MOST, "pattern": "^[!-~\u{4e00}-\u{9fff}]" })
+    }
+}
+
 /// A telephone number as it is searched for.
 #[derive(Clone, Deserialize)]
 #[serde(try_from = "String")]

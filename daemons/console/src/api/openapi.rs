@@ -6,9 +6,14 @@ use super::{
 };
 use crate::{guard, problem, sessions};
 use axum::Json;
-use schemars::{SchemaGenerator, generate::SchemaSettings};
+use schemars::{
+    JsonSchema, SchemaGenerator,
+    generate::SchemaSettings,
+    transform::{RecursiveTransform, Transform},
+};
 use serde_json::{Map, Value, json};
 use std::sync::LazyLock;
+use types::Name;
 use utoipa::openapi::{
     Components, ContentBuilder, HttpMethod, InfoBuilder, OpenApiBuilder, PathItem, PathsBuilder, Ref, RefOr,
     Required, ResponseBuilder, Schema, SecurityRequirement,
@@ -36,6 +41,7 @@ pub fn document() -> Value {
     let mut settings = SchemaSettings::draft2020_12();
     settings.definitions_path = "/components/schemas".into();
     settings.meta_schema = None;
+    settings = settings.with_transform(RecursiveTransform(signs_of_names));
     let mut generator = settings.into_generator();
     let mut named = Map::new();
     let problem =
@@ -86,9 +92,8 @@ fn operation(
     if let Some(takes) = door.takes {
         let body = reference(generator, takes, &format!("{}Body", door.id), named);
         let content = ContentBuilder::new().schema(Some(body)).build();
-        let body = RequestBodyBuilder::new()
-            .content("application/json", content)
-            .required(Some(Required::True.into()));
+        let body =
+            RequestBodyBuilder::new().content("application/json", content).required(Some(Required::True));
         operation = operation.request_body(Some(body.build()));
     }
     for (status, response) in answers(door, generator, named) {
@@ -146,6 +151,21 @@ fn answers(
     }
 }
 
+/// The letters and digits of names, as tools know them: ASCII, Latin, Greek, Cyrillic, Chinese. Other scripts are taken
+/// too, and no tool's regular expressions agree on them.
+const SIGNS: &str = "0-9A-Za-z\u{c0}-\u{d6}\u{d8}-\u{f6}\u{f8}-\u{24f}\u{391}-\u{3a1}\u{3b1}-\u{3c9}\u{410}-\u{44f}\u{4e00}-\u{9fff}";
+
+/// A name's own schema tells its length alone: here its signs too.
+fn signs_of_names(schema: &mut schemars::Schema) {
+    let name = Name::json_schema(&mut SchemaGenerator::default());
+    let plain = |key: &str| schema.get(key) == name.get(key);
+    if name.as_object().is_some_and(|name| name.keys().all(|key| plain(key)))
+        && schema.get("pattern").is_none()
+    {
+        schema.insert("pattern".to_owned(), json!(format!("^[{SIGNS}][{SIGNS}._-]*$")));
+    }
+}
+
 /// The schema as a component, and the reference to it.
 fn reference(
     generator: &mut SchemaGenerator,
@@ -153,7 +173,9 @@ fn reference(
     name: &str,
     named: &mut Map<String, Value>,
 ) -> Ref {
-    let schema = schema(generator).to_value();
+    let mut schema = schema(generator);
+    RecursiveTransform(signs_of_names).transform(&mut schema);
+    let schema = schema.to_value();
     match schema.get("$ref").and_then(Value::as_str) {
         Some(reference) => Ref::new(reference),
         None => {
@@ -170,7 +192,9 @@ fn parameters(
     generator: &mut SchemaGenerator,
 ) -> Vec<Parameter> {
     let Some(schema) = schema else { return Vec::new() };
-    let schema = schema(generator).to_value();
+    let mut schema = schema(generator);
+    RecursiveTransform(signs_of_names).transform(&mut schema);
+    let schema = schema.to_value();
     let fields = schema.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
     fields
         .into_iter()
@@ -181,7 +205,7 @@ fn parameters(
                 .name(name)
                 .parameter_in(place.clone())
                 .description(about)
-                .required(required.into())
+                .required(required)
                 .schema(Some(plain(field)))
                 .build()
         })

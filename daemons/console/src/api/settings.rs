@@ -68,10 +68,10 @@ pub struct Between {
 pub struct Judged {
     /// Every mistake; none of a sound draft.
     mistakes: Vec<Mistake>,
+    /// What is no mistake, and is to be known.
+    advice: Vec<Mistake>,
     /// What a sound draft would change now.
     differences: Differences,
-    /// What is allowed and rarely meant, such as keys that travel in the clear.
-    advice: Vec<Mistake>,
 }
 
 /// One mistake, with its remedy in the language of the browser.
@@ -118,7 +118,7 @@ pub async fn check(
 ) -> Result<Json<Judged>, Problem> {
     let Checked { problems, differences, advice } =
         desk.host().call(Check { text: draft.into_text()? }).await?;
-    Ok(Json(Judged { mistakes: told(problems, &headers), differences, advice: told(advice, &headers) }))
+    Ok(Json(Judged { mistakes: told(problems, &headers), advice: told(advice, &headers), differences }))
 }
 
 pub async fn apply(
@@ -154,8 +154,11 @@ pub async fn diff(
     person: Person,
     Asked(between): Asked<Between>,
 ) -> Result<Json<Differences>, Problem> {
-    let diff = Diff { assertion: Some(person.assertion()), from: between.from, to: between.to };
-    Ok(Json(desk.host().call(diff).await?))
+    Ok(Json(
+        desk.host()
+            .call(Diff { from: between.from, to: between.to, assertion: Some(person.assertion()) })
+            .await?,
+    ))
 }
 
 impl Draft {
