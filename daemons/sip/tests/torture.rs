@@ -247,13 +247,6 @@ impl Datagrams {
         }
         answers.statuses
     }
-
-    /// What was answered again meanwhile goes, so that there is room for what is waited for.
-    fn forget(&self) {
-        self.socket.set_nonblocking(true).unwrap();
-        while self.socket.recv(&mut [0; 65_536]).is_ok() {}
-        self.socket.set_nonblocking(false).unwrap();
-    }
 }
 
 /// What comes back for one message, up to the answer to a question that was put after it.

@@ -34,7 +34,7 @@ fn a_carrier_of_g729_and_a_phone_of_a_law_hear_each_other() {
     let _phone = Phone::register(&house, &phone_speech);
     house.agent_ready();
 
-    let capture = Capture::begin(folder);
+    let capture = Capture::begin(&house);
     let mut caller = Caller::call_in_g729(&house, &spoken(&caller_speech), HangUp::Caller { after: 16_000 });
     house.until_stage("talking");
     house.until("the caller has hung up", Duration::from_secs(40), |_| caller.ended().is_some());

@@ -77,7 +77,7 @@ fn an_agent_calls_out_and_the_call_is_heard_recorded_kept_and_audited() {
     );
     house.agent_ready();
 
-    let capture = Capture::begin(house.folder.path());
+    let capture = Capture::begin(&house);
     phone.dial("01088886666");
     house.until_stage("talking");
     thread::sleep(Duration::from_secs(8));
