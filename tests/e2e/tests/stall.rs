@@ -2,7 +2,7 @@
 //! hears it, somebody is told, the settings say what becomes of calls, and afterwards all goes on.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "tests")]
 
-use e2e::{crowd::Crowd, mount::Mounted};
+use e2e::{House, crowd::Crowd, mount::Mounted};
 use power_cut::Disk;
 use serde_json::{Value, json};
 use std::{fs, io::Write, thread, time::Duration};
@@ -138,6 +138,8 @@ fn a_disk_of_recordings_that_takes_nothing_delays_no_word_and_the_settings_say_w
     let ballast = disk.fill(0).unwrap();
     over(&crowd);
     callers.vanish();
+    let saved = |_: &House| !decided(&newest(&crowd, 1)[0], "call.refused");
+    crowd.house.until("the record of the call is kept", Duration::from_secs(30), saved);
     let ended = newest(&crowd, 1).remove(0);
     assert!(decided(&ended, "recording.stalled"), "{ended:#}");
     fs::remove_file(ballast).unwrap();
