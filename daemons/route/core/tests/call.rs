@@ -10,12 +10,7 @@ use report_api::{Disposition, NotRecorded, OfferOutcome, Recorded};
 use route_api::{AgentState, Cause, EndedBy, Extent, MediaEvent, MediaRefusal, SignallingEvent, Stage};
 use route_core::{Input, NotBegun};
 use settings::record::{OnDiskFull, Record, When};
-use std::time::Duration;
-use support::World;
-
-fn seconds(n: u64) -> Duration {
-    Duration::from_secs(n)
-}
+use support::{World, seconds};
 
 #[test]
 fn a_caller_hears_the_announcement_waits_talks_and_is_recorded() {

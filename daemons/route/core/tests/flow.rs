@@ -8,7 +8,7 @@ use report_api::Disposition;
 use route_api::{AgentState, Cause, Extent, MediaEvent, SignallingEvent, Stage};
 use route_core::Input;
 use std::time::Duration;
-use support::World;
+use support::{World, seconds};
 use types::{LegId, Utc};
 
 const FLOW: &str = r#"
@@ -90,10 +90,6 @@ name = "alice"
 extension = "8001"
 queues = [{ queue = "service" }]
 "#;
-
-fn seconds(n: u64) -> Duration {
-    Duration::from_secs(n)
-}
 
 /// A world whose clock stands at this local time in Shanghai, its agent signed in.
 fn world_at(utc: &str) -> World {

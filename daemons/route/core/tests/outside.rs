@@ -8,8 +8,7 @@ use record_api::Consent;
 use report_api::{CallRecord, Disposition, Recorded};
 use route_api::{Cause, EndedBy, Endpoint, Reachability, SignallingEvent, Stage};
 use route_core::Input;
-use std::time::Duration;
-use support::{Dialled, SETTINGS, World, sdp};
+use support::{Dialled, SETTINGS, World, sdp, seconds};
 use types::LegId;
 
 const RULES: &str = r#"
@@ -21,10 +20,6 @@ over = [
     { trunk = "last" },
 ]
 "#;
-
-fn seconds(n: u64) -> Duration {
-    Duration::from_secs(n)
-}
 
 fn world() -> World {
     let mut world = World::new();
@@ -63,11 +58,6 @@ fn rings(world: &mut World) -> LegId {
     leg
 }
 
-fn only(world: &World) -> &CallRecord {
-    let [record] = &world.saved[..] else { panic!("{} call records", world.saved.len()) };
-    record
-}
-
 /// Over which trunks legs went, with the number of each cause.
 fn tried(record: &CallRecord) -> Vec<(String, u8)> {
     let legs = record.legs[1..].iter();
@@ -90,7 +80,7 @@ fn a_number_goes_out_by_its_rule_and_both_talk_and_are_recorded_by_the_rule_of_c
     assert_eq!(world.router.live_calls()[0].stage, Stage::Talking);
     assert_eq!(world.media[&phone].tapped.map(|(_, track)| track), Some(0));
     world.hang_up(outside);
-    let record = only(&world);
+    let record = world.only();
     assert_eq!(record.disposition, Disposition::Answered);
     let Recorded::Yes { consents, .. } = &record.recording else { panic!("{:?}", record.recording) };
     assert_eq!(consents[..], [(phone, Consent::Employed {}), (outside, Consent::Refused {})]);
@@ -118,7 +108,7 @@ fn a_trunk_that_fails_is_followed_by_the_next_and_the_record_names_each() {
         let outside = world.answer();
         assert_eq!(world.media[&phone].bridged, Some(outside));
         world.hang_up(phone);
-        let record = only(&world);
+        let record = world.only();
         let causes = [cause.q850(), 41, 16];
         let expected: Vec<_> =
             ["carrier", "backup", "last"].map(str::to_owned).into_iter().zip(causes).collect();
@@ -145,7 +135,7 @@ fn what_the_called_party_answers_is_nobody_else_s_to_try() {
         fails(&mut world, cause, by);
         assert_eq!(world.dialled.len(), 1, "{cause:?}");
         assert_eq!(world.hung_up.last(), Some(&(phone, cause)));
-        assert_eq!(tried(only(&world)), [("carrier".to_owned(), cause.q850())]);
+        assert_eq!(tried(world.only()), [("carrier".to_owned(), cause.q850())]);
     }
 }
 
@@ -167,7 +157,7 @@ fn once_it_has_rung_only_a_broken_trunk_is_left() {
     world.call_from_phone("8001", "01088886666");
     rings(&mut world);
     world.pass(seconds(46));
-    assert_eq!((world.dialled.len(), only(&world).legs[0].cause), (1, Cause::NoAnswer));
+    assert_eq!((world.dialled.len(), world.only().legs[0].cause), (1, Cause::NoAnswer));
 }
 
 /// Guarded by the mutant `route-dead-trunk-tried`.
@@ -279,7 +269,7 @@ fn a_transfer_goes_on_to_the_next_trunk_too() {
     let outside = world.answer();
     assert_eq!(world.media[&caller].bridged, Some(outside));
     world.hang_up(caller);
-    assert_eq!(tried(only(&world))[1..], [("carrier".to_owned(), 41), ("backup".to_owned(), 16)]);
+    assert_eq!(tried(world.only())[1..], [("carrier".to_owned(), 41), ("backup".to_owned(), 16)]);
 }
 
 /// route dies while the first trunk is tried: the next life goes on with the second.

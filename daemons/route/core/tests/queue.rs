@@ -7,15 +7,10 @@ mod support;
 use report_api::{Disposition, OfferOutcome};
 use route_api::{AgentState, Cause, Endpoint, Extent, Reachability, SignallingEvent, Stage};
 use route_core::{DeskError, Input};
-use std::time::Duration;
-use support::{World, agent};
+use support::{World, agent, seconds};
 
 /// Commands to both edges for one call from the queue to its end: dial, open, accept, bridge, taps, closings, memos.
 const MESSAGES: usize = 21;
-
-fn seconds(n: u64) -> Duration {
-    Duration::from_secs(n)
-}
 
 fn aux(reason: &str) -> AgentState {
     AgentState::Aux(reason.to_owned())

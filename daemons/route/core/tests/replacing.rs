@@ -4,30 +4,13 @@
 
 mod support;
 
-use report_api::{CallRecord, OfferOutcome, Recorded};
+use report_api::OfferOutcome;
 use route_api::{AgentState, Cause, SignallingEvent, Stage, TransferProgress, Wanted};
 use route_core::{Edge, Input};
-use std::time::Duration;
-use support::{World, sdp};
-use types::{LegId, RecordingId};
+use support::{World, decided, recorded_whole, sdp, seconds};
+use types::LegId;
 
 use Wanted::{Always, Ringing};
-
-fn seconds(n: u64) -> Duration {
-    Duration::from_secs(n)
-}
-
-/// alice talks with a caller who is recorded; bob is at his phone, in aux.
-fn talking() -> (World, LegId, LegId, RecordingId) {
-    let mut world = World::new();
-    let caller = world.waiting_caller();
-    world.ready("alice", "8001");
-    let alice = world.answer();
-    world.ready("bob", "8002");
-    world.set("bob", AgentState::Aux("tea".to_owned()));
-    let recording = world.media[&caller].tapped.unwrap().0;
-    (world, caller, alice, recording)
-}
 
 /// A caller is offered to alice, whose phone rings; bob is at his, in aux.
 fn ringing() -> (World, LegId, LegId) {
@@ -46,28 +29,10 @@ fn rings(world: &mut World, leg: LegId) {
     world.settle();
 }
 
-fn only(world: &World) -> &CallRecord {
-    let [record] = &world.saved[..] else { panic!("{} call records", world.saved.len()) };
-    record
-}
-
-fn decided(record: &CallRecord) -> Vec<&str> {
-    let decisions = record.decisions.iter().map(|decision| decision.what.as_str());
-    decisions.filter(|what| what.starts_with("place.")).collect()
-}
-
-fn recorded_whole(record: &CallRecord, recording: RecordingId, parties: &[LegId]) {
-    let Recorded::Yes { recording: kept, consents } = &record.recording else {
-        panic!("{:?}", record.recording)
-    };
-    let legs: Vec<_> = consents.iter().map(|(leg, _)| *leg).collect();
-    assert_eq!((*kept, legs.as_slice()), (recording, parties));
-}
-
 /// Guarded by the mutant `route-replaced-leg-left`.
 #[test]
 fn an_agent_goes_on_at_another_device_in_one_recording() {
-    let (mut world, caller, alice, recording) = talking();
+    let (mut world, caller, alice, recording) = World::talking();
     world.from_media.push_back(route_api::MediaEvent::Held { leg: alice });
     world.settle();
     let device = world.replace("8001", alice, Always);
@@ -85,9 +50,9 @@ fn an_agent_goes_on_at_another_device_in_one_recording() {
     assert_eq!(world.told.last(), Some(&(device, TransferProgress::Done)));
     assert_eq!(world.state("alice"), AgentState::WrapUp);
     world.hang_up(caller);
-    let record = only(&world);
+    let record = world.only();
     recorded_whole(record, recording, &[caller, alice, device, bob]);
-    assert_eq!(decided(record), ["place.asked", "place.taken"]);
+    assert_eq!(decided(record, "place."), ["place.asked", "place.taken"]);
     assert!(
         record.legs.iter().all(|leg| leg.answered.is_some()
             && leg.reference.is_empty() == (leg.leg != caller && leg.leg != device))
@@ -98,7 +63,7 @@ fn an_agent_goes_on_at_another_device_in_one_recording() {
 /// Guarded by the mutant `route-anybody-takes-a-place`.
 #[test]
 fn nobody_takes_what_is_not_theirs() {
-    let (mut world, caller, alice, recording) = talking();
+    let (mut world, caller, alice, recording) = World::talking();
     for (phone, of, wanted, cause) in [
         ("8002", alice, Always, Cause::CallRejected),
         ("8009", alice, Always, Cause::CallRejected),
@@ -113,9 +78,9 @@ fn nobody_takes_what_is_not_theirs() {
     assert_eq!(world.hung_up.pop(), Some((nobodys, Cause::NormalClearing)));
     assert_eq!((world.media[&caller].bridged, world.state("alice")), (Some(alice), AgentState::Talking));
     world.hang_up(caller);
-    let record = only(&world);
+    let record = world.only();
     recorded_whole(record, recording, &[caller, alice]);
-    assert_eq!(decided(record), ["place.refused"; 4]);
+    assert_eq!(decided(record, "place."), ["place.refused"; 4]);
     assert!(world.ended.is_empty(), "{:?}", world.ended);
 }
 
@@ -134,7 +99,7 @@ fn who_serves_the_queue_picks_up_what_rings() {
     assert!(world.router.queues()[0].waiting.is_empty());
     world.hang_up(caller);
     assert_eq!(world.state("bob"), AgentState::Aux("tea".to_owned()), "as before");
-    let record = only(&world);
+    let record = world.only();
     recorded_whole(record, recording, &[caller, bob]);
     let offers: Vec<_> =
         record.queued[0].offers.iter().map(|offer| (offer.agent.to_string(), offer.outcome)).collect();
@@ -149,7 +114,7 @@ fn a_second_device_answers_what_rings_at_the_first() {
     assert_eq!((world.media[&caller].bridged, world.state("alice")), (Some(device), AgentState::Talking));
     world.hang_up(device);
     assert_eq!(world.state("alice"), AgentState::WrapUp);
-    let outcomes: Vec<_> = only(&world).queued[0].offers.iter().map(|offer| offer.outcome).collect();
+    let outcomes: Vec<_> = world.only().queued[0].offers.iter().map(|offer| offer.outcome).collect();
     assert_eq!(outcomes, [OfferOutcome::Answered]);
 }
 
@@ -194,7 +159,7 @@ fn a_call_between_phones_and_a_transfer_are_picked_up_too() {
     assert!(world.sip.is_empty() && world.media.is_empty());
 
     // alice hands a caller of the queue on to a phone where nobody sits.
-    let (mut world, caller, alice, recording) = talking();
+    let (mut world, caller, alice, recording) = World::talking();
     world.transfer(alice, "8009", None);
     let rung = *world.dialled.last().unwrap();
     rings(&mut world, rung);
@@ -203,7 +168,7 @@ fn a_call_between_phones_and_a_transfer_are_picked_up_too() {
     assert_eq!(world.told.last(), Some(&(alice, TransferProgress::Done)));
     assert_eq!((world.state("alice"), world.state("bob")), (AgentState::WrapUp, AgentState::Talking));
     world.hang_up(caller);
-    recorded_whole(only(&world), recording, &[caller, alice, bob]);
+    recorded_whole(world.only(), recording, &[caller, alice, bob]);
 }
 
 #[test]
@@ -221,7 +186,7 @@ fn who_answers_first_keeps_a_call_of_which_only_the_ringing_was_wanted() {
         assert_eq!(world.state("alice"), AgentState::Talking);
         world.hang_up(caller);
         let last = if wanted == Ringing { "place.kept" } else { "place.taken" };
-        assert_eq!(decided(only(&world)), ["place.asked", last]);
+        assert_eq!(decided(world.only(), "place."), ["place.asked", last]);
         assert!(world.sip.is_empty() && world.media.is_empty());
     }
 }
@@ -229,7 +194,7 @@ fn who_answers_first_keeps_a_call_of_which_only_the_ringing_was_wanted() {
 /// Guarded by the mutant `route-place-taken-unconfirmed`.
 #[test]
 fn a_newcomer_that_comes_to_nothing_changes_nothing() {
-    let (mut world, caller, alice, recording) = talking();
+    let (mut world, caller, alice, recording) = World::talking();
     // Media says nothing, then the newcomer says nothing, then it hangs up.
     let silent = world.come_for("8001", alice, Always, Some(sdp("theirs")));
     world.from_media.clear();
@@ -253,13 +218,13 @@ fn a_newcomer_that_comes_to_nothing_changes_nothing() {
     let device = world.replace("8001", alice, Always);
     assert_eq!(world.media[&caller].bridged, Some(device));
     world.hang_up(caller);
-    recorded_whole(only(&world), recording, &[caller, alice, device]);
+    recorded_whole(world.only(), recording, &[caller, alice, device]);
     assert!(world.sip.is_empty() && world.media.is_empty());
 }
 
 #[test]
 fn a_newcomer_that_wants_our_offer_answers_it_first() {
-    let (mut world, caller, alice, _) = talking();
+    let (mut world, caller, alice, _) = World::talking();
     let device = world.come_for("8001", alice, Always, None);
     while world.step_media() {}
     world.from_sip.clear();
@@ -293,7 +258,7 @@ fn who_called_goes_on_at_another_device() {
     assert!(world.hung_up.is_empty(), "{:?}", world.hung_up);
     assert_eq!(world.media[&device].bridged, Some(bob));
     world.hang_up(device);
-    let record = only(&world);
+    let record = world.only();
     let legs: Vec<LegId> = record.legs.iter().map(|leg| leg.leg).collect();
     assert_eq!(legs, [alice, bob, device]);
     assert!(world.sip.is_empty() && world.media.is_empty() && world.ended.is_empty());
@@ -302,7 +267,7 @@ fn who_called_goes_on_at_another_device() {
 #[test]
 fn edges_and_route_that_die_on_the_way_leave_the_call_whole() {
     // The edge dies before it has our answer: it is answered when it is back.
-    let (mut world, caller, alice, _) = talking();
+    let (mut world, caller, alice, _) = World::talking();
     let device = world.come_for("8001", alice, Always, Some(sdp("theirs")));
     world.lose(Edge::Signalling);
     while world.step_media() {}
@@ -311,7 +276,7 @@ fn edges_and_route_that_die_on_the_way_leave_the_call_whole() {
     assert_eq!(world.media[&caller].bridged, Some(device));
     world.hang_up(caller);
     // media dies before it has opened: it gets the offer again.
-    let (mut world, caller, alice, _) = talking();
+    let (mut world, caller, alice, _) = World::talking();
     let device = world.come_for("8001", alice, Always, Some(sdp("theirs")));
     world.lose(Edge::Media);
     world.attach_media();
@@ -321,7 +286,7 @@ fn edges_and_route_that_die_on_the_way_leave_the_call_whole() {
     // route dies at every step: the newcomer is let go, or has the place.
     for steps in 0..3 {
         for media_first in [true, false] {
-            let (mut world, caller, alice, recording) = talking();
+            let (mut world, caller, alice, recording) = World::talking();
             let device = world.come_for("8001", alice, Always, Some(sdp("theirs")));
             for _ in 0..steps {
                 let _one_of_them = world.step_media() || world.step_sip();
@@ -338,12 +303,12 @@ fn edges_and_route_that_die_on_the_way_leave_the_call_whole() {
             );
             world.hang_up(caller);
             let parties = if taken { vec![caller, alice, device] } else { vec![caller, alice] };
-            recorded_whole(only(&world), recording, &parties);
+            recorded_whole(world.only(), recording, &parties);
             assert!(world.sip.is_empty() && world.media.is_empty(), "{steps}");
         }
     }
     // Said again to a route that knows it, it is one newcomer.
-    let (mut world, _, alice, _) = talking();
+    let (mut world, _, alice, _) = World::talking();
     let device = world.come_for("8001", alice, Always, Some(sdp("theirs")));
     let again = SignallingEvent::Replacing {
         leg: device,

@@ -9,12 +9,8 @@ use report_api::{Disposition, NotRecorded, Recorded};
 use route_api::{AgentState, Cause, EndedBy, Endpoint, MediaEvent, MediaRefusal, SignallingEvent, Stage};
 use route_core::{Edge, Input};
 use std::time::Duration;
-use support::{World, agent};
+use support::{World, agent, seconds};
 use types::Pii;
-
-fn seconds(n: u64) -> Duration {
-    Duration::from_secs(n)
-}
 
 #[test]
 fn calls_in_progress_go_on_talking_when_route_begins_anew() {

@@ -4,32 +4,16 @@
 
 mod support;
 
-use report_api::{CallRecord, Disposition, Recorded};
+use report_api::{Disposition, Recorded};
 use route_api::{
     AgentState, Cause, Endpoint, MediaEvent, Reachability, SignallingEvent, Stage, TransferProgress,
 };
 use route_core::Input;
 use std::time::Duration;
-use support::World;
-use types::{LegId, RecordingId};
+use support::{World, decided, recorded_whole, seconds};
+use types::LegId;
 
 use TransferProgress::{Accepted, Done, Ringing};
-
-fn seconds(n: u64) -> Duration {
-    Duration::from_secs(n)
-}
-
-/// alice talks with a caller who is recorded; bob is at his phone, and takes no contacts.
-fn talking() -> (World, LegId, LegId, RecordingId) {
-    let mut world = World::new();
-    let caller = world.waiting_caller();
-    world.ready("alice", "8001");
-    let alice = world.answer();
-    world.ready("bob", "8002");
-    world.set("bob", AgentState::Aux("tea".to_owned()));
-    let recording = world.media[&caller].tapped.unwrap().0;
-    (world, caller, alice, recording)
-}
 
 fn ring(world: &mut World) -> LegId {
     let leg = *world.dialled.last().unwrap();
@@ -47,28 +31,9 @@ fn progress(world: &mut World, leg: LegId) -> Vec<TransferProgress> {
     told.into_iter().filter(|(to, _)| *to == leg).map(|(_, progress)| progress).collect()
 }
 
-fn only(world: &World) -> &CallRecord {
-    let [record] = &world.saved[..] else { panic!("{} call records", world.saved.len()) };
-    record
-}
-
-fn decided(record: &CallRecord) -> Vec<&str> {
-    let decisions = record.decisions.iter().map(|decision| decision.what.as_str());
-    decisions.filter(|what| what.starts_with("transfer.")).collect()
-}
-
-/// Every party of the conversation was recorded, in one recording.
-fn recorded_whole(record: &CallRecord, recording: RecordingId, parties: &[LegId]) {
-    let Recorded::Yes { recording: kept, consents } = &record.recording else {
-        panic!("{:?}", record.recording)
-    };
-    let legs: Vec<_> = consents.iter().map(|(leg, _)| *leg).collect();
-    assert_eq!((*kept, legs.as_slice()), (recording, parties));
-}
-
 #[test]
 fn a_blind_transfer_joins_the_caller_with_another_phone_in_one_recording() {
-    let (mut world, caller, alice, recording) = talking();
+    let (mut world, caller, alice, recording) = World::talking();
     world.transfer(alice, "8002", None);
     assert_eq!(world.router.live_calls()[0].stage, Stage::Reaching);
     assert_eq!(world.playing(caller).as_deref(), Some("waiting"), "music meanwhile");
@@ -84,10 +49,10 @@ fn a_blind_transfer_joins_the_caller_with_another_phone_in_one_recording() {
     assert!(world.finished.is_empty());
     world.hang_up(caller);
     assert_eq!(world.state("bob"), AgentState::Aux("tea".to_owned()), "as before");
-    let record = only(&world);
+    let record = world.only();
     recorded_whole(record, recording, &[caller, alice, bob]);
     assert_eq!((record.legs.len(), record.disposition), (3, Disposition::Answered));
-    assert_eq!(decided(record), ["transfer.asked", "transfer.done"]);
+    assert_eq!(decided(record, "transfer."), ["transfer.asked", "transfer.done"]);
     assert_eq!(world.finished, [recording]);
     assert!(world.sip.is_empty() && world.media.is_empty());
 }
@@ -96,7 +61,7 @@ fn a_blind_transfer_joins_the_caller_with_another_phone_in_one_recording() {
 #[test]
 fn a_transfer_that_fails_brings_the_caller_back() {
     for (cause, ringing) in [(Cause::UserBusy, false), (Cause::NoAnswer, true)] {
-        let (mut world, caller, alice, recording) = talking();
+        let (mut world, caller, alice, recording) = World::talking();
         world.transfer(alice, "8002", None);
         let bob = *world.dialled.last().unwrap();
         if ringing {
@@ -120,9 +85,9 @@ fn a_transfer_that_fails_brings_the_caller_back() {
         world.answer();
         assert_eq!(progress(&mut world, alice), [Accepted, Done]);
         world.hang_up(caller);
-        recorded_whole(only(&world), recording, &[caller, alice, *world.dialled.last().unwrap()]);
+        recorded_whole(world.only(), recording, &[caller, alice, *world.dialled.last().unwrap()]);
         assert_eq!(
-            decided(only(&world)),
+            decided(world.only(), "transfer."),
             ["transfer.asked", "transfer.failed", "transfer.asked", "transfer.done"]
         );
     }
@@ -133,7 +98,7 @@ fn a_transfer_that_fails_brings_the_caller_back() {
 #[test]
 fn a_phone_that_hangs_up_as_its_transfer_fails_does_not_lose_the_caller() {
     for (after, waits) in [(5, true), (800, false)] {
-        let (mut world, caller, alice, recording) = talking();
+        let (mut world, caller, alice, recording) = World::talking();
         world.transfer(alice, "8002", None);
         world.ended(*world.dialled.last().unwrap(), Cause::UserBusy);
         world.settle();
@@ -159,7 +124,7 @@ fn a_phone_that_hangs_up_as_its_transfer_fails_does_not_lose_the_caller() {
 /// Guarded by the mutant `route-transfer-loses-caller`.
 #[test]
 fn a_caller_whose_agent_left_during_the_transfer_waits_again() {
-    let (mut world, caller, alice, recording) = talking();
+    let (mut world, caller, alice, recording) = World::talking();
     world.transfer(alice, "8009", None);
     ring(&mut world);
     world.hang_up(alice);
@@ -175,7 +140,7 @@ fn a_caller_whose_agent_left_during_the_transfer_waits_again() {
     let bob = world.answer();
     assert_eq!(world.media[&caller].bridged, Some(bob));
     world.hang_up(caller);
-    let record = only(&world);
+    let record = world.only();
     recorded_whole(record, recording, &[caller, alice, bob]);
     assert_eq!((record.legs.len(), record.queued.len()), (4, 2));
 }
@@ -183,7 +148,7 @@ fn a_caller_whose_agent_left_during_the_transfer_waits_again() {
 #[test]
 fn a_caller_is_sent_to_a_queue_or_a_flow() {
     for (to, stage) in [("service", Stage::Waiting), ("95555", Stage::Announcing)] {
-        let (mut world, caller, alice, recording) = talking();
+        let (mut world, caller, alice, recording) = World::talking();
         world.transfer(alice, to, None);
         assert_eq!(progress(&mut world, alice), [Done]);
         assert_eq!(world.router.live_calls()[0].stage, stage, "{to}");
@@ -191,14 +156,14 @@ fn a_caller_is_sent_to_a_queue_or_a_flow() {
         assert!(!world.sip.contains_key(&alice) && world.sip.contains_key(&caller));
         assert_eq!(world.media[&caller].tapped, Some((recording, 0)));
         world.hang_up(caller);
-        assert_eq!(only(&world).legs.len(), 2);
+        assert_eq!(world.only().legs.len(), 2);
     }
 }
 
 /// Guarded by the mutant `route-anywhere-outside`.
 #[test]
 fn a_number_outside_is_called_where_the_settings_allow_it() {
-    let (mut world, caller, alice, recording) = talking();
+    let (mut world, caller, alice, recording) = World::talking();
     world.transfer(alice, "13900139000", None);
     assert_eq!(progress(&mut world, alice), [failed(Cause::UnallocatedNumber)]);
     assert_eq!(world.media[&caller].bridged, Some(alice), "nothing has changed");
@@ -206,14 +171,14 @@ fn a_number_outside_is_called_where_the_settings_allow_it() {
     let outside = world.answer();
     assert_eq!(progress(&mut world, alice), [Accepted, Done]);
     world.hang_up(outside);
-    let record = only(&world);
+    let record = world.only();
     assert_eq!(record.legs[2].over, Endpoint::Trunk("carrier".parse().unwrap()));
     recorded_whole(record, recording, &[caller, alice, outside]);
 }
 
 #[test]
 fn only_a_phone_that_talks_hands_a_caller_on() {
-    let (mut world, caller, alice, _) = talking();
+    let (mut world, caller, alice, _) = World::talking();
     for (who, to, cause) in [
         (caller, "8002", Cause::CallRejected),
         (alice, "8001", Cause::UserBusy),
@@ -233,7 +198,7 @@ fn only_a_phone_that_talks_hands_a_caller_on() {
 
 #[test]
 fn a_caller_who_gives_up_ends_it_all() {
-    let (mut world, caller, _, recording) = talking();
+    let (mut world, caller, _, recording) = World::talking();
     let alice = world.media[&caller].bridged.unwrap();
     world.transfer(alice, "8002", None);
     ring(&mut world);
@@ -242,7 +207,7 @@ fn a_caller_who_gives_up_ends_it_all() {
     assert_eq!(world.state("bob"), AgentState::Aux("tea".to_owned()));
     assert_eq!(world.state("alice"), AgentState::WrapUp);
     assert_eq!(
-        (only(&world).disposition, world.finished.as_slice()),
+        (world.only().disposition, world.finished.as_slice()),
         (Disposition::Answered, &[recording][..])
     );
 }
@@ -258,7 +223,7 @@ fn phones_call_each_other_and_are_answered_when_the_other_is() {
     assert!(world.sip[&alice].answered_by_us);
     assert_eq!(world.media[&alice].bridged, Some(bob));
     world.hang_up(bob);
-    let record = only(&world);
+    let record = world.only();
     assert_eq!((record.disposition, record.legs.len()), (Disposition::Answered, 2));
     assert!(record.legs.iter().all(|leg| leg.answered.is_some()));
     assert!(matches!(record.recording, Recorded::No { .. }), "colleagues are not recorded");
@@ -275,7 +240,7 @@ fn phones_call_each_other_and_are_answered_when_the_other_is() {
 /// Guarded by the mutant `route-transfers-any-leg`.
 #[test]
 fn an_attended_transfer_joins_the_caller_with_whom_was_consulted() {
-    let (mut world, caller, alice, recording) = talking();
+    let (mut world, caller, alice, recording) = World::talking();
     let consulting = world.call_from_phone("8001", "8002");
     let bob = world.answer();
     assert_eq!(world.media[&consulting].bridged, Some(bob));
@@ -302,7 +267,7 @@ fn an_attended_transfer_joins_the_caller_with_whom_was_consulted() {
 
 #[test]
 fn who_is_consulted_may_still_ring_when_the_caller_is_handed_over() {
-    let (mut world, caller, alice, recording) = talking();
+    let (mut world, caller, alice, recording) = World::talking();
     let consulting = world.call_from_phone("8001", "8002");
     let bob = ring(&mut world);
     world.transfer(alice, "8002", Some(consulting));
@@ -320,7 +285,7 @@ fn who_is_consulted_may_still_ring_when_the_caller_is_handed_over() {
 fn route_begins_anew_in_the_middle_of_a_transfer() {
     for media_first in [true, false] {
         for rings in [false, true] {
-            let (mut world, caller, alice, recording) = talking();
+            let (mut world, caller, alice, recording) = World::talking();
             world.transfer(alice, "8002", None);
             if rings {
                 ring(&mut world);
@@ -339,7 +304,7 @@ fn route_begins_anew_in_the_middle_of_a_transfer() {
             assert_eq!(world.media[&caller].bridged, Some(bob));
             assert_eq!(world.media[&bob].tapped, Some((recording, 2)));
             world.hang_up(caller);
-            recorded_whole(only(&world), recording, &[caller, alice, bob]);
+            recorded_whole(world.only(), recording, &[caller, alice, bob]);
             assert!(world.sip.is_empty() && world.media.is_empty());
         }
     }
@@ -348,7 +313,7 @@ fn route_begins_anew_in_the_middle_of_a_transfer() {
 #[test]
 fn route_begins_anew_between_the_two_halves_of_an_attended_transfer() {
     // The memos as they lie when only the first was written: bob's leg says that it is the caller's.
-    let (mut world, caller, alice, _) = talking();
+    let (mut world, caller, alice, _) = World::talking();
     let consulting = world.call_from_phone("8001", "8002");
     let bob = world.answer();
     let memo = world.sip[&alice].memo.clone();
@@ -367,7 +332,7 @@ fn route_begins_anew_between_the_two_halves_of_an_attended_transfer() {
 /// Guarded by the mutant `route-held-in-silence`.
 #[test]
 fn a_caller_on_hold_hears_music_and_is_recorded_on() {
-    let (mut world, caller, alice, recording) = talking();
+    let (mut world, caller, alice, recording) = World::talking();
     world.from_media.push_back(MediaEvent::Held { leg: alice });
     world.settle();
     assert_eq!(world.playing(caller).as_deref(), Some("waiting"));
@@ -391,7 +356,7 @@ fn a_caller_on_hold_hears_music_and_is_recorded_on() {
     world.settle();
     assert_eq!(world.playing(caller), None);
     world.hang_up(caller);
-    let record = only(&world);
+    let record = world.only();
     recorded_whole(record, recording, &[caller, alice]);
     let held = record
         .decisions
@@ -403,21 +368,21 @@ fn a_caller_on_hold_hears_music_and_is_recorded_on() {
 
 #[test]
 fn a_transfer_that_is_asked_again_is_one_transfer() {
-    let (mut world, caller, alice, _) = talking();
+    let (mut world, caller, alice, _) = World::talking();
     world.transfer(alice, "8002", None);
     world.transfer(alice, "8002", None);
     assert_eq!(progress(&mut world, alice), [Accepted, Accepted]);
     let bob = world.answer();
     assert_eq!(world.media[&caller].bridged, Some(bob));
     world.hang_up(caller);
-    assert_eq!(only(&world).legs.len(), 3);
+    assert_eq!(world.only().legs.len(), 3);
 }
 
 /// A phone says again what a route that died has not answered: as soon as sip is back, which is before media.
 /// Guarded by the mutants `route-transfer-needs-media` and `route-parted-before-media`.
 #[test]
 fn a_transfer_that_is_asked_before_media_is_back_waits_for_it() {
-    let (mut world, caller, alice, recording) = talking();
+    let (mut world, caller, alice, recording) = World::talking();
     world.restart();
     world.attach_sip();
     world.transfer(alice, "8002", None);
@@ -431,13 +396,13 @@ fn a_transfer_that_is_asked_before_media_is_back_waits_for_it() {
     assert_eq!(progress(&mut world, alice), [Done]);
     assert_eq!(world.media[&caller].bridged, Some(bob));
     world.hang_up(caller);
-    recorded_whole(only(&world), recording, &[caller, alice, bob]);
-    assert_eq!(decided(only(&world)), ["transfer.asked", "transfer.done"]);
+    recorded_whole(world.only(), recording, &[caller, alice, bob]);
+    assert_eq!(decided(world.only(), "transfer."), ["transfer.asked", "transfer.done"]);
 }
 
 #[test]
 fn a_caller_is_back_where_media_stays_away() {
-    let (mut world, caller, alice, _) = talking();
+    let (mut world, caller, alice, _) = World::talking();
     world.restart();
     world.attach_sip();
     world.transfer(alice, "8002", None);
@@ -448,13 +413,13 @@ fn a_caller_is_back_where_media_stays_away() {
     assert_eq!(world.media[&caller].bridged, Some(alice));
     assert_eq!(world.state("bob"), AgentState::Aux("tea".to_owned()));
     world.hang_up(caller);
-    assert_eq!(decided(only(&world)), ["transfer.asked", "transfer.failed"]);
+    assert_eq!(decided(world.only(), "transfer."), ["transfer.asked", "transfer.failed"]);
 }
 
 /// A long history: what was decided goes from the memo first. Guarded by the mutant `route-memo-forgets-talks`.
 #[test]
 fn everybody_who_talked_is_in_the_record_of_a_call_that_was_handed_on_often() {
-    let (mut world, caller, alice, _) = talking();
+    let (mut world, caller, alice, _) = World::talking();
     let mut talked = vec![alice];
     for n in 0..9 {
         let with = *talked.last().unwrap();
@@ -469,7 +434,7 @@ fn everybody_who_talked_is_in_the_record_of_a_call_that_was_handed_on_often() {
     world.attach_media();
     world.settle();
     world.hang_up(caller);
-    let record = only(&world);
+    let record = world.only();
     let legs: Vec<LegId> = record.legs.iter().map(|leg| leg.leg).collect();
     assert_eq!(legs, [&[caller][..], &talked].concat());
     assert!(record.legs.iter().all(|leg| leg.answered.is_some()));

@@ -6,12 +6,8 @@ mod support;
 
 use route_api::{AgentState, Extent};
 use std::time::Duration;
-use support::World;
+use support::{World, seconds};
 use types::LegId;
-
-fn seconds(n: u64) -> Duration {
-    Duration::from_secs(n)
-}
 
 fn world(languages: &str) -> World {
     let mut world = World::new();

@@ -7,7 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may stop")]
 
 use record_api::{Begin, Join, Outcome, RecordingState, Track};
-use report_api::CallRecord;
+use report_api::{CallRecord, Recorded};
 use route_api::{
     AgentEntry, AgentState, AttachMedia, AttachSignalling, Cause, EndedBy, Endpoint, Extent, Ladder,
     LegState, LiveLeg, LiveMedia, MediaCommand, MediaEvent, Memo, Party, Path, PlayedPrompt, Quality,
@@ -610,6 +610,18 @@ impl World {
         leg
     }
 
+    /// alice talks with a caller who is recorded; bob is at his phone, in aux: the caller, alice, the recording.
+    pub fn talking() -> (Self, LegId, LegId, RecordingId) {
+        let mut world = Self::new();
+        let caller = world.waiting_caller();
+        world.ready("alice", "8001");
+        let alice = world.answer();
+        world.ready("bob", "8002");
+        world.set("bob", AgentState::Aux("tea".to_owned()));
+        let recording = world.media[&caller].tapped.unwrap().0;
+        (world, caller, alice, recording)
+    }
+
     pub fn playing(&self, leg: LegId) -> Option<String> {
         self.media.get(&leg)?.playing.as_ref().map(|(_, prompts)| prompts.join("+"))
     }
@@ -622,9 +634,15 @@ impl World {
         self.settle();
     }
 
+    /// The record of the only call that is over.
+    pub fn only(&self) -> &CallRecord {
+        let [record] = &self.saved[..] else { panic!("{} call records", self.saved.len()) };
+        record
+    }
+
     /// What has been decided of the only call that is over, each as `what why`.
     pub fn decisions(&self) -> Vec<String> {
-        let [record] = &self.saved[..] else { panic!("{} call records", self.saved.len()) };
+        let record = self.only();
         record.decisions.iter().map(|decision| format!("{} {}", decision.what, decision.why)).collect()
     }
 
@@ -703,6 +721,25 @@ impl World {
         self.give(Input::Tick);
         self.settle();
     }
+}
+
+/// What has been decided of a call, of one kind such as `transfer.`.
+pub fn decided<'a>(record: &'a CallRecord, kind: &str) -> Vec<&'a str> {
+    let decisions = record.decisions.iter().map(|decision| decision.what.as_str());
+    decisions.filter(|what| what.starts_with(kind)).collect()
+}
+
+/// Every party of the conversation was recorded, in one recording.
+pub fn recorded_whole(record: &CallRecord, recording: RecordingId, parties: &[LegId]) {
+    let Recorded::Yes { recording: kept, consents } = &record.recording else {
+        panic!("{:?}", record.recording)
+    };
+    let legs: Vec<_> = consents.iter().map(|(leg, _)| *leg).collect();
+    assert_eq!((*kept, legs.as_slice()), (recording, parties));
+}
+
+pub fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
 }
 
 /// How the signalling of every leg goes here.
