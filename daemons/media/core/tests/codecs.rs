@@ -7,11 +7,11 @@ mod support;
 
 use media_core::{
     Event, Input,
-    codec::{Codec, Decoder, Encoder},
+    codec::{Codec, Encoder},
     g711::Law,
     sdp::Description,
     session::{Extent, Play, Prompt, Times, Track},
-    sound::tone::{TONES, sine},
+    sound::tone::TONES,
 };
 use std::time::Duration;
 use support::*;
@@ -31,41 +31,6 @@ fn mixed() -> (House, Phone, Phone) {
     (house, Phone::new(4000, G722), Phone::new(5000, PCMA))
 }
 
-/// The `n`-th 20 ms of a tone, in a codec that goes on.
-fn said(encoder: &mut Encoder, hertz: f64, n: u32) -> Vec<u8> {
-    let samples: Vec<i16> = (n * 160..n * 160 + 160).map(|at| sine(&[(hertz, -10.0)], at)).collect();
-    let mut octets = vec![];
-    encoder.encode(&samples, &mut octets);
-    octets
-}
-
-fn say(house: &mut House, leg: types::LegId, phone: &mut Phone, payload: &[u8]) {
-    let packet = phone.packet(false, phone.payload_type, phone.timestamp, payload);
-    phone.timestamp = phone.timestamp.wrapping_add(160);
-    house.hear(leg, phone.address, &packet);
-}
-
-fn decoded(sent: &[Sent], codec: Codec) -> Vec<i16> {
-    let (mut decoder, mut samples) = (Decoder::new(codec), vec![]);
-    for sent in sent {
-        assert_eq!(sent.packet().payload_type, codec.payload_type());
-        decoder.decode(sent.packet().payload, &mut samples);
-    }
-    samples
-}
-
-/// How much of the power is the tone.
-fn purity(samples: &[i16], hertz: f64) -> f64 {
-    let (mut a, mut b, mut power) = (0.0, 0.0, 0.0);
-    for (at, sample) in samples.iter().enumerate() {
-        let angle = at as f64 * hertz / 8000.0 * std::f64::consts::TAU;
-        a += f64::from(*sample) * angle.sin();
-        b += f64::from(*sample) * angle.cos();
-        power += f64::from(*sample).powi(2);
-    }
-    (a * a + b * b) * 2.0 / samples.len() as f64 / power
-}
-
 #[test]
 fn each_hears_the_other_and_the_recording_keeps_what_came() {
     let (mut house, mut a, mut b) = mixed();
@@ -73,8 +38,8 @@ fn each_hears_the_other_and_the_recording_keeps_what_came() {
     let mut spoken = vec![];
     for n in 0..100 {
         spoken.push(said(&mut wide, 1000.0, n));
-        say(&mut house, A, &mut a, &spoken[n as usize]);
-        say(&mut house, B, &mut b, &said(&mut law, 600.0, n));
+        say(&mut house, A, &mut a, &spoken[n as usize], 160);
+        say(&mut house, B, &mut b, &said(&mut law, 600.0, n), 160);
         house.tick();
     }
     let (to_b, to_a) = (house.take_rtp(B), house.take_rtp(A));
@@ -147,7 +112,7 @@ fn packets_are_as_long_as_the_party_wants_them() {
         house.handle(Input::Bridge(A, B)).unwrap();
         let (mut a, mut wide) = (Phone::new(4000, G722), encoder(Codec::G722));
         for n in 0..100 {
-            say(&mut house, A, &mut a, &said(&mut wide, 1000.0, n));
+            say(&mut house, A, &mut a, &said(&mut wide, 1000.0, n), 160);
             house.tick();
         }
         let heard = house.take_rtp(B);
@@ -238,14 +203,14 @@ fn a_change_of_codec_is_one_stream() {
     let (mut house, mut a, _) = mixed();
     let mut wide = encoder(Codec::G722);
     for n in 0..20 {
-        say(&mut house, A, &mut a, &said(&mut wide, 1000.0, n));
+        say(&mut house, A, &mut a, &said(&mut wide, 1000.0, n), 160);
         house.tick();
     }
     house.open(A, Some(&offer(4000, "8 101"))).unwrap();
     a.payload_type = PCMA;
     let mut law = encoder(Codec::Pcma);
     for n in 0..20 {
-        say(&mut house, A, &mut a, &said(&mut law, 1000.0, n));
+        say(&mut house, A, &mut a, &said(&mut law, 1000.0, n), 160);
         house.tick();
     }
     let heard = house.take_rtp(B);

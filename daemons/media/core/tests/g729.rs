@@ -8,7 +8,7 @@ mod support;
 
 use media_core::{
     Core, Error, Event, Input,
-    codec::{Codec, Decoder, Encoder, Library},
+    codec::{Codec, Encoder, Library},
     sdp::{Description, Refusal},
     session::{Extent, Play, Prompt, Times, Track},
     sound::tone::sine,
@@ -58,41 +58,6 @@ fn bcg729() -> Option<Library> {
 
 fn formats(description: &str) -> Vec<String> {
     Description::parse(description.as_bytes()).unwrap().streams[0].formats.clone()
-}
-
-fn say(house: &mut House, leg: types::LegId, phone: &mut Phone, payload: &[u8], ticks: u32) {
-    let packet = phone.packet(false, phone.payload_type, phone.timestamp, payload);
-    phone.timestamp = phone.timestamp.wrapping_add(ticks);
-    house.hear(leg, phone.address, &packet);
-}
-
-/// The `n`-th 20 ms of a tone.
-fn said(encoder: &mut Encoder, hertz: f64, n: u32) -> Vec<u8> {
-    let samples: Vec<i16> = (n * 160..n * 160 + 160).map(|at| sine(&[(hertz, -10.0)], at)).collect();
-    let mut octets = vec![];
-    encoder.encode(&samples, &mut octets);
-    octets
-}
-
-fn decoded(sent: &[Sent], codec: Codec) -> Vec<i16> {
-    let (mut decoder, mut samples) = (Decoder::new(codec), vec![]);
-    for sent in sent {
-        assert_eq!(sent.packet().payload_type, codec.payload_type());
-        decoder.decode(sent.packet().payload, &mut samples);
-    }
-    samples
-}
-
-/// How much of the power is the tone.
-fn purity(samples: &[i16], hertz: f64) -> f64 {
-    let (mut a, mut b, mut power) = (0.0, 0.0, 0.0);
-    for (at, sample) in samples.iter().enumerate() {
-        let angle = at as f64 * hertz / 8000.0 * std::f64::consts::TAU;
-        a += f64::from(*sample) * angle.sin();
-        b += f64::from(*sample) * angle.cos();
-        power += f64::from(*sample).powi(2);
-    }
-    (a * a + b * b) * 2.0 / samples.len() as f64 / power
 }
 
 #[test]

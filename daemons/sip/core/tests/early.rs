@@ -5,14 +5,13 @@
 mod house;
 
 use house::*;
-use route_api::{Cause, EndedBy, Party, SignallingCommand, SignallingEvent};
+use route_api::{Cause, EndedBy, SignallingCommand, SignallingEvent};
 use sip_core::{
     Account, Core, Seed,
     digest::Credentials,
     message::{Message, Method, Name, Request, Status},
 };
 use std::time::Duration;
-use types::Pii;
 
 const OTHER: &str = "v=0\r\no=- 7 7 IN IP4 203.0.113.8\r\ns=-\r\nt=0 0\r\nm=audio 5000 RTP/AVP 0\r\n";
 
@@ -289,15 +288,7 @@ fn a_prack_is_proved_where_the_carrier_asks() {
         register: None,
     });
     let mut house = House::of(Core::new(settings, Seed([7; 32])));
-    house.command(SignallingCommand::Dial {
-        leg: leg(1),
-        over: carrier(),
-        number: "01088886666".into(),
-        from: Party { number: Pii::new("8001".into()), display: None },
-        description: description(ANSWER),
-        memo: memo("dialled"),
-        silence_ms: None,
-    });
+    house.dial_number(leg(1), "01088886666");
     let invite = house.request();
     let mut sounds = invite.respond(Status(183)).tagged(b"p").with(Name::Require, "100rel");
     sounds = sounds.with(Name::RSeq, "4").with(Name::Contact, "<sip:p@198.51.100.7:5060>");

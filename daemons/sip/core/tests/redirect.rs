@@ -5,14 +5,13 @@
 mod house;
 
 use house::*;
-use route_api::{Cause, EndedBy, Party, SignallingCommand, SignallingEvent};
+use route_api::{Cause, EndedBy, SignallingEvent};
 use sip_core::{
     Account, Core, Redirects, Seed,
     digest::Credentials,
     message::{Message, Method, Name, Request, Status},
 };
 use std::net::SocketAddr;
-use types::Pii;
 
 const STANDBY: &str = "198.51.100.9:5060";
 const STRANGER: &str = "203.0.113.66:5060";
@@ -31,15 +30,7 @@ fn house(redirects: Redirects) -> House {
 }
 
 fn dial(house: &mut House) -> Request {
-    house.command(SignallingCommand::Dial {
-        leg: leg(1),
-        over: carrier(),
-        number: "01088886666".into(),
-        from: Party { number: Pii::new("8001".into()), display: None },
-        description: description(ANSWER),
-        memo: memo("dialled"),
-        silence_ms: None,
-    });
+    house.dial_number(leg(1), "01088886666");
     invite(house).unwrap().1
 }
 

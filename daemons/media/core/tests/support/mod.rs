@@ -4,9 +4,10 @@
 
 use media_core::{
     Core, Error, Event, Input, Output,
-    codec::{Codec, Encoder, Library},
+    codec::{Codec, Decoder, Encoder, Library},
     rtp::{Packet, PayloadType, Seed, Ssrc},
     session::{Limits, Opening, Port, Prompt, Record, TICK},
+    sound::tone::sine,
     srtp::{Keying, Policy},
 };
 use std::{net::SocketAddr, time::Duration};
@@ -29,6 +30,42 @@ pub const fn recording(number: u8) -> RecordingId {
 /// An encoder that needs no library.
 pub fn encoder(codec: Codec) -> Encoder {
     Encoder::new(codec, &Library::default()).unwrap()
+}
+
+/// The `n`-th 20 ms of a tone, in a codec that goes on.
+pub fn said(encoder: &mut Encoder, hertz: f64, n: u32) -> Vec<u8> {
+    let samples: Vec<i16> = (n * 160..n * 160 + 160).map(|at| sine(&[(hertz, -10.0)], at)).collect();
+    let mut octets = vec![];
+    encoder.encode(&samples, &mut octets);
+    octets
+}
+
+pub fn decoded(sent: &[Sent], codec: Codec) -> Vec<i16> {
+    let (mut decoder, mut samples) = (Decoder::new(codec), vec![]);
+    for sent in sent {
+        assert_eq!(sent.packet().payload_type, codec.payload_type());
+        decoder.decode(sent.packet().payload, &mut samples);
+    }
+    samples
+}
+
+/// How much of the power is the tone.
+pub fn purity(samples: &[i16], hertz: f64) -> f64 {
+    let (mut a, mut b, mut power) = (0.0, 0.0, 0.0);
+    for (at, sample) in samples.iter().enumerate() {
+        let angle = at as f64 * hertz / 8000.0 * std::f64::consts::TAU;
+        a += f64::from(*sample) * angle.sin();
+        b += f64::from(*sample) * angle.cos();
+        power += f64::from(*sample).powi(2);
+    }
+    (a * a + b * b) * 2.0 / samples.len() as f64 / power
+}
+
+/// A packet from this phone, whose clock goes on by so many ticks.
+pub fn say(house: &mut House, leg: LegId, phone: &mut Phone, payload: &[u8], ticks: u32) {
+    let packet = phone.packet(false, phone.payload_type, phone.timestamp, payload);
+    phone.timestamp = phone.timestamp.wrapping_add(ticks);
+    house.hear(leg, phone.address, &packet);
 }
 
 pub fn address(port: u16) -> SocketAddr {

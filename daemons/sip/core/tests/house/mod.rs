@@ -303,6 +303,19 @@ impl House {
         }
     }
 
+    /// Dials a number over the carrier.
+    pub fn dial_number(&mut self, leg: LegId, number: &str) {
+        self.command(SignallingCommand::Dial {
+            leg,
+            over: carrier(),
+            number: number.to_owned(),
+            from: Party { number: Pii::new("8001".into()), display: None },
+            description: description(ANSWER),
+            memo: memo("dialled"),
+            silence_ms: None,
+        });
+    }
+
     /// A phone's answer to a request of ours.
     pub fn reply(&mut self, request: &Request, status: u16, tag: &str, sdp: &str) {
         let mut response = request.respond(sip_core::message::Status(status));
