@@ -2,13 +2,13 @@
 
 use crate::{
     failure::Failure,
-    up::status::{DaemonStatus, Stage, Status},
+    up::status::{DaemonStatus, Status},
 };
+use host_api::{DaemonHealth, UNIT_PROPERTIES};
 use std::{collections::BTreeMap, path::Path, process::Command};
-use types::Utc;
 
-/// What is asked of each unit (systemd.service(5), org.freedesktop.systemd1(5)).
-const PROPERTIES: &str = "LoadState,ActiveState,SubState,MainPID,NRestarts,StatusText,ExecMainStartTimestamp,Result,NFileDescriptorStore";
+/// What is asked of each unit beside its health (systemd.service(5)).
+const PROPERTIES: &str = "MainPID,NFileDescriptorStore";
 
 /// The house as systemd sees it; nothing where systemd does not run, or runs no house.
 ///
@@ -24,6 +24,8 @@ pub fn status() -> Result<Option<Status>, Failure> {
             .args([
                 "show",
                 "--timestamp=unix",
+                "--property",
+                UNIT_PROPERTIES,
                 "--property",
                 PROPERTIES,
                 &format!("ym-{}.service", daemon.name),
@@ -44,36 +46,28 @@ pub fn status() -> Result<Option<Status>, Failure> {
 }
 
 fn read(name: &str, properties: &BTreeMap<&str, &str>) -> DaemonStatus {
-    let value = |key: &str| properties.get(key).copied().unwrap_or_default();
-    let number = |key: &str| value(key).parse::<u32>().ok();
-    let started = value("ExecMainStartTimestamp").trim_start_matches('@').parse::<i64>().ok();
+    let number = |key: &str| properties.get(key).and_then(|value| value.parse::<u32>().ok());
+    let DaemonHealth { name, stage, version, started, restarts, says, last_error } =
+        DaemonHealth::of_unit(name, properties);
+    let descriptors = number("NFileDescriptorStore").map(|count| format!("{count} descriptors"));
     DaemonStatus {
-        name: name.to_owned(),
-        stage: match (value("ActiveState"), value("SubState")) {
-            ("active", _) => Stage::Running,
-            ("activating", "auto-restart") => Stage::Waiting,
-            ("activating" | "reloading", _) => Stage::Starting,
-            ("deactivating", _) => Stage::Stopping,
-            _ => Stage::Stopped,
-        },
-        version: None,
+        name,
+        stage,
+        version,
         pid: number("MainPID").filter(|pid| *pid != 0),
-        started: started.and_then(|seconds| seconds.checked_mul(1_000_000_000)).map(Utc),
-        restarts: number("NRestarts").unwrap_or(0),
-        says: value("StatusText").to_owned(),
-        last_error: Some(value("Result"))
-            .filter(|result| !matches!(*result, "" | "success"))
-            .map(str::to_owned),
-        kept: number("NFileDescriptorStore")
-            .map(|count| format!("{count} descriptors"))
-            .into_iter()
-            .collect(),
+        started,
+        restarts,
+        says,
+        last_error,
+        kept: descriptors.into_iter().collect(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use host_api::DaemonStage;
+    use types::Utc;
 
     #[test]
     fn reads_what_systemctl_shows() {
@@ -89,9 +83,9 @@ mod tests {
         let found = read("sip", &properties);
         assert_eq!(
             (found.stage, found.pid, found.restarts, found.last_error),
-            (Stage::Running, Some(42), 2, None)
+            (DaemonStage::Running, Some(42), 2, None)
         );
         assert_eq!(found.started, Some(Utc(1_795_262_099_000_000_000)));
-        assert_eq!(read("sip", &BTreeMap::new()).stage, Stage::Stopped);
+        assert_eq!(read("sip", &BTreeMap::new()).stage, DaemonStage::Stopped);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Only reads. Never starts, stops or signals anything.
 
-use host_api::{DaemonHealth, DaemonStage, HouseHealth};
+use host_api::{DaemonHealth, HouseHealth, UNIT_PROPERTIES};
 use service::Refusal;
 use std::{
     collections::BTreeMap,
@@ -10,11 +10,6 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
 };
-use types::Utc;
-
-/// What is asked of each unit (org.freedesktop.systemd1(5)).
-const PROPERTIES: &str =
-    "Id,LoadState,ActiveState,SubState,NRestarts,StatusText,ExecMainStartTimestamp,Result";
 
 /// Where the supervisor's word is.
 #[derive(Clone)]
@@ -47,7 +42,7 @@ fn of_systemd() -> Result<HouseHealth, String> {
     let units =
         house::DAEMONS.iter().filter(|daemon| daemon.runs()).map(|row| format!("ym-{}.service", row.name));
     let output = Command::new("systemctl")
-        .args(["show", "--timestamp=unix", "--property", PROPERTIES])
+        .args(["show", "--timestamp=unix", "--property", UNIT_PROPERTIES])
         .args(units)
         .output()
         .map_err(|error| format!("ask systemctl: {error}"))?;
@@ -67,31 +62,15 @@ fn read(shown: &str) -> Vec<DaemonHealth> {
 }
 
 fn daemon(unit: &BTreeMap<&str, &str>) -> Option<DaemonHealth> {
-    let value = |key: &str| unit.get(key).copied().unwrap_or_default();
-    let name = value("Id").strip_prefix("ym-")?.strip_suffix(".service")?;
-    let started = value("ExecMainStartTimestamp").trim_start_matches('@').parse::<i64>().ok();
-    Some(DaemonHealth {
-        name: name.to_owned(),
-        stage: match (value("ActiveState"), value("SubState")) {
-            ("active", _) => DaemonStage::Running,
-            ("activating", "auto-restart") => DaemonStage::Waiting,
-            ("activating" | "reloading", _) => DaemonStage::Starting,
-            ("deactivating", _) => DaemonStage::Stopping,
-            _ => DaemonStage::Stopped,
-        },
-        version: None,
-        started: started.and_then(|seconds| seconds.checked_mul(1_000_000_000)).map(Utc),
-        restarts: value("NRestarts").parse().unwrap_or(0),
-        says: value("StatusText").to_owned(),
-        last_error: Some(value("Result"))
-            .filter(|result| !matches!(*result, "" | "success"))
-            .map(str::to_owned),
-    })
+    let name = unit.get("Id")?.strip_prefix("ym-")?.strip_suffix(".service")?;
+    Some(DaemonHealth::of_unit(name, unit))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use host_api::DaemonStage;
+    use types::Utc;
 
     #[test]
     fn reads_what_systemctl_shows_of_several_units() {

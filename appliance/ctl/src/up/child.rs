@@ -8,6 +8,7 @@ use super::{
     status::DaemonStatus,
 };
 use crate::{failure::Failure, home::Home};
+use host_api::DaemonStage;
 use house::life::{KEPT, STOP, WATCHDOG};
 use mutant::mutant;
 use nix::{
@@ -15,7 +16,6 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
     ffi::OsString,
@@ -31,22 +31,6 @@ use types::Utc;
 /// The most bytes of the names of kept descriptors, which ride in one variable of the environment (execve(2):
 /// 128 KiB).
 const NAMES: usize = 100 << 10;
-
-/// How far the life of a daemon is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Stage {
-    /// Before its next life.
-    Waiting,
-    /// Alive, not yet serving.
-    Starting,
-    /// Serving.
-    Running,
-    /// Told to stop.
-    Stopping,
-    /// Over.
-    Stopped,
-}
 
 /// What the supervisor hears of a daemon.
 pub enum News {
@@ -69,7 +53,7 @@ pub struct Child {
     notify: Arc<NotifySocket>,
     news: mpsc::Sender<(&'static str, News)>,
     life: Option<Life>,
-    stage: Stage,
+    stage: DaemonStage,
     next: Instant,
     back_off: BackOff,
     restarts: u32,
@@ -145,7 +129,7 @@ impl Child {
             notify,
             news,
             life: None,
-            stage: Stage::Waiting,
+            stage: DaemonStage::Waiting,
             next: Instant::now(),
             back_off: BackOff::new(),
             restarts: 0,
@@ -175,8 +159,8 @@ impl Child {
     /// When it wants [`advance`](Self::advance) next.
     pub fn due(&self) -> Option<Instant> {
         match (&self.life, self.stage) {
-            (Some(life), Stage::Starting | Stage::Running) => Some(life.patience),
-            (None, Stage::Waiting) => Some(self.next),
+            (Some(life), DaemonStage::Starting | DaemonStage::Running) => Some(life.patience),
+            (None, DaemonStage::Waiting) => Some(self.next),
             _ => None,
         }
     }
@@ -186,8 +170,8 @@ impl Child {
         let Some(life) = &mut self.life else { return };
         life.patience = now
             + match (self.stage, life.overdue) {
-                (Stage::Starting, None) => self.terms.start,
-                (Stage::Starting, Some(_)) => STOP,
+                (DaemonStage::Starting, None) => self.terms.start,
+                (DaemonStage::Starting, Some(_)) => STOP,
                 _ => WATCHDOG,
             };
     }
@@ -195,21 +179,21 @@ impl Child {
     /// Begins its next life when it is time, and ends one that never came to serve or has fallen silent.
     pub fn advance(&mut self, now: Instant) {
         match (&mut self.life, self.stage) {
-            (None, Stage::Waiting) if now >= self.next => {
+            (None, DaemonStage::Waiting) if now >= self.next => {
                 if let Err(failure) = self.begin(now) {
                     crate::output::complain(&format!("ym: {failure}"));
                     self.last_error = Some(failure.to_string());
                     self.wait(now, None);
                 }
             }
-            (Some(life), Stage::Starting) if now >= life.patience && !mutant("up-waits-for-ever") => {
+            (Some(life), DaemonStage::Starting) if now >= life.patience && !mutant("up-waits-for-ever") => {
                 // It may end in order; the second time it must.
                 let how = if life.overdue.is_none() { Signal::SIGTERM } else { Signal::SIGKILL };
                 life.overdue = Some(Overdue::Start);
                 life.patience = now + STOP;
                 self.signal(how);
             }
-            (Some(life), Stage::Running) if now >= life.patience => {
+            (Some(life), DaemonStage::Running) if now >= life.patience => {
                 life.overdue = Some(Overdue::Watchdog);
                 life.patience = now + WATCHDOG;
                 self.signal(Signal::SIGKILL);
@@ -221,7 +205,7 @@ impl Child {
     /// Ends it for good.
     pub fn stop(&mut self, how: Signal) {
         self.unseen.turned = true;
-        self.stage = if self.lives() { Stage::Stopping } else { Stage::Stopped };
+        self.stage = if self.lives() { DaemonStage::Stopping } else { DaemonStage::Stopped };
         self.signal(how);
     }
 
@@ -307,7 +291,7 @@ impl Child {
         };
         self.life = Some(life);
         self.says.clear();
-        self.stage = Stage::Starting;
+        self.stage = DaemonStage::Starting;
         let (notify, name, news) = (Arc::clone(&self.notify), self.daemon.name, self.news.clone());
         tokio::spawn(hearing::outlive(process, notify, name, news));
         Ok(())
@@ -321,11 +305,11 @@ impl Child {
         let value =
             |key: &str| said.lines.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str());
         let now = Instant::now();
-        if value("READY") == Some("1") && self.stage == Stage::Starting && life.overdue.is_none() {
-            self.stage = Stage::Running;
+        if value("READY") == Some("1") && self.stage == DaemonStage::Starting && life.overdue.is_none() {
+            self.stage = DaemonStage::Running;
             life.served = Some(now);
         }
-        if self.stage == Stage::Running {
+        if self.stage == DaemonStage::Running {
             life.patience = now + WATCHDOG;
         }
         if let Some(text) = value("STATUS") {
@@ -355,8 +339,8 @@ impl Child {
         self.unseen.turned = true;
         let now = Instant::now();
         let Some(life) = self.life.take() else { return };
-        if self.stage == Stage::Stopping {
-            self.stage = Stage::Stopped;
+        if self.stage == DaemonStage::Stopping {
+            self.stage = DaemonStage::Stopped;
             return;
         }
         self.last_error = Some(match (life.overdue, life.complaint) {
@@ -401,7 +385,7 @@ impl Child {
 
     fn wait(&mut self, now: Instant, served: Option<Duration>) {
         self.unseen.turned = true;
-        self.stage = Stage::Waiting;
+        self.stage = DaemonStage::Waiting;
         self.next = now + self.back_off.after(served);
     }
 

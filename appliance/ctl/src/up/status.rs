@@ -1,7 +1,7 @@
 //! What the supervisor knows of the house, for `ym status`.
 
 use super::child::Child;
-pub use super::child::Stage;
+use host_api::DaemonStage;
 use serde::{Deserialize, Serialize};
 use types::Utc;
 
@@ -22,7 +22,7 @@ pub struct DaemonStatus {
     /// Its name.
     pub name: String,
     /// How far its life is.
-    pub stage: Stage,
+    pub stage: DaemonStage,
     /// Its version, as it says itself once it serves.
     pub version: Option<String>,
     /// Its process.
@@ -48,6 +48,6 @@ impl Status {
 
     /// Whether every daemon serves.
     pub fn ready(&self) -> bool {
-        self.daemons.iter().all(|daemon| daemon.stage == Stage::Running)
+        self.daemons.iter().all(|daemon| daemon.stage == DaemonStage::Running)
     }
 }

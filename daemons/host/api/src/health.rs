@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use types::Utc;
 
 /// Asks how the daemons are.
@@ -53,4 +54,34 @@ pub enum DaemonStage {
     Stopping,
     /// It has ended.
     Stopped,
+}
+
+/// The properties of a unit by which systemd tells how a daemon is (org.freedesktop.systemd1(5)); times are wanted
+/// with `--timestamp=unix`.
+pub const UNIT_PROPERTIES: &str =
+    "Id,LoadState,ActiveState,SubState,NRestarts,StatusText,ExecMainStartTimestamp,Result";
+
+impl DaemonHealth {
+    /// How the daemon of a unit is, by these properties of it.
+    pub fn of_unit(name: &str, properties: &BTreeMap<&str, &str>) -> Self {
+        let value = |key: &str| properties.get(key).copied().unwrap_or_default();
+        let started = value("ExecMainStartTimestamp").trim_start_matches('@').parse::<i64>().ok();
+        Self {
+            name: name.to_owned(),
+            stage: match (value("ActiveState"), value("SubState")) {
+                ("active", _) => DaemonStage::Running,
+                ("activating", "auto-restart") => DaemonStage::Waiting,
+                ("activating" | "reloading", _) => DaemonStage::Starting,
+                ("deactivating", _) => DaemonStage::Stopping,
+                _ => DaemonStage::Stopped,
+            },
+            version: None,
+            started: started.and_then(|seconds| seconds.checked_mul(1_000_000_000)).map(Utc),
+            restarts: value("NRestarts").parse().unwrap_or(0),
+            says: value("StatusText").to_owned(),
+            last_error: Some(value("Result"))
+                .filter(|result| !matches!(*result, "" | "success"))
+                .map(str::to_owned),
+        }
+    }
 }
