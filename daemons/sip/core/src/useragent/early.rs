@@ -88,6 +88,16 @@ impl EarlyDialogs {
         self.known.first().map(|early| early.dialog.local_tag())
     }
 
+    /// Whether a peer names one of them (RFC 3891 §3).
+    pub(super) fn is_named(&self, call_id: &[u8], remote_tag: &[u8]) -> bool {
+        self.known.iter().any(|early| early.dialog.is_named(call_id, remote_tag))
+    }
+
+    /// The names of them all.
+    pub(super) fn names(&self) -> impl Iterator<Item = (&[u8], &[u8], Option<&[u8]>)> {
+        self.known.iter().map(|early| early.dialog.name())
+    }
+
     /// Whether a request is of one of them.
     pub(super) fn is_of(&self, request: &Request) -> bool {
         self.known.iter().any(|early| early.dialog.is_of(request))
@@ -167,7 +177,7 @@ impl Core {
                 let dialog = self.transactions.invite(dialing.transaction).and_then(|(invite, flow)| {
                     Dialog::uac(invite.request(), response, self.live(flow), reach(over)).ok()
                 });
-                // Without a Contact there is nowhere to send a PRACK to.
+                // With a Contact that is of no use there is nowhere to send a PRACK to.
                 let Some(dialog) = dialog else { return Heard::News(None) };
                 let standing = Standing::Loose;
                 let early = EarlyDialog {

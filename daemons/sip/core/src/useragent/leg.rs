@@ -25,7 +25,7 @@ use super::{
 use crate::{
     Flow,
     dialog::Dialog,
-    message::{Request, Response},
+    message::Request,
     transaction::{Retransmit, TransactionId},
 };
 use route_api::{Endpoint, LegState, Memo, Party, SessionDescription, SignallingEvent};
@@ -38,9 +38,6 @@ use types::{LegId, Monotonic, Pii};
 pub(super) const RING_LIMIT: Duration = Duration::from_secs(181);
 /// How long route and media may take over a new offer within the call before we refuse it.
 pub(super) const CHANGE_LIMIT: Duration = Duration::from_secs(8);
-
-/// How many early dialogs of one call are known.
-const BRANCHES: usize = 8;
 
 /// A leg.
 #[derive(Clone, Serialize, Deserialize)]
@@ -105,21 +102,11 @@ pub(super) struct Dialing {
     pub(super) transaction: TransactionId,
     pub(super) description: SessionDescription,
     pub(super) rung: bool,
-    /// The dialogs that provisional responses made (RFC 3261 §12.1.2), by name.
-    pub(super) named: Vec<Early>,
     pub(super) until: Monotonic,
-    /// Of everybody who has said something.
+    /// The dialogs that provisional responses made (RFC 3261 §12.1.2).
     pub(super) early: EarlyDialogs,
     /// What to try where this way fails.
     pub(super) attempt: Attempt,
-}
-
-/// The name of a dialog that rings.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Early {
-    pub(super) call_id: Vec<u8>,
-    pub(super) ours: Vec<u8>,
-    pub(super) theirs: Vec<u8>,
 }
 
 /// Both sides agreed.
@@ -160,18 +147,6 @@ pub(super) struct Change {
     pub(super) request: Request,
     pub(super) flow: Flow,
     pub(super) until: Monotonic,
-}
-
-impl Dialing {
-    /// A provisional response with a tag makes an early dialog: of a fork, one of several.
-    pub(super) fn note_early(&mut self, response: &Response) {
-        let head = &response.head;
-        let (Some(ours), Some(theirs)) = (head.from.tag(), head.to.tag()) else { return };
-        let early = Early { call_id: head.call_id.clone(), ours: ours.to_vec(), theirs: theirs.to_vec() };
-        if !self.named.contains(&early) && self.named.len() < BRANCHES {
-            self.named.push(early);
-        }
-    }
 }
 
 impl Established {
@@ -247,9 +222,7 @@ impl Leg {
             }
             State::Established(established) => established.dialog.is_named(&named.call_id, &named.theirs),
             State::Leaving { dialog, .. } => dialog.is_named(&named.call_id, &named.theirs),
-            State::Dialing(dialing) => dialing.named.iter().any(|early| {
-                early.call_id == named.call_id && early.ours == named.ours && early.theirs == named.theirs
-            }),
+            State::Dialing(dialing) => dialing.early.is_named(&named.call_id, &named.theirs),
             State::Cancelling { .. } => false,
         }
     }

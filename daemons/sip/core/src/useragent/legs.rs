@@ -97,12 +97,9 @@ impl Legs {
             State::Dialing(_) => Found::Rings(id),
             State::Cancelling { .. } | State::Leaving { .. } => Found::Over,
         });
-        // What we call is found by no tag of a request.
-        let is_rung = |leg: &Leg| matches!(leg.state, State::Dialing(_)) && leg.is_named(named);
-        let rings = || self.live.iter().find(|(_, leg)| is_rung(leg)).map(|(id, _)| Found::Rings(*id));
         let mark = mark(&named.call_id, &named.ours, Some(&named.theirs));
         let over = || self.departed.iter().any(|(_, known)| *known == mark).then_some(Found::Over);
-        alive.or_else(rings).or_else(over).unwrap_or(Found::Nothing)
+        alive.or_else(over).unwrap_or(Found::Nothing)
     }
 
     fn depart(&mut self, id: LegId, leg: &Leg) {
@@ -112,11 +109,8 @@ impl Legs {
                 self.departed.push_back((id, mark(call_id, ours, theirs)));
             }
             State::Dialing(dialing) => {
-                let marks = dialing
-                    .named
-                    .iter()
-                    .map(|early| (id, mark(&early.call_id, &early.ours, Some(&early.theirs))));
-                self.departed.extend(marks);
+                let marks = dialing.early.names().map(|(call_id, ours, theirs)| mark(call_id, ours, theirs));
+                self.departed.extend(marks.map(|mark| (id, mark)));
             }
             State::Offered(_) | State::Cancelling { .. } | State::Leaving { .. } => {}
         }

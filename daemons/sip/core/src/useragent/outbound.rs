@@ -52,8 +52,7 @@ impl Core {
         let attempt = Attempt::begin(now, ways, call.silence);
         let description = call.description;
         let early = EarlyDialogs::default();
-        let (rung, named) = (false, Vec::new());
-        let state = State::Dialing(Dialing { transaction, description, rung, named, until, early, attempt });
+        let state = State::Dialing(Dialing { transaction, description, rung: false, until, early, attempt });
         self.legs.put(id, Leg { over: call.over, kept, state });
     }
 
@@ -201,7 +200,6 @@ impl Core {
         self.met(now, &leg, None);
         if let State::Dialing(dialing) = &mut leg.state {
             dialing.attempt.patience = None;
-            dialing.note_early(response);
             if let Heard::News(description) = self.hear_early(now, id, &leg.over, dialing, response) {
                 let first = response.status.0 == 180 && !dialing.rung;
                 if first || description.is_some() {
