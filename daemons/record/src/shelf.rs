@@ -239,13 +239,14 @@ impl Shelf {
             .mode(0o600)
             .open(self.key_path(recording, segment))?;
         kept.write_all(&key.to_bytes())?;
-        let about = Self::append(&directory, about)?;
-        for written in [&kept, &about] {
+        let known = Self::append(&directory, about)?;
+        for written in [&kept, &known] {
             to_disk(written)?;
         }
         for names in [&directory, &self.keys, &self.recordings] {
             to_disk(&File::open(names)?)?;
         }
+        self.catalogue.put(about);
         Ok(file)
     }
 
@@ -510,8 +511,11 @@ mod tests {
         let shelf = Shelf::at(state.path()).unwrap();
         let kek = Kek::new(KekId(Uid([3; 16])), Epoch(0), &[4; 32]);
         let key = kek.wrap(ObjectId(ID.0), &Dek::from_bytes([5; 16])).unwrap();
+        let listed = |shelf: &Shelf| shelf.newest(&Page::of(1), None, None).unwrap().0.len();
+        assert_eq!(listed(&shelf), 0);
         let begun = syncs(|| drop(shelf.new_segment(&about(0), Segment(0), &key).unwrap()));
         assert_eq!(begun, 5, "the key, what is known, and three directories");
+        assert_eq!(listed(&shelf), 1, "from its first moment");
         assert_eq!(shelf.key(ID, Segment(0)).unwrap().to_bytes(), key.to_bytes());
         assert!(shelf.new_segment(&about(0), Segment(0), &key).is_ok(), "a crash left it empty");
         assert_eq!(syncs(|| shelf.write_about(&about(1)).unwrap()), 1, "a party joins");
