@@ -269,7 +269,8 @@ fn written_until(path: &Path) -> io::Result<u64> {
         return Ok(length);
     }
     let blank = blank_from(path)?;
-    if blank < HEADER_LEN as u64 {
+    // It ends with something else than zeros, or never came further than its header.
+    if blank >= length || blank < HEADER_LEN as u64 {
         return Ok(blank);
     }
     let index = index(path)?;
