@@ -138,7 +138,7 @@ impl Writer {
     /// Until nobody can hand in a job any more, or a sync fails.
     fn run(mut self, mut waiting: mpsc::Receiver<Job>) -> Result<(), String> {
         while let Some(first) = waiting.blocking_recv() {
-            if is_patient(&first) {
+            if is_patient(&first) && waiting.len() < GROUP - 1 {
                 std::thread::sleep(GATHER);
             }
             let mut group = Vec::new();
