@@ -35,6 +35,7 @@ use std::{
     ops::RangeInclusive,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    sync::{Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -73,6 +74,12 @@ fn demonstration() -> String {
 /// A port that nobody has, now.
 pub fn free_udp_port() -> u16 {
     UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// One house at a time: those of one process have the same RTP ports.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static PORTS: Mutex<()> = Mutex::new(());
+    PORTS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl House {

@@ -11,21 +11,11 @@ use e2e::{
     wire::{Capture, Rtp},
 };
 use serde_json::Value;
-use std::{
-    collections::HashSet,
-    fs,
-    path::PathBuf,
-    sync::{Mutex, PoisonError},
-    thread,
-    time::Duration,
-};
-
-/// One house at a time: those of one process have the same RTP ports.
-static PORTS_OF_HOUSE: Mutex<()> = Mutex::new(());
+use std::{collections::HashSet, fs, path::PathBuf, thread, time::Duration};
 
 #[test]
 fn the_caller_is_joined_with_whom_the_agent_has_consulted() {
-    let _alone = PORTS_OF_HOUSE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = e2e::alone();
     let house = House::start();
     house.people();
     let (caller_speech, phone_speech) = peer::speech(house.folder.path());
@@ -198,7 +188,7 @@ impl Refused {
 
 #[test]
 fn a_caller_whom_the_other_phone_refuses_is_back_with_the_agent() {
-    let _alone = PORTS_OF_HOUSE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = e2e::alone();
     let mut scene = Refused::begin();
     let mut agent = Linphone::register(&scene.house, PHONES[0].0, PHONES[0].1, &scene.speech[1]);
     let caller = scene.call();
@@ -234,7 +224,7 @@ fn a_caller_whom_the_other_phone_refuses_is_back_with_the_agent() {
 /// baresip 1.0 hangs up by itself as it is told that the transfer has failed.
 #[test]
 fn a_caller_whose_phone_hangs_up_at_the_failure_waits_again() {
-    let _alone = PORTS_OF_HOUSE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = e2e::alone();
     let mut scene = Refused::begin();
     let mut agent = Phone::register(&scene.house, &scene.speech[1]);
     let caller = scene.call();

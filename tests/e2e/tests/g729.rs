@@ -27,6 +27,7 @@ fn a_carrier_of_g729_and_a_phone_of_a_law_hear_each_other() {
         println!("SKIPPED: {lack} (apt-get install libbcg729-0)");
         return;
     }
+    let _alone = e2e::alone();
     let house = House::start_with("codecs = [\"PCMA\", \"G729\"]");
     house.people();
     let folder = house.folder.path();
@@ -98,6 +99,7 @@ fn a_carrier_of_g729_and_a_phone_of_a_law_hear_each_other() {
 /// Without the library the house comes up, says what lacks and how it is mended, and refuses who speaks nothing else.
 #[test]
 fn without_the_library_the_house_says_so_and_refuses_the_call() {
+    let _alone = e2e::alone();
     let house =
         House::start_with("codecs = [\"G729\", \"PCMA\"]\ng729_library = \"/nowhere/libbcg729.so.0\"");
     let told = fs::read_to_string(house.folder.path().join("log")).unwrap();

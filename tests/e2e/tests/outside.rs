@@ -12,13 +12,9 @@ use e2e::{
 };
 use serde_json::Value;
 use std::{
-    sync::{Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
-
-/// One house at a time: those of one process have the same RTP ports.
-static PORTS: Mutex<()> = Mutex::new(());
 
 /// A house with three trunks: `carrier` and `backup` by the dial plan, `dead` where nobody ever answers.
 fn house(backup: u16, record: &str) -> House {
@@ -62,7 +58,7 @@ fn decided(record: &Value, what: &str) -> Vec<String> {
 
 #[test]
 fn an_agent_calls_out_and_the_call_is_heard_recorded_kept_and_audited() {
-    let _alone = PORTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = e2e::alone();
     let house = house(free_udp_port(), "outside = \"recorded\"");
     house.people();
     let (carrier_speech, phone_speech) = peer::speech(house.folder.path());
@@ -143,7 +139,7 @@ fn an_agent_calls_out_and_the_call_is_heard_recorded_kept_and_audited() {
 
 #[test]
 fn what_may_not_be_dialled_is_refused_and_the_next_trunk_has_a_call_whose_gateway_fails_at_any_step() {
-    let _alone = PORTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = e2e::alone();
     let backup_port = free_udp_port();
     let house = house(backup_port, "");
     house.people();

@@ -46,6 +46,7 @@ fn browse(house: &House, what: &str, more: &[&str]) -> String {
 /// daemon refuses by itself.
 #[test]
 fn every_path_and_every_role_before_the_real_daemons() {
+    let _alone = e2e::alone();
     let house = House::start();
     house.people();
     println!("{}", browse(&house, "roles", &[]));
@@ -53,6 +54,7 @@ fn every_path_and_every_role_before_the_real_daemons() {
 
 #[test]
 fn a_change_is_seen_within_a_second_and_a_recording_is_heard_to_its_end() {
+    let _alone = e2e::alone();
     let house = House::start();
     house.people();
     let (caller_speech, phone_speech) = peer::speech(house.folder.path());
@@ -80,6 +82,7 @@ fn a_change_is_seen_within_a_second_and_a_recording_is_heard_to_its_end() {
 #[test]
 #[ignore = "minutes: cargo xtask api"]
 fn no_request_that_its_own_document_allows_or_forbids_finds_a_fault() {
+    let _alone = e2e::alone();
     let house = House::start();
     house.people();
     let Some(schemathesis) = fuzz::schemathesis() else {

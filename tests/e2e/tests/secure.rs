@@ -8,24 +8,15 @@ use e2e::{
     wire::{Capture, Rtp},
 };
 use g711::Law;
-use std::{
-    fs,
-    path::Path,
-    process::Command,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{fs, path::Path, process::Command, time::Duration};
 
 const CALLER_HERTZ: f64 = 1000.0;
 const PHONE_HERTZ: f64 = 600.0;
 const G722: u8 = 9;
 
-/// One house at a time: those of one process have the same RTP ports.
-static PORTS: Mutex<()> = Mutex::new(());
-
 #[test]
 fn a_law_in_the_clear_and_g722_in_srtp_hear_each_other() {
-    let _alone = PORTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = e2e::alone();
     let house = House::start_with("codecs = [\"PCMA\", \"G722\"]\nsrtp = \"offered\"");
     house.people();
     let folder = house.folder.path();
@@ -106,7 +97,7 @@ fn a_law_in_the_clear_and_g722_in_srtp_hear_each_other() {
 /// and is not, which is refused with its reason.
 #[test]
 fn each_phone_and_trunk_is_protected_by_its_own_rule() {
-    let _alone = PORTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = e2e::alone();
     let rules = "\n[[media.phones]]\nextension = \"8001\"\nsrtp = \"required\"\n\
                  \n[[media.phones]]\nextension = \"8002\"\nsrtp = \"required\"\n";
     let house = House::start_as(50, |_, settings| settings + rules);

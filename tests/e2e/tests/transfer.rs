@@ -7,15 +7,7 @@ use e2e::{
     reader::{read_independently, within},
     wire::{Capture, Rtp},
 };
-use std::{
-    process::Command,
-    sync::{Mutex, PoisonError},
-    thread,
-    time::Duration,
-};
-
-/// One house at a time: those of one process have the same RTP ports.
-static PORTS: Mutex<()> = Mutex::new(());
+use std::{process::Command, thread, time::Duration};
 
 #[test]
 fn a_caller_is_held_and_handed_on_in_one_recording() {
@@ -35,7 +27,7 @@ enum Route {
 }
 
 fn held_and_handed_on(route: Route) {
-    let _alone = PORTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = e2e::alone();
     let house = House::start();
     house.people();
     let (caller_speech, phone_speech) = peer::speech(house.folder.path());
