@@ -8,7 +8,7 @@
 //!
 //! Nothing of it touches a disk. A grant ends with its time, with its session, or with the next one of the session.
 
-use crate::{error::Error, problem::Problem};
+use crate::{error::Error, problem::Problem, sessions::locked};
 use auth_api::{Assertion, SessionId};
 use axum::body::Bytes;
 use mutant::mutant;
@@ -16,7 +16,7 @@ use nix::fcntl::OFlag;
 use record_api::{Export, Exported, Record};
 use service::{Client, clock};
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 use tokio::{io::AsyncReadExt, net::unix::pipe, sync::Semaphore};
@@ -200,11 +200,6 @@ async fn drain(mut reader: pipe::Receiver) -> Result<Bytes, Problem> {
 fn sweep(held: &mut Vec<Grant>) {
     let now = clock::monotonic();
     held.retain(|grant| now < grant.until || mutant("console-grant-for-ever"));
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What is guarded stays whole at every step: a panic elsewhere leaves nothing half done.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

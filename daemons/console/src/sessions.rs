@@ -204,7 +204,8 @@ fn key(secret: &str) -> Digest {
     key
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// What this guards, for the moment.
+pub fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // What is guarded stays whole at every step: a panic elsewhere leaves nothing half done.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

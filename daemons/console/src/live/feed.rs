@@ -9,13 +9,17 @@ use super::{
     alarms::Alarm,
     message::{LiveMessage, whole},
 };
-use crate::{api::Desk, problem::Problem, sessions::Session};
+use crate::{
+    api::Desk,
+    problem::Problem,
+    sessions::{Session, locked},
+};
 use auth_api::{Assertion, Claims, Presence};
 use axum::extract::ws::Utf8Bytes;
 use route_api::{AgentEntry, Changed, EndpointList, LiveCall, QueueEntry, Scope, Watch};
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, Weak},
     time::Duration,
 };
 use tokio::sync::{Notify, broadcast};
@@ -141,8 +145,7 @@ impl Feed {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // What is guarded stays whole at every step: a panic elsewhere leaves nothing half done.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.state)
     }
 }
 
@@ -210,7 +213,8 @@ impl News {
     /// The text for a person; nothing where there is nothing for them in it.
     pub fn text(&self, claims: &Claims) -> Option<Utf8Bytes> {
         let part = match &self.message {
-            LiveMessage::State(changed) if !whole(claims) => {
+            // Of what has no calls in it everybody sees all: one text serves.
+            LiveMessage::State(changed) if !whole(claims) && !changed.calls.is_empty() => {
                 let seen = super::message::seen(claims, changed);
                 if seen.is_empty() && !changed.is_empty() {
                     return None;
