@@ -1,8 +1,7 @@
 //! Assertions, signed by key.
 
-use crate::{error::Error, hexadecimal};
+use crate::error::Error;
 use auth_api::{Assertion, Claims};
-use gm::sm2::Signature;
 use key_api::{Key, Sign, SigningPurpose};
 use service::{Client, Refusal};
 
@@ -20,10 +19,8 @@ impl Signing {
     /// # Errors
     /// key is away, refuses, or answers no signature.
     pub async fn sign(&self, claims: &Claims) -> Result<Assertion, Refusal> {
-        let message = hexadecimal::encode(&Assertion::message(claims));
-        let signed = self.0.call(Sign { purpose: SigningPurpose::Assertion, message }).await?;
-        let signature = hexadecimal::decode(&signed.signature).and_then(|bytes| bytes.try_into().ok());
-        let signature = signature.ok_or(Error::NoSignature)?;
-        Ok(Assertion::new(claims, &Signature(signature)))
+        let sign = Sign::new(SigningPurpose::Assertion, &Assertion::message(claims));
+        let signature = self.0.call(sign).await?.bytes().map_err(|_malformed| Error::NoSignature)?;
+        Ok(Assertion::new(claims, &signature))
     }
 }

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use sha1::Sha1;
 use sm3::Sm3;
 use std::{fmt, time::Duration};
+use subtle::ConstantTimeEq as _;
 use types::{PersonId, Utc};
 use zeroize::Zeroizing;
 
@@ -180,7 +181,7 @@ impl FactorSecret {
         let present = step(now);
         let near = present.saturating_sub(DRIFT)..=present.saturating_add(DRIFT);
         let mut fresh = near.filter(|step| *step > used || mutant("auth-code-replayed"));
-        fresh.find(|step| same(self.of_step(*step).as_bytes(), code.as_bytes()))
+        fresh.find(|step| self.of_step(*step).as_bytes().ct_eq(code.as_bytes()).into())
     }
 
     fn hash(&self, code: &str) -> CodeHash {
@@ -234,7 +235,7 @@ impl Enrolled {
             return Some((Self { used, ..self.clone() }, Spent::Step));
         }
         let hash = self.secret.hash(code);
-        let found = self.recovery.iter().position(|kept| same(&kept.0, &hash.0))?;
+        let found = self.recovery.iter().position(|kept| kept.0.ct_eq(&hash.0).into())?;
         let mut left = self.clone();
         left.recovery.remove(found);
         Some((left, Spent::Recovery))
@@ -250,11 +251,6 @@ fn plain(code: &Code) -> Zeroizing<String> {
 /// Whole steps since 1970.
 fn step(at: Utc) -> u64 {
     u64::try_from(at.seconds().div_euclid(STEP)).unwrap_or(0)
-}
-
-/// Compares without a hint where the first difference is.
-fn same(one: &[u8], other: &[u8]) -> bool {
-    one.len() == other.len() && one.iter().zip(other).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
 }
 
 #[cfg(test)]
