@@ -511,6 +511,15 @@ impl Core {
         self.event(SignallingEvent::Reachable { endpoint: Endpoint::Phone(extension), reachable });
     }
 
+    /// Tells route whether a phone can be reached, where that is not as it was before.
+    pub(crate) fn turned(&mut self, extension: Extension, before: bool) {
+        match (before, self.registrar.is_reachable(&extension)) {
+            (false, true) => self.reachable(extension, Reachability::Reachable),
+            (true, false) => self.reachable(extension, Reachability::Unreachable),
+            _ => {}
+        }
+    }
+
     /// Sends bytes that no transaction repeats: an ACK, a copy of a 2xx.
     pub(crate) fn send(&mut self, flow: Flow, bytes: Vec<u8>) {
         // What transactions sent before goes out before.

@@ -8,7 +8,6 @@ use crate::{
     sources::Source,
     transaction::TransactionId,
 };
-use route_api::Reachability;
 use types::Monotonic;
 
 impl Core {
@@ -79,10 +78,6 @@ impl Core {
         }
         let response = self.tagged(response);
         self.respond(now, id, &response);
-        match (before, self.registrar.is_reachable(&extension)) {
-            (false, true) => self.reachable(extension, Reachability::Reachable),
-            (true, false) => self.reachable(extension, Reachability::Unreachable),
-            _ => {}
-        }
+        self.turned(extension, before);
     }
 }

@@ -27,11 +27,7 @@ impl Core {
         let before: Vec<bool> = phones.iter().map(|phone| self.registrar.is_reachable(phone)).collect();
         self.registrar.look_after(self.now, self.settings.phone_check);
         for (phone, before) in phones.into_iter().zip(before) {
-            match (before, self.registrar.is_reachable(&phone)) {
-                (false, true) => self.reachable(phone, Reachability::Reachable),
-                (true, false) => self.reachable(phone, Reachability::Unreachable),
-                _ => {}
-            }
+            self.turned(phone, before);
         }
     }
 
