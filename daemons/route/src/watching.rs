@@ -7,7 +7,7 @@ use mutant::mutant;
 use route_api::{AgentEntry, Changed, EndpointList, LiveCall, QueueEntry, Scope};
 use route_core::Router;
 use service::{Refusal, Replies};
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use types::{AgentId, CallId, Monotonic, QueueId, Utc};
 
 /// Between two messages at least.
@@ -32,11 +32,11 @@ struct Watcher {
     replies: Replies<Changed>,
     /// When the assertion expires by which it watches.
     until: Utc,
-    told: Live,
+    told: Arc<Live>,
 }
 
 /// The live state by name.
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct Live {
     calls: BTreeMap<CallId, LiveCall>,
     agents: BTreeMap<AgentId, AgentEntry>,
@@ -50,8 +50,8 @@ impl Watching {
         if self.watchers.len() >= MOST {
             self.watchers.remove(0);
         }
-        let mut watcher = Watcher { replies, until, told: Live::default() };
-        if watcher.tell(Scope::Whole, &Live::of(router)) {
+        let mut watcher = Watcher { replies, until, told: Arc::default() };
+        if watcher.tell(Scope::Whole, &Arc::new(Live::of(router))) {
             self.watchers.push(watcher);
         }
     }
@@ -70,7 +70,7 @@ impl Watching {
     pub fn tell(&mut self, router: &Router, now: (Monotonic, Utc)) {
         self.touched = false;
         self.next = now.0.plus(PACE);
-        let live = Live::of(router);
+        let live = Arc::new(Live::of(router));
         let all = std::mem::take(&mut self.watchers);
         self.watchers = all
             .into_iter()
@@ -88,11 +88,11 @@ impl Watching {
 
 impl Watcher {
     /// Whether it was told, and still watches.
-    fn tell(&mut self, scope: Scope, live: &Live) -> bool {
+    fn tell(&mut self, scope: Scope, live: &Arc<Live>) -> bool {
         let told = changes(&self.told, live, scope)
             .into_iter()
             .all(|message| self.replies.try_send(message).is_ok());
-        self.told = live.clone();
+        self.told = Arc::clone(live);
         told
     }
 }

@@ -26,6 +26,7 @@ const ALL: Duration = Duration::from_secs(30);
 pub(super) const SETUP: Duration = Duration::from_secs(12);
 /// How long a trunk may say nothing at all, while there is another: four INVITEs (RFC 3261 §17.1.1.2, Timer A).
 pub(super) const SILENCE: Duration = Duration::from_secs(4);
+const NO_TRUNK: NotCalled = (Cause::NoCircuitAvailable, "no trunk for it can be reached");
 
 impl Router {
     /// The ways to a number outside, at least one of which can be tried.
@@ -35,17 +36,13 @@ impl Router {
             Endpoint::Phone(_) => None,
         });
         let ways = self.plan.outside(number, trunks)?;
-        if ways.iter().any(|way| self.is_up(&way.trunk)) {
-            Ok(ways)
-        } else {
-            Err((Cause::NoCircuitAvailable, "no trunk for it can be reached"))
-        }
+        if ways.iter().any(|way| self.is_up(&way.trunk)) { Ok(ways) } else { Err(NO_TRUNK) }
     }
 
     /// The first way that can be tried.
-    pub(super) fn first_way(&self, call: &mut Call, mut rest: VecDeque<Way>) -> Option<Ways> {
-        let present = self.next_way(call, &mut rest)?;
-        Some(Ways { present, rest, until: self.now.monotonic.plus(ALL) })
+    pub(super) fn first_way(&self, call: &mut Call, mut rest: VecDeque<Way>) -> Result<Ways, NotCalled> {
+        let present = self.next_way(call, &mut rest).ok_or(NO_TRUNK)?;
+        Ok(Ways { present, rest, until: self.now.monotonic.plus(ALL) })
     }
 
     /// Tries the next trunk, where the one that is tried has failed for a reason of its own; `false` where the call has

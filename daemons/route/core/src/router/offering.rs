@@ -11,13 +11,13 @@ use crate::{
     agent::{Agent, State, Touched},
     bench::Rank,
     call::{Call, Offer, OfferStep, Place, Stage, Wait},
-    leg::{Leg, Line, Sound},
+    leg::{Line, Sound},
     memo,
 };
 use mutant::mutant;
 use report_api::{OfferOutcome, OfferRecord};
 use route_api::{
-    Cause, EndedBy, Endpoint, MediaCommand, MediaRefusal, Reachability, SessionDescription, SignallingCommand,
+    Cause, EndedBy, Endpoint, MediaRefusal, Reachability, SessionDescription, SignallingCommand,
 };
 use std::{collections::BTreeSet, time::Duration};
 use types::{AgentId, CallId, Extension, LegId, Monotonic, QueueId};
@@ -102,14 +102,18 @@ impl Router {
     /// Who takes the next caller of this queue, and out of how many: nobody at whose phone somebody calls.
     fn best(&self, queue: &QueueId) -> Option<(Candidate, usize)> {
         let ready = self.bench.of(queue)?;
-        let calls = |phone: &Extension| self.dialling.values().any(|other| other == phone);
-        let (rank, phone) = ready.iter().find(|(_, phone)| !calls(phone))?;
+        let (rank, phone) = ready.iter().find(|(_, phone)| !self.is_dialling(phone))?;
         let count = match self.dialling.is_empty() {
             true => ready.len(),
-            false => ready.values().filter(|phone| !calls(phone)).count(),
+            false => ready.values().filter(|phone| !self.is_dialling(phone)).count(),
         };
         let Rank { level, idle, agent } = rank.clone();
         Some((Candidate { agent, phone: phone.clone(), level: level.0, idle }, count))
+    }
+
+    /// Whether somebody is on a call of their own at this phone.
+    pub(super) fn is_dialling(&self, phone: &Extension) -> bool {
+        self.dialling.values().any(|other| other == phone)
     }
 
     fn make_offer(&mut self, call: &mut Call, chosen: Candidate, ready: usize) {
@@ -117,7 +121,6 @@ impl Router {
         let wait = wait.clone();
         let now = self.now;
         let Candidate { agent, phone, level, idle } = chosen;
-        let leg = LegId(self.ids.next());
         call.decide(
             now.utc,
             "offer.made",
@@ -127,25 +130,19 @@ impl Router {
                 now.monotonic.since(idle).as_secs()
             ),
         );
-        let mut side = Leg::ours(leg, Endpoint::Phone(phone.clone()), Some(agent.clone()), now.utc);
-        side.sound = Sound::Opening;
-        call.agents.push(side);
-        self.legs.insert(leg, call.id);
+        let leg = self.open_leg(call, Endpoint::Phone(phone.clone()), Some(agent.clone()));
         self.set_agent(&agent, State::Offered { call: call.id });
         call.stage = Stage::Offering(
             wait,
             Offer {
                 agent,
-                phone: phone.clone(),
+                phone,
                 leg,
                 at: now.utc,
                 step: OfferStep::Opening,
                 until: now.monotonic.plus(MEDIA),
             },
         );
-        let beside = Some(call.caller.id);
-        let (memo, over) = (memo::part_of(call.id), Some(Endpoint::Phone(phone)));
-        self.sound(MediaCommand::Open { leg, offer: None, memo, beside, over });
         self.begin_recording(call);
     }
 

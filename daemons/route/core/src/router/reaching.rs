@@ -125,8 +125,7 @@ impl Router {
                 "the phone has as many calls outside as it may (route.outside_calls)",
             ));
         }
-        let none = (Cause::NoCircuitAvailable, "no trunk for it can be reached");
-        self.first_way(call, ways).ok_or(none)
+        self.first_way(call, ways)
     }
 
     /// Calls somebody for the caller; `instead` is the conversation whose place it takes.

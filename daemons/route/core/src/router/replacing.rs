@@ -255,7 +255,7 @@ impl Router {
         let seat = self.roster.0.iter().find(|(_, agent)| agent.phone.as_ref() == Some(phone));
         let (id, agent) = seat.filter(|(id, _)| may(id)).ok_or(NOT_THEIRS)?;
         let busy = (Cause::UserBusy, "who sits there is on a call");
-        let next = free(agent).filter(|_| !self.dialling.values().any(|other| other == phone)).ok_or(busy)?;
+        let next = free(agent).filter(|_| !self.is_dialling(phone)).ok_or(busy)?;
         Ok((Some(id.clone()), next))
     }
 

@@ -79,10 +79,7 @@ impl Router {
                 return Ok(());
             }
             Target::Phone(phone, agent) => Reached::Phone(phone, agent),
-            Target::Outside(ways) => {
-                let none = (Cause::NoCircuitAvailable, "no trunk for it can be reached");
-                Reached::Outside(self.first_way(call, ways).ok_or(none)?)
-            }
+            Target::Outside(ways) => Reached::Outside(self.first_way(call, ways)?),
         };
         self.tell(talk.leg, TransferProgress::Accepted);
         self.sound(MediaCommand::Part { leg: call.caller.id });
